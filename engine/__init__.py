@@ -1,0 +1,14 @@
+"""What a workflow is, and how an execution of it survives a crash.
+
+Nothing here imports the other folders; what the engine needs from outside it states in `ports`.
+
+Reading order, the way of a message:
+
+    triggers/     a message arrives, is matched and decoded, and is committed with its executions
+    definition/   the file that a person wrote, as an immutable `Workflow`
+    expressions/  the small language inside its fields
+    execution/    the plan, the scheduler, one attempt of a node, recovery
+    contract      what a node type is, and what its code may use
+    store/        SQLite: one writer, one transaction per checkpoint
+    events/       what happened: durable facts and live events
+"""

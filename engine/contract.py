@@ -1,0 +1,218 @@
+"""The node contract: what a node type is, what its code may use, and how an attempt ends.
+
+Built-in types, plugins and WASM components alike are described by one `NodeType`. From it come validation, the
+generated reference, the JSON Schema for editors and the forms of the dashboard. The engine calls `run` once per
+attempt, with parameters already evaluated and decoded; the code answers with an `Outcome`. An exception is a bug and is
+reported as one.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Protocol, TypeAlias
+
+import msgspec
+
+from engine.ports import Http, Reply
+from engine.values import Json
+
+__all__ = [
+    "Condition",
+    "Context",
+    "Done",
+    "Effect",
+    "Fail",
+    "NodeType",
+    "NodeTypes",
+    "Outcome",
+    "Retry",
+    "Role",
+    "Secret",
+    "Static",
+    "Wait",
+    "Wake",
+    "role_of",
+]
+
+
+class Effect(StrEnum):
+    """What a second run of a finished attempt would do to the world."""
+
+    PURE = "pure"
+    """Nothing: recomputed, it gives the same bytes; it gets no http, publish, request, state or secret."""
+    AT_LEAST_ONCE = "at_least_once"
+    """Repeat it after a crash, with the same idempotency key."""
+    AT_MOST_ONCE = "at_most_once"
+    """Never repeat it by itself: an attempt that did not return is in doubt until a person resolves it."""
+
+
+# --- how an attempt ends -------------------------------------------------------------------------------------------
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The attempt succeeded. `output` is what `nodes.<id>` shows; `port` names the outlet taken by a branching type."""
+
+    output: Json = None
+    port: str | None = None
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """A passing fault: try again as the node's policy allows, not before `after` seconds."""
+
+    error: str
+    after: float = 0.0
+    kind: str = "unavailable"
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Nothing to do before `until` (microseconds since 1970). The node holds no slot; then `run` is called again, with
+    `ctx.wake` set. `memo` comes back in the wake; it is stored."""
+
+    until: int
+    memo: Json = None
+
+
+class Fail(msgspec.Struct, frozen=True):
+    """The attempt failed for good; no retry will help. `kind` is one word for conditions and catch filters."""
+
+    error: str
+    kind: str = "failed"
+    output: Json = None
+
+
+Outcome: TypeAlias = Done | Retry | Wait | Fail
+
+
+class Wake(msgspec.Struct, frozen=True):
+    """Why a waiting node runs again: the time it waited for has come."""
+
+    at: int
+    memo: Json = None
+
+
+# --- what an attempt may use ---------------------------------------------------------------------------------------
+
+
+class Context(Protocol):
+    """What a node's code may use. One object per attempt; not to be kept after `run` returns."""
+
+    execution: str
+    workflow: str
+    path: str
+    """Where the node stands in the execution, such as `alert` or `scan[17]/fetch`."""
+    attempt: int
+    """1 for the first try."""
+    wake: Wake | None
+
+    @property
+    def idempotency_key(self) -> str:
+        """32 hex digits: the same on retry and after a crash, different for every other node and execution."""
+        ...
+
+    @property
+    def deadline(self) -> float | None:
+        """Monotonic seconds (`clock.monotonic`) at which this attempt is cut off."""
+        ...
+
+    @property
+    def cancelled(self) -> bool:
+        """The execution is being cancelled: stop soon and return what there is."""
+        ...
+
+    @property
+    def now(self) -> int:
+        """Microseconds since 1970, from the engine's clock."""
+        ...
+
+    @property
+    def http(self) -> Http:
+        """An HTTP client; the engine adds `Idempotency-Key` where the caller set none."""
+        ...
+
+    async def request(self, subject: str, body: bytes, *, headers: Mapping[str, str], timeout: float) -> Reply:
+        """NATS request-reply. Raises ports.Unreachable, ports.NoResponders or TimeoutError."""
+        ...
+
+    def publish(self, subject: str, body: bytes, *, headers: Mapping[str, str] | None = None) -> None:
+        """Publish with the checkpoint of this attempt: sent if and only if the attempt's result is committed."""
+        ...
+
+    def secret(self, text: str) -> str:
+        """The real text behind a value that may hold secrets. Never put it into an output, error, log or event."""
+        ...
+
+    def log(self, message: str, *, level: str = "info", **fields: Json) -> None:
+        """A line in the agent's log, marked with execution and node."""
+        ...
+
+    def emit(self, progress: float | None = None, message: str = "", **data: Json) -> None:
+        """A live `progress.update` event; best effort."""
+        ...
+
+
+# --- what a node type is -------------------------------------------------------------------------------------------
+
+
+class Role(StrEnum):
+    """How a parameter's text is read."""
+
+    TEMPLATE = "template"
+    """Strings are texts with `{{ }}`, evaluated per attempt (the default)."""
+    EXPRESSION = "expression"
+    """A string is one expression without braces, evaluated per attempt."""
+    STATIC = "static"
+    """Read at deploy: may use `params` only."""
+    SECRET = "secret"  # noqa: S105 - a role's name
+    """A template that may hold `secrets.<NAME>`; the code must pass it through `ctx.secret`."""
+
+
+Condition = Annotated[Any, msgspec.Meta(extra={"role": Role.EXPRESSION})]
+"""Field type of an expression whose value is handed over as it is."""
+Static = msgspec.Meta(extra={"role": Role.STATIC})
+"""Mark of a field read at deploy: `Annotated[str, Static]`."""
+Secret = msgspec.Meta(extra={"role": Role.SECRET})
+"""Mark of a secret-capable field: `Annotated[str, Secret]`."""
+
+
+def role_of(field: msgspec.structs.FieldInfo) -> Role:
+    """The role of a field of a node type's params struct."""
+    kind = msgspec.inspect.type_info(field.type)
+    if isinstance(kind, msgspec.inspect.Metadata) and kind.extra:
+        return Role(kind.extra.get("role", Role.TEMPLATE))
+    return Role.TEMPLATE
+
+
+class NodeType(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that a node can do."""
+
+    name: str
+    """`[a-z][a-z0-9_]*`; stored in definitions, so a renamed type keeps its old name as an alias."""
+    description: str
+    """One paragraph for the reference: what it does, what its output is, when it fails."""
+    params: type[msgspec.Struct]
+    """The typed parameters, `forbid_unknown_fields`; field descriptions through `msgspec.Meta(description=...)`."""
+    run: Callable[[Context, Any], Awaitable[Outcome]]
+    effect: Effect
+    """What it is unless the node says otherwise."""
+    pure_capable: bool = False
+    """May a node of this type say `effect: pure`? A pure run must not suspend."""
+    ports: Callable[[Mapping[str, Json]], tuple[str, ...]] | None = None
+    """Names of the outlets, from the node's parameters as written; None for a type that does not branch."""
+    example: str
+    """A whole workflow in YAML, small, that shows it; a test runs it."""
+    aliases: tuple[str, ...] = ()
+
+
+class NodeTypes(Protocol):
+    """The node types that an agent knows."""
+
+    def get(self, name: str) -> NodeType | None:
+        """The type of this name or alias."""
+        ...
+
+    def names(self) -> tuple[str, ...]:
+        """All names, sorted, for suggestions and the reference."""
+        ...
+
+    def disabled(self, name: str) -> str | None:
+        """Why a known type is off on this agent and how to turn it on; None if it is not."""
+        ...

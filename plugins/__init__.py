@@ -1,0 +1,12 @@
+"""What nodes can do to the world.
+
+Everything here uses the public node contract (`engine.contract`) and nothing else, as a WASM plugin does.
+
+    registry.py      the node types that an agent knows, and which of them are off
+    nodes/           one file per built-in type: its description, parameters, example and code
+    http_client.py   the one HTTP client of the process; owns httpx
+    process.py       one child process, bounded in time and output, gone with everything it started
+    masking.py       secrets revealed for one attempt, and hidden again in whatever comes back
+    message.py       what a node may send over NATS: subjects, headers and bodies
+    time_left.py     how long an attempt may still take
+"""

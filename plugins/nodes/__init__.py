@@ -1,0 +1,17 @@
+"""The built-in node types that touch the world; one file each.
+
+The control types (if, switch, sleep) are the engine's, `engine.execution.control`; the agent joins both lists.
+"""
+
+from engine.contract import NodeType
+from plugins.nodes.fail import FAIL
+from plugins.nodes.log import LOG
+from plugins.nodes.publish import PUBLISH
+from plugins.nodes.transform import TRANSFORM
+
+__all__ = ["builtin_types"]
+
+
+def builtin_types() -> tuple[NodeType, ...]:
+    """All of them, in the order of the reference."""
+    return (TRANSFORM, PUBLISH, LOG, FAIL)

@@ -1,0 +1,217 @@
+"""Requests and answers of the verbs. Times on the wire are RFC 3339 UTC; durations are seconds."""
+
+import msgspec
+
+from engine.values import Json
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all requests."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all answers; readers ignore fields they do not know."""
+
+
+class Nothing(Request):
+    """A request without fields."""
+
+
+class Done(Answer):
+    """It is done; `message` says what, for a person."""
+
+    message: str = ""
+
+
+# --- definitions ---------------------------------------------------------------------------------------------------
+
+
+class Deploy(Request):
+    """Make a workflow file the active version."""
+
+    source: str
+    filename: str = "workflow.yaml"
+    params: dict[str, Json] = {}
+
+
+class Deployed(Answer):
+    workflow: str
+    version: int
+    changed: bool
+    """False when this very definition was active already."""
+    subjects: list[str] = []
+    """NATS subjects that start it."""
+    warnings: list[str] = []
+
+
+class Undeploy(Request):
+    workflow: str
+
+
+class DefinitionInfo(Answer):
+    workflow: str
+    version: int
+    description: str
+    deployed_at: str
+    subjects: list[str]
+    schedules: list[str]
+    problem: str = ""
+    """Why this agent can't load it; empty if it can."""
+
+
+class Definitions(Answer):
+    definitions: list[DefinitionInfo]
+
+
+# --- executions ----------------------------------------------------------------------------------------------------
+
+
+class Start(Request):
+    """Start an execution by hand. With an `id` it is started at most once."""
+
+    workflow: str
+    data: Json = None
+    params: dict[str, Json] = {}
+    id: str = ""
+
+
+class Started(Answer):
+    execution: str
+    workflow: str
+    version: int
+    duplicate: bool = False
+
+
+class List(Request):
+    workflow: str | None = None
+    status: list[str] = []
+    limit: int = 50
+    before: int | None = None
+    """Page on from this `num`."""
+
+
+class ExecutionInfo(Answer):
+    num: int
+    execution: str
+    workflow: str
+    version: int
+    status: str
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    duration: float | None
+    """Seconds from start to end, or until now."""
+    error: str = ""
+
+
+class Executions(Answer):
+    executions: list[ExecutionInfo]
+
+
+class ById(Request):
+    """An execution, by its id or the beginning of one that is unique."""
+
+    execution: str
+
+
+class Cancel(Request):
+    execution: str
+    reason: str = ""
+
+
+class NodeInfo(Answer):
+    path: str
+    type: str
+    status: str
+    attempt: int
+    started_at: str | None
+    finished_at: str | None
+    duration: float | None
+    needs: list[str]
+    port: str | None = None
+    output: Json = None
+    error: Json = None
+    due: str | None = None
+
+
+class Shown(Answer):
+    """All about one execution."""
+
+    info: ExecutionInfo
+    trigger: Json
+    params: Json
+    outputs: Json
+    error: Json
+    """`{kind, message, node}` of a failed execution, else null."""
+    cause: str
+    nodes: list[NodeInfo]
+    """In the order of the plan."""
+
+
+class Resolve(Request):
+    """Say what became of a node that is in doubt: exactly one of the three."""
+
+    execution: str
+    node: str
+    completed: Json | msgspec.UnsetType = msgspec.UNSET
+    failed: str | None = None
+    retry: bool = False
+
+
+# --- dead letters, events, state -----------------------------------------------------------------------------------
+
+
+class DeadLetters(Request):
+    before: int | None = None
+    limit: int = 50
+
+
+class ByNumber(Request):
+    id: int
+
+
+class DeadLetterInfo(Answer):
+    id: int
+    origin: str
+    workflow: str
+    subject: str
+    reason: str
+    size: int
+    received_at: str
+    replayed_at: str | None
+    headers: dict[str, str] = {}
+    body: str = ""
+    """Its beginning, as text where it is text, else as Python shows bytes."""
+
+
+class DeadLetterList(Answer):
+    deadletters: list[DeadLetterInfo]
+
+
+class Events(Request):
+    """Facts of the past, oldest first."""
+
+    after: int = 0
+    """Page on from this sequence; with 0, the newest `limit` facts."""
+    limit: int = 100
+    execution: str | None = None
+    workflow: str | None = None
+
+
+class EventList(Answer):
+    events: list[msgspec.Raw]
+    """CloudEvents, as on the wire."""
+
+
+class EngineStatus(Answer):
+    """How the engine is; the agent adds what it knows of itself."""
+
+    state: str
+    """running, draining, or disk-full."""
+    executions: dict[str, int]
+    """How many are in each open state."""
+    free_slots: int
+    workflows: int
+    dead_letters: int
+    last_seq: int
+    counters: dict[str, int]

@@ -1,0 +1,65 @@
+"""An event on the wire: CloudEvents 1.0, structured JSON. https://github.com/cloudevents/spec/blob/v1.0.2"""
+
+import msgspec
+
+from engine.clock import format_time
+from engine.events.event import Event
+from engine.values import Json
+
+_encoder = msgspec.json.Encoder()
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who speaks: the agent, its tenant, and the random epoch of its store (new after a restore or a clone)."""
+
+    agent: str
+    tenant: str
+    epoch: str
+
+    @property
+    def source(self) -> str:
+        return f"/ganglion/{self.tenant}/{self.agent}"
+
+    def event_id(self, seq: int) -> str:
+        """Unique for ever; also the `Nats-Msg-Id` of a fact."""
+        return f"{self.agent}/{self.epoch}/{seq}"
+
+
+class CloudEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The wire form. Extension attributes are lower-case letters, and strings or integers, as the standard asks."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str = ""
+    time: str
+    datacontenttype: str = ""
+    sequence: str = ""
+    epoch: str = ""
+    workflow: str
+    version: int = 0
+    node: str = ""
+    data: dict[str, Json] | msgspec.Raw
+
+
+def cloudevent(event: Event, identity: Identity) -> bytes:
+    """The bytes to publish. A live event has no sequence; its id is unique enough for one look."""
+    fact = event.seq > 0
+    return _encoder.encode(
+        CloudEvent(
+            specversion="1.0",
+            id=identity.event_id(event.seq) if fact else f"{identity.agent}/live/{event.time}/{event.node}",
+            source=identity.source,
+            type=f"ganglion.{event.kind.value}",
+            subject=event.execution,
+            time=format_time(event.time),
+            datacontenttype="application/json",
+            sequence=str(event.seq) if fact else "",
+            epoch=identity.epoch if fact else "",
+            workflow=event.workflow,
+            version=event.version,
+            node=event.node,
+            data=event.data,
+        )
+    )

@@ -1,0 +1,61 @@
+"""One thing that happened. A fact's `seq` is given to it inside the transaction that makes it true."""
+
+from enum import StrEnum
+
+import msgspec
+
+from engine.values import Json
+
+
+class Kind(StrEnum):
+    """Every kind of event. The wire type is `ganglion.<kind>`."""
+
+    WORKFLOW_STARTED = "workflow.started"
+    WORKFLOW_COMPLETED = "workflow.completed"
+    WORKFLOW_FAILED = "workflow.failed"
+    WORKFLOW_CANCELLED = "workflow.cancelled"
+    WORKFLOW_PAUSED = "workflow.paused"
+    WORKFLOW_RESUMED = "workflow.resumed"
+    WORKFLOW_BLOCKED = "workflow.blocked"
+    NODE_COMPLETED = "node.completed"
+    NODE_FAILED = "node.failed"
+    NODE_RETRY = "node.retry"
+    NODE_SKIPPED = "node.skipped"
+    NODE_WAITING = "node.waiting"
+    NODE_IN_DOUBT = "node.in_doubt"
+    DEFINITION_DEPLOYED = "definition.deployed"
+    DEFINITION_UNDEPLOYED = "definition.undeployed"
+    MESSAGE_DEAD = "message.dead"
+    MESSAGE_REPLAYED = "message.replayed"
+    OUTBOX_DROPPED = "outbox.dropped"
+    AGENT_STARTED = "agent.started"
+    AGENT_STOPPED = "agent.stopped"
+
+    NODE_STARTED = "node.started"
+    LEVEL_STARTED = "level.started"
+    LEVEL_COMPLETED = "level.completed"
+    CHECKPOINT_CREATED = "checkpoint.created"
+    PROGRESS_UPDATE = "progress.update"
+
+
+LIVE = frozenset(
+    {Kind.NODE_STARTED, Kind.LEVEL_STARTED, Kind.LEVEL_COMPLETED, Kind.CHECKPOINT_CREATED, Kind.PROGRESS_UPDATE}
+)
+"""Kinds that are published at once and kept nowhere."""
+FACTS = frozenset(Kind) - LIVE
+"""Kinds that go through the outbox."""
+
+
+class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """`time` is microseconds since 1970; `workflow` is `_` for what concerns the agent itself."""
+
+    kind: Kind
+    time: int
+    workflow: str = "_"
+    version: int = 0
+    execution: str = ""
+    node: str = ""
+    """The node's path in the execution."""
+    data: dict[str, Json] | msgspec.Raw = {}
+    seq: int = 0
+    """The fact's number on this agent; 0 for a live event and for a fact that is not committed yet."""

@@ -1,0 +1,23 @@
+"""SQLite: one file, one writer, one transaction per checkpoint.
+
+    store.py        open the file; `submit` a unit to the next commit, `read`
+    writer.py       the group commit: who owns the database, and what a full disk does
+    transaction.py  what a unit sees; where facts get their numbers
+    schema.py       the tables
+    connection.py   settings of a connection, and its thread
+    executions.py   executions and checkpoints       inbox.py        which message became which execution
+    outbox.py       facts and publications to send   deadletters.py  messages that could not be taken or sent
+    definitions.py  versions of workflows            housekeeping.py retention and space
+
+The modules of the last three lines are functions: those that take a `Transaction` run inside a unit, those that take a
+connection run inside a read.
+"""
+
+from engine.store.errors import StoreBroken, StoreCorrupt, StoreError, StoreFull, StoreInUse, StoreNewer
+from engine.store.store import Store
+from engine.store.transaction import Transaction, Unit
+
+__all__ = [
+    "Store", "StoreBroken", "StoreCorrupt", "StoreError", "StoreFull", "StoreInUse", "StoreNewer", "Transaction",
+    "Unit",
+]  # fmt: skip

@@ -1,0 +1,83 @@
+"""One SQLite connection on its own thread, and the settings that make it safe."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+
+T = TypeVar("T")
+
+WRITER_SETTINGS = (
+    "PRAGMA auto_vacuum = INCREMENTAL",  # must come before the first table
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA busy_timeout = 10000",
+    "PRAGMA journal_size_limit = 16777216",
+    "PRAGMA mmap_size = 0",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA cell_size_check = ON",
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+class Connection(aiosqlite.Connection):
+    """A connection that runs a whole function on its thread, so that no await stands between its statements.
+
+    A cancelled task therefore can't leave a transaction open: what was handed over runs to its end.
+    """
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """The result of `work(connection)`, executed on this connection's thread."""
+        result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
+        return result
+
+
+async def open_writer(path: Path, synchronous: str) -> Connection:
+    """The only connection that writes and checkpoints (two of them can corrupt a WAL before SQLite 3.51.3)."""
+    connection = _connection(f"file:{_quoted(path)}")
+    await connection
+
+    def settle(db: sqlite3.Connection) -> None:
+        for statement in WRITER_SETTINGS:
+            db.execute(statement).fetchall()
+        db.execute(f"PRAGMA synchronous = {synchronous}")
+        mode = db.execute("PRAGMA journal_mode").fetchone()[0]
+        if mode != "wal":
+            raise sqlite3.OperationalError(
+                f"{path}: this file system has no support for SQLite's WAL (it answered {mode}); "
+                "put data_dir on a local disk"
+            )
+
+    try:
+        await connection.run(settle)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+async def open_reader(path: Path) -> Connection:
+    """A connection that can neither write nor checkpoint. Reads through it end within a second."""
+    connection = _connection(f"file:{_quoted(path)}?mode=ro")
+    await connection
+
+    def settle(db: sqlite3.Connection) -> None:
+        db.execute("PRAGMA query_only = ON")
+        db.execute("PRAGMA busy_timeout = 10000")
+        db.execute("PRAGMA mmap_size = 0")
+
+    await connection.run(settle)
+    return connection
+
+
+def _connection(uri: str) -> Connection:
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, isolation_level=None, cached_statements=256)
+
+    return Connection(connect, iter_chunk_size=256)
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

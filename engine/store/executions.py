@@ -1,0 +1,246 @@
+"""Rows of executions and of their nodes. A node row is a checkpoint."""
+
+import sqlite3
+import zlib
+from collections.abc import Iterable
+
+import msgspec
+
+from engine.states import FINISHED, ExecutionState, NodeState
+from engine.store.errors import StoreCorrupt
+from engine.store.transaction import Transaction
+from engine.values import Json
+
+_decode = msgspec.json.decode
+
+
+class ExecutionRow(msgspec.Struct, kw_only=True):
+    """One execution as stored; JSON columns are bytes, times microseconds since 1970."""
+
+    num: int = 0
+    """Order of intake on this agent."""
+    id: str
+    workflow: str
+    version: int
+    status: ExecutionState
+    root: str
+    cause: str = ""
+    """Id of what caused it (an execution, an event); empty for a message from outside."""
+    hops: int = 0
+    trigger: bytes
+    params: bytes = b"{}"
+    outputs: bytes | None = None
+    error: bytes | None = None
+    created_at: int
+    started_at: int | None = None
+    finished_at: int | None = None
+    due: int | None = None
+    deaths: int = 0
+    """Deaths of the process with this execution running, and no checkpoint since."""
+
+    @property
+    def trigger_value(self) -> Json:
+        return _decode(self.trigger)
+
+    @property
+    def param_values(self) -> dict[str, Json]:
+        values: dict[str, Json] = _decode(self.params)
+        return values
+
+
+class NodeRow(msgspec.Struct, kw_only=True):
+    """One node of an execution as stored."""
+
+    path: str
+    status: NodeState
+    attempt: int
+    port: str | None = None
+    output: bytes | None = None
+    error: bytes | None = None
+    started_at: int | None = None
+    finished_at: int | None = None
+    due: int | None = None
+
+
+_EXECUTION = ", ".join(name for name in ExecutionRow.__struct_fields__)
+_INSERT = (
+    "INSERT INTO executions (id, workflow, version, status, root, cause, hops, trigger, params, created_at, crc) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_CHECKPOINT = (
+    "INSERT OR REPLACE INTO nodes "
+    "(execution, path, status, attempt, port, output, error, started_at, finished_at, due, crc) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def create(tx: Transaction, row: ExecutionRow) -> int:
+    """Insert a new execution; returns (and sets) its number."""
+    crc = _execution_crc(row.id, row.workflow, row.version, row.trigger, row.params)
+    row.num = (
+        tx.execute(
+            _INSERT,
+            (row.id, row.workflow, row.version, row.status.value, row.root, row.cause, row.hops, row.trigger,
+             row.params, row.created_at, crc),
+        ).lastrowid
+        or 0
+    )  # fmt: skip
+    return row.num
+
+
+def start(tx: Transaction, execution: str, now: int) -> None:
+    """Mark as running; keeps the first start's time."""
+    tx.execute(
+        "UPDATE executions SET status = 'running', due = NULL, finished_at = NULL, "
+        "started_at = COALESCE(started_at, ?) WHERE id = ?",
+        (now, execution),
+    )
+
+
+def move(tx: Transaction, execution: str, status: ExecutionState, *, due: int | None = None) -> None:
+    """Change the state; `due` is when a waiting execution is to be looked at again."""
+    tx.execute("UPDATE executions SET status = ?, due = ? WHERE id = ?", (status.value, due, execution))
+
+
+def finish(
+    tx: Transaction, execution: str, status: ExecutionState, *, now: int, outputs: bytes | None, error: bytes | None
+) -> None:
+    """Record the end of an execution."""
+    tx.execute(
+        "UPDATE executions SET status = ?, outputs = ?, error = ?, finished_at = ?, due = NULL WHERE id = ?",
+        (status.value, outputs, error, now, execution),
+    )
+
+
+def checkpoint(tx: Transaction, execution: str, row: NodeRow) -> None:
+    """Write a node's row, replacing an earlier one (a retry, a wait, an intent)."""
+    tx.execute(
+        _CHECKPOINT,
+        (execution, row.path, row.status.value, row.attempt, row.port, row.output, row.error, row.started_at,
+         row.finished_at, row.due, _node_crc(execution, row)),
+    )  # fmt: skip
+
+
+def get(db: sqlite3.Connection, execution: str) -> ExecutionRow | None:
+    """One execution. Raises StoreCorrupt when the row is not what was written."""
+    found = db.execute(f"SELECT {_EXECUTION}, crc FROM executions WHERE id = ?", (execution,)).fetchone()
+    return _execution(found) if found else None
+
+
+def find(db: sqlite3.Connection, prefix: str) -> list[str]:
+    """Ids that start with `prefix`, newest first, at most ten: people type beginnings."""
+    return [
+        name
+        for (name,) in db.execute(
+            "SELECT id FROM executions WHERE id >= ? AND id < ? ORDER BY num DESC LIMIT 10", (prefix, prefix + "\x7f")
+        )
+    ]
+
+
+def listing(
+    db: sqlite3.Connection,
+    *,
+    workflow: str | None = None,
+    states: Iterable[ExecutionState] = (),
+    before: int | None = None,
+    limit: int = 50,
+) -> list[ExecutionRow]:
+    """Executions, newest first; `before` is the `num` to page on from."""
+    conditions, arguments = ["1"], list[str | int]()
+    if workflow is not None:
+        conditions.append("workflow = ?")
+        arguments.append(workflow)
+    wanted = [state.value for state in states]
+    if wanted:
+        conditions.append(f"status IN ({', '.join('?' * len(wanted))})")
+        arguments.extend(wanted)
+    if before is not None:
+        conditions.append("num < ?")
+        arguments.append(before)
+    rows = db.execute(
+        f"SELECT {_EXECUTION}, crc FROM executions WHERE {' AND '.join(conditions)} ORDER BY num DESC LIMIT ?",
+        (*arguments, limit),
+    )
+    return [_execution(row) for row in rows]
+
+
+def nodes(db: sqlite3.Connection, execution: str) -> list[NodeRow]:
+    """The node rows of an execution in order of path. Raises StoreCorrupt."""
+    rows = db.execute(
+        "SELECT path, status, attempt, port, output, error, started_at, finished_at, due, crc "
+        "FROM nodes WHERE execution = ? ORDER BY path",
+        (execution,),
+    )
+    return [_node(execution, row) for row in rows]
+
+
+def queued(db: sqlite3.Connection, *, after: int, limit: int) -> list[str]:
+    """Ids waiting for a slot, in order of intake."""
+    return [
+        name
+        for (name,) in db.execute(
+            "SELECT id FROM executions WHERE status = 'queued' AND finished_at IS NULL AND num > ? "
+            "ORDER BY num LIMIT ?",
+            (after, limit),
+        )
+    ]
+
+
+def open_ids(db: sqlite3.Connection, *states: ExecutionState) -> list[str]:
+    """Ids of unfinished executions in these states, in order of intake."""
+    marks = ", ".join("?" * len(states))
+    return [
+        name
+        for (name,) in db.execute(
+            f"SELECT id FROM executions WHERE finished_at IS NULL AND status IN ({marks}) ORDER BY num",
+            [state.value for state in states],
+        )
+    ]
+
+
+def timers(db: sqlite3.Connection) -> list[tuple[str, int]]:
+    """Waiting executions and when each is due (microseconds)."""
+    return [
+        (name, due)
+        for name, due in db.execute(
+            "SELECT id, due FROM executions WHERE status = 'waiting' AND finished_at IS NULL AND due IS NOT NULL"
+        )
+    ]
+
+
+def count_by_state(db: sqlite3.Connection) -> dict[str, int]:
+    """How many executions are in each state that is not an end."""
+    ends = ", ".join(f"'{state.value}'" for state in FINISHED)
+    return dict(
+        db.execute(
+            "SELECT status, COUNT(*) FROM executions "
+            f"WHERE finished_at IS NULL AND status NOT IN ({ends}) GROUP BY status"
+        )
+    )
+
+
+def _execution(row: tuple[Json, ...]) -> ExecutionRow:
+    *values, crc = row
+    execution = ExecutionRow(**dict(zip(ExecutionRow.__struct_fields__, values, strict=True)))
+    execution.status = ExecutionState(execution.status)
+    if crc != _execution_crc(execution.id, execution.workflow, execution.version, execution.trigger, execution.params):
+        raise StoreCorrupt(f"the stored execution {execution.id} is damaged; it is not run")
+    return execution
+
+
+def _node(execution: str, row: tuple[Json, ...]) -> NodeRow:
+    *values, crc = row
+    node = NodeRow(**dict(zip(NodeRow.__struct_fields__, values, strict=True)))
+    node.status = NodeState(node.status)
+    if crc != _node_crc(execution, node):
+        raise StoreCorrupt(f"the checkpoint of {node.path} in execution {execution} is damaged; it is not run")
+    return node
+
+
+def _execution_crc(execution: str, workflow: str, version: int, trigger: bytes, params: bytes) -> int:
+    return zlib.crc32(params, zlib.crc32(trigger, zlib.crc32(f"{execution}/{workflow}@{version}".encode())))
+
+
+def _node_crc(execution: str, row: NodeRow) -> int:
+    head = f"{execution}/{row.path}/{row.status.value}/{row.attempt}/{row.port}".encode()
+    return zlib.crc32(row.error or b"", zlib.crc32(row.output or b"", zlib.crc32(head)))

@@ -1,0 +1,185 @@
+"""The outbox: facts on their way to the world, and publications of nodes, each lane in its own order."""
+
+import sqlite3
+from collections import deque
+
+import msgspec
+
+from engine.events import Event, Kind
+from engine.signal import Signal
+from engine.store import deadletters
+from engine.store.deadletters import DeadLetter
+from engine.store.store import Store
+from engine.store.transaction import Transaction
+
+RECENT = 4096
+"""Facts kept in memory, so that a relay that keeps up never reads the file."""
+
+
+class Publication(msgspec.Struct, kw_only=True):
+    """A message that a node published with its checkpoint. Its id is the order of sending."""
+
+    id: int = 0
+    execution: str
+    path: str
+    subject: str
+    headers: dict[str, str]
+    body: bytes
+    created_at: int = 0
+
+
+class Cursor(msgspec.Struct, kw_only=True):
+    """How far a stream has acknowledged the facts, and which stream that was."""
+
+    name: str
+    seq: int = 0
+    stream_created: str = ""
+    stream_seq: int = 0
+
+
+def publish(tx: Transaction, publication: Publication, now: int) -> None:
+    """Add to the second lane, in the transaction of the node's checkpoint."""
+    tx.execute(
+        "INSERT INTO publications (execution, path, subject, headers, body, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            publication.execution,
+            publication.path,
+            publication.subject,
+            msgspec.json.encode(publication.headers),
+            publication.body,
+            now,
+        ),
+    )
+
+
+class Outbox:
+    """What a relay needs: facts and publications in order, and where it stood."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._recent: deque[Event] = deque(maxlen=RECENT)
+        self.signal = Signal()
+        """Set when there may be new facts or publications; looking is the truth."""
+        self.last_seq = 0
+        """The newest fact known to this process; 0 before the first."""
+        store.listeners.append(self._told)
+
+    def _told(self, facts: list[Event]) -> None:
+        self._recent.extend(facts)
+        self.last_seq = facts[-1].seq
+        self.signal.set()
+
+    async def facts_after(self, seq: int, limit: int = 512) -> list[Event]:
+        """Up to `limit` facts that follow `seq`, oldest first. Rows that were dropped leave a gap in the numbers, and
+        an `outbox.dropped` fact that tells of it."""
+        if seq >= self.last_seq > 0:
+            return []
+        if self._recent and self._recent[0].seq <= seq + 1:
+            first = seq + 1 - self._recent[0].seq
+            return [self._recent[index] for index in range(first, min(first + limit, len(self._recent)))]
+        return await self._store.read(lambda db: _facts(db, seq, limit))
+
+    async def cursor(self, name: str) -> Cursor:
+        """Where a relay stood; a new one starts before the first fact."""
+
+        def read(db: sqlite3.Connection) -> Cursor:
+            row = db.execute(
+                "SELECT name, seq, stream_created, stream_seq FROM cursors WHERE name = ?", (name,)
+            ).fetchone()
+            if row is None:
+                return Cursor(name=name)
+            return Cursor(name=row[0], seq=row[1], stream_created=row[2], stream_seq=row[3])
+
+        return await self._store.read(read)
+
+    async def advance(self, cursor: Cursor) -> None:
+        """Remember where a relay stands. Losing the last advance only sends facts again, under the same ids."""
+        now = self._store.clock.now()
+        await self._store.submit(
+            lambda tx: tx.execute(
+                "INSERT INTO cursors VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, "
+                "stream_created = excluded.stream_created, stream_seq = excluded.stream_seq, "
+                "moved_at = excluded.moved_at",
+                (cursor.name, cursor.seq, cursor.stream_created, cursor.stream_seq, now),
+            )
+        )
+
+    async def publications(self, after: int = 0, limit: int = 256) -> list[Publication]:
+        """Messages to send, oldest first."""
+
+        def read(db: sqlite3.Connection) -> list[Publication]:
+            rows = db.execute(
+                "SELECT id, execution, path, subject, headers, body, created_at FROM publications "
+                "WHERE id > ? ORDER BY id LIMIT ?",
+                (after, limit),
+            )
+            return [
+                Publication(
+                    id=row[0],
+                    execution=row[1],
+                    path=row[2],
+                    subject=row[3],
+                    headers=msgspec.json.decode(row[4], type=dict[str, str]),
+                    body=row[5],
+                    created_at=row[6],
+                )
+                for row in rows
+            ]
+
+        return await self._store.read(read)
+
+    async def published(self, ids: list[int]) -> None:
+        """Messages were acknowledged: they go."""
+        await self._store.submit(
+            lambda tx: tx.db.executemany("DELETE FROM publications WHERE id = ?", ((i,) for i in ids))
+        )
+
+    async def refuse(self, publication: Publication, reason: str) -> None:
+        """A message that can never be sent becomes a dead letter."""
+        letter = DeadLetter(
+            origin="outbox",
+            subject=publication.subject,
+            reason=reason,
+            headers=publication.headers,
+            body=publication.body,
+            size=len(publication.body),
+            received_at=self._store.clock.now(),
+        )
+
+        def unit(tx: Transaction) -> None:
+            deadletters.bury(tx, letter)
+            tx.execute("DELETE FROM publications WHERE id = ?", (publication.id,))
+
+        await self._store.submit(unit)
+
+    async def depth(self) -> int:
+        """Facts that no relay has sent yet, and publications that wait."""
+
+        def read(db: sqlite3.Connection) -> int:
+            (sent,) = db.execute("SELECT COALESCE(MIN(seq), 0) FROM cursors").fetchone()
+            (facts,) = db.execute("SELECT COUNT(*) FROM facts WHERE seq > ?", (sent,)).fetchone()
+            (publications,) = db.execute("SELECT COUNT(*) FROM publications").fetchone()
+            return int(facts + publications)
+
+        return await self._store.read(read)
+
+
+def _facts(db: sqlite3.Connection, seq: int, limit: int) -> list[Event]:
+    rows = db.execute(
+        "SELECT seq, time, kind, workflow, version, execution, node, data FROM facts "
+        "WHERE seq > ? ORDER BY seq LIMIT ?",
+        (seq, limit),
+    )
+    return [
+        Event(
+            seq=row[0],
+            time=row[1],
+            kind=Kind(row[2]),
+            workflow=row[3],
+            version=row[4],
+            execution=row[5],
+            node=row[6],
+            data=msgspec.Raw(row[7]),
+        )
+        for row in rows
+    ]

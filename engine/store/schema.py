@@ -1,0 +1,105 @@
+"""The tables, as an append-only list of migrations remembered by name.
+
+Times are microseconds since 1970. JSON columns hold bytes. A node row is the checkpoint of one node: `crc` is the
+CRC-32 of what was written, because SQLite has no page checksums of its own.
+"""
+
+import sqlite3
+
+from engine.store.errors import StoreNewer
+
+MIGRATIONS: tuple[tuple[str, str], ...] = (
+    (
+        "first-light",
+        """
+        CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+        CREATE TABLE definitions (
+            workflow TEXT NOT NULL, version INTEGER NOT NULL, hash TEXT NOT NULL,
+            source BLOB NOT NULL, params BLOB NOT NULL, deployed_at INTEGER NOT NULL, active INTEGER NOT NULL,
+            PRIMARY KEY (workflow, version)
+        ) WITHOUT ROWID;
+
+        CREATE TABLE executions (
+            num INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            workflow TEXT NOT NULL, version INTEGER NOT NULL, status TEXT NOT NULL,
+            root TEXT NOT NULL, cause TEXT NOT NULL, hops INTEGER NOT NULL,
+            trigger BLOB NOT NULL, params BLOB NOT NULL,
+            outputs BLOB, error BLOB,
+            created_at INTEGER NOT NULL, started_at INTEGER, finished_at INTEGER,
+            due INTEGER, deaths INTEGER NOT NULL DEFAULT 0, crc INTEGER NOT NULL
+        );
+        CREATE INDEX executions_open ON executions (status, num) WHERE finished_at IS NULL;
+        CREATE INDEX executions_finished ON executions (finished_at) WHERE finished_at IS NOT NULL;
+        CREATE INDEX executions_workflow ON executions (workflow, num);
+
+        CREATE TABLE nodes (
+            execution TEXT NOT NULL, path TEXT NOT NULL, status TEXT NOT NULL,
+            attempt INTEGER NOT NULL, port TEXT, output BLOB, error BLOB,
+            started_at INTEGER, finished_at INTEGER, due INTEGER, crc INTEGER NOT NULL,
+            PRIMARY KEY (execution, path)
+        ) WITHOUT ROWID;
+
+        CREATE TABLE inbox (
+            workflow TEXT NOT NULL, scope TEXT NOT NULL, id TEXT NOT NULL,
+            execution TEXT NOT NULL, received_at INTEGER NOT NULL,
+            PRIMARY KEY (workflow, scope, id)
+        ) WITHOUT ROWID;
+        CREATE INDEX inbox_age ON inbox (received_at);
+
+        CREATE TABLE facts (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            time INTEGER NOT NULL, kind TEXT NOT NULL, workflow TEXT NOT NULL, version INTEGER NOT NULL,
+            execution TEXT NOT NULL, node TEXT NOT NULL, data BLOB NOT NULL
+        );
+
+        CREATE TABLE publications (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            execution TEXT NOT NULL, path TEXT NOT NULL, subject TEXT NOT NULL,
+            headers BLOB NOT NULL, body BLOB NOT NULL, created_at INTEGER NOT NULL
+        );
+
+        CREATE TABLE cursors (
+            name TEXT PRIMARY KEY, seq INTEGER NOT NULL,
+            stream_created TEXT NOT NULL, stream_seq INTEGER NOT NULL, moved_at INTEGER NOT NULL
+        ) WITHOUT ROWID;
+
+        CREATE TABLE deadletters (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            origin TEXT NOT NULL, workflow TEXT NOT NULL, subject TEXT NOT NULL, reason TEXT NOT NULL,
+            headers BLOB NOT NULL, body BLOB NOT NULL, size INTEGER NOT NULL,
+            received_at INTEGER NOT NULL, replayed_at INTEGER
+        );
+
+        CREATE TABLE schedules (
+            workflow TEXT NOT NULL, position INTEGER NOT NULL, schedule TEXT NOT NULL, due INTEGER NOT NULL,
+            PRIMARY KEY (workflow, position)
+        ) WITHOUT ROWID;
+        """,
+    ),
+)
+
+
+def migrate(db: sqlite3.Connection, now: int) -> None:
+    """Bring the file to this version, each migration whole or not at all.
+
+    Raises StoreNewer for a file with migrations that this version does not know.
+    """
+    db.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied_at INTEGER NOT NULL)")
+    done = {name for (name,) in db.execute("SELECT name FROM migrations")}
+    unknown = done - {name for name, _ in MIGRATIONS}
+    if unknown:
+        raise StoreNewer(
+            f"the store was written by a newer Ganglion (it knows {', '.join(sorted(unknown))}): "
+            "run that version, or restore a backup made by this one"
+        )
+    for name, statements in MIGRATIONS:
+        if name not in done:
+            # executescript would commit first; one transaction needs the statements one by one.
+            db.execute("BEGIN IMMEDIATE")
+            for statement in statements.split(";"):
+                if statement.strip():
+                    db.execute(statement)
+            db.execute("INSERT INTO migrations VALUES (?, ?)", (name, now))
+            db.execute("COMMIT")

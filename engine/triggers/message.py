@@ -1,0 +1,44 @@
+"""A message as the mesh hands it over, and what became of it."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A message from outside, undecoded and untrusted."""
+
+    subject: str
+    body: bytes
+    headers: Mapping[str, str] = {}
+    received_at: int
+    """Microseconds since 1970."""
+    stream: str = ""
+    """The stream that kept it; empty for a plain subscription."""
+    stream_created: str = ""
+    """When that stream was made: sequences restart with a new one."""
+    sequence: int = 0
+
+
+class Fate(StrEnum):
+    """What became of a message."""
+
+    ACCEPTED = "accepted"
+    """Committed: at least one new execution."""
+    DUPLICATE = "duplicate"
+    """Every execution it would start exists already."""
+    UNMATCHED = "unmatched"
+    """No workflow wants it."""
+    DEAD = "dead"
+    """Recorded as a dead letter: terminate it."""
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The answer for one message."""
+
+    fate: Fate
+    executions: tuple[str, ...] = ()
+    """Ids of the executions that it started, now or when it came first."""
+    reason: str = ""
+    """Why it is dead."""

@@ -13,11 +13,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all answers; readers ignore fields they do not know."""
 
 
-class Nothing(Request):
+class Nothing(Request, frozen=True, kw_only=True):
     """A request without fields."""
 
 
-class Done(Answer):
+class Done(Answer, frozen=True, kw_only=True):
     """It is done; `message` says what, for a person."""
 
     message: str = ""
@@ -26,7 +26,7 @@ class Done(Answer):
 # --- definitions ---------------------------------------------------------------------------------------------------
 
 
-class Deploy(Request):
+class Deploy(Request, frozen=True, kw_only=True):
     """Make a workflow file the active version."""
 
     source: str
@@ -34,7 +34,7 @@ class Deploy(Request):
     params: dict[str, Json] = {}
 
 
-class Deployed(Answer):
+class Deployed(Answer, frozen=True, kw_only=True):
     workflow: str
     version: int
     changed: bool
@@ -44,11 +44,11 @@ class Deployed(Answer):
     warnings: list[str] = []
 
 
-class Undeploy(Request):
+class Undeploy(Request, frozen=True, kw_only=True):
     workflow: str
 
 
-class DefinitionInfo(Answer):
+class DefinitionInfo(Answer, frozen=True, kw_only=True):
     workflow: str
     version: int
     description: str
@@ -59,14 +59,14 @@ class DefinitionInfo(Answer):
     """Why this agent can't load it; empty if it can."""
 
 
-class Definitions(Answer):
+class Definitions(Answer, frozen=True, kw_only=True):
     definitions: list[DefinitionInfo]
 
 
 # --- executions ----------------------------------------------------------------------------------------------------
 
 
-class Start(Request):
+class Start(Request, frozen=True, kw_only=True):
     """Start an execution by hand. With an `id` it is started at most once."""
 
     workflow: str
@@ -75,14 +75,14 @@ class Start(Request):
     id: str = ""
 
 
-class Started(Answer):
+class Started(Answer, frozen=True, kw_only=True):
     execution: str
     workflow: str
     version: int
     duplicate: bool = False
 
 
-class List(Request):
+class List(Request, frozen=True, kw_only=True):
     workflow: str | None = None
     status: list[str] = []
     limit: int = 50
@@ -90,7 +90,7 @@ class List(Request):
     """Page on from this `num`."""
 
 
-class ExecutionInfo(Answer):
+class ExecutionInfo(Answer, frozen=True, kw_only=True):
     num: int
     execution: str
     workflow: str
@@ -104,22 +104,22 @@ class ExecutionInfo(Answer):
     error: str = ""
 
 
-class Executions(Answer):
+class Executions(Answer, frozen=True, kw_only=True):
     executions: list[ExecutionInfo]
 
 
-class ById(Request):
+class ById(Request, frozen=True, kw_only=True):
     """An execution, by its id or the beginning of one that is unique."""
 
     execution: str
 
 
-class Cancel(Request):
+class Cancel(Request, frozen=True, kw_only=True):
     execution: str
     reason: str = ""
 
 
-class NodeInfo(Answer):
+class NodeInfo(Answer, frozen=True, kw_only=True):
     path: str
     type: str
     status: str
@@ -134,7 +134,7 @@ class NodeInfo(Answer):
     due: str | None = None
 
 
-class Shown(Answer):
+class Shown(Answer, frozen=True, kw_only=True):
     """All about one execution."""
 
     info: ExecutionInfo
@@ -148,7 +148,7 @@ class Shown(Answer):
     """In the order of the plan."""
 
 
-class Resolve(Request):
+class Resolve(Request, frozen=True, kw_only=True):
     """Say what became of a node that is in doubt: exactly one of the three."""
 
     execution: str
@@ -161,16 +161,16 @@ class Resolve(Request):
 # --- dead letters, events, state -----------------------------------------------------------------------------------
 
 
-class DeadLetters(Request):
+class DeadLetters(Request, frozen=True, kw_only=True):
     before: int | None = None
     limit: int = 50
 
 
-class ByNumber(Request):
+class ByNumber(Request, frozen=True, kw_only=True):
     id: int
 
 
-class DeadLetterInfo(Answer):
+class DeadLetterInfo(Answer, frozen=True, kw_only=True):
     id: int
     origin: str
     workflow: str
@@ -184,11 +184,11 @@ class DeadLetterInfo(Answer):
     """Its beginning, as text where it is text, else as Python shows bytes."""
 
 
-class DeadLetterList(Answer):
+class DeadLetterList(Answer, frozen=True, kw_only=True):
     deadletters: list[DeadLetterInfo]
 
 
-class Events(Request):
+class Events(Request, frozen=True, kw_only=True):
     """Facts of the past, oldest first."""
 
     after: int = 0
@@ -198,12 +198,12 @@ class Events(Request):
     workflow: str | None = None
 
 
-class EventList(Answer):
+class EventList(Answer, frozen=True, kw_only=True):
     events: list[msgspec.Raw]
     """CloudEvents, as on the wire."""
 
 
-class EngineStatus(Answer):
+class EngineStatus(Answer, frozen=True, kw_only=True):
     """How the engine is; the agent adds what it knows of itself."""
 
     state: str

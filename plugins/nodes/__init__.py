@@ -5,6 +5,7 @@ The control types (if, switch, sleep) are the engine's, `engine.execution.contro
 
 from engine.contract import NodeType
 from plugins.nodes.fail import FAIL
+from plugins.nodes.http import HTTP
 from plugins.nodes.log import LOG
 from plugins.nodes.publish import PUBLISH
 from plugins.nodes.transform import TRANSFORM
@@ -14,4 +15,4 @@ __all__ = ["builtin_types"]
 
 def builtin_types() -> tuple[NodeType, ...]:
     """All of them, in the order of the reference."""
-    return (TRANSFORM, PUBLISH, LOG, FAIL)
+    return (TRANSFORM, HTTP, PUBLISH, LOG, FAIL)

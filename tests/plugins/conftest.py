@@ -1,5 +1,6 @@
 """A real, small Context: the real HTTP client, real secrets from a mapping, and a record of what was published."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from engine.contract import Effect, NodeType, Outcome, Wake
 from engine.ports import Http, Reply, Requester
 from engine.secrets import UnknownSecret, reveal
 from engine.values import Json, check_value
+from plugins.http_client import HttpClient
 
 NOW = 1_795_000_000_000_000
 
@@ -91,10 +93,111 @@ def run_pure(node_type: NodeType, ctx: RecordingContext, params: msgspec.Struct)
     raise AssertionError(f"{node_type.name} suspended in a pure run")
 
 
-@pytest.fixture
-async def client() -> AsyncIterator[Http]:
-    from plugins.http_client import HttpClient
+class Received(msgspec.Struct, frozen=True):
+    """A request as it arrived."""
 
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+
+Answer = bytes | Callable[[Received, asyncio.StreamWriter], Awaitable[None]]
+
+
+def http_reply(status: int = 200, body: bytes = b"", **headers: str) -> bytes:
+    """The bytes of an answer; `content_type="text/plain"` is the header Content-Type."""
+    lines = [f"HTTP/1.1 {status} Reason", f"Content-Length: {len(body)}"]
+    lines += [f"{name.replace('_', '-').title()}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+class LocalServer:
+    """A real HTTP server that answers with what the test says, in order; the last answer repeats."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = [http_reply()]
+        self.requests: list[Received] = []
+        self.connections = 0
+        self.asked = asyncio.Event()
+        """A request has arrived."""
+        self.closed = asyncio.Event()
+        """A client has closed its connection."""
+        self.url = ""
+        self.port = 0
+
+    def answer(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while True:
+                await self._exchange(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self.closed.set()
+            writer.close()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        method, target, _ = head[0].split(" ")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:-2])}
+        received = Received(method, target, headers, await reader.readexactly(int(headers.get("content-length", 0))))
+        self.requests.append(received)
+        self.asked.set()
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, bytes):
+            writer.write(answer)
+            await writer.drain()
+        else:
+            await answer(received, writer)
+
+
+@pytest.fixture
+async def start_server() -> AsyncIterator[Callable[[], Awaitable[LocalServer]]]:
+    servers: list[tuple[asyncio.Server, set[asyncio.Task[None]]]] = []
+
+    async def start() -> LocalServer:
+        local = LocalServer()
+        tasks: set[asyncio.Task[None]] = set()
+
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.get_running_loop().create_task(local.serve(reader, writer))
+            tasks.add(task)
+
+        server = await asyncio.start_server(connected, "127.0.0.1", 0)
+        servers.append((server, tasks))
+        local.port = server.sockets[0].getsockname()[1]
+        local.url = f"http://127.0.0.1:{local.port}"
+        return local
+
+    yield start
+    for server, tasks in servers:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await server.wait_closed()
+
+
+@pytest.fixture
+async def server(start_server: Callable[[], Awaitable[LocalServer]]) -> LocalServer:
+    return await start_server()
+
+
+@pytest.fixture
+def reply() -> Callable[..., bytes]:
+    return http_reply
+
+
+@pytest.fixture
+async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Http]:
+    """The real client, without the proxies of the machine that runs the test."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
     client = HttpClient()
     yield client
     await client.aclose()

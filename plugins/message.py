@@ -6,14 +6,10 @@ subject could reach the agent's own services. A node may send what an anonymous 
 
 import re
 from collections.abc import Mapping
-from typing import TypeAlias
 
 import msgspec
 
 from engine.values import Json, encode_json
-
-HeaderValue: TypeAlias = str | int | float | bool
-"""What a header may be in a workflow; a text that is one {{ … }} keeps its kind."""
 
 MAX_SUBJECT = 255
 """Longest subject, in bytes; the server's own limit is the length of a protocol line."""
@@ -55,11 +51,6 @@ def check_headers(headers: Mapping[str, str]) -> None:
             raise ValueError(f"the header {name} holds a line break or another control character")
         if name.lower().startswith("ganglion-"):
             raise ValueError(f"the header {name} is reserved: Ganglion-* headers are set by the agent")
-
-
-def header_texts(headers: Mapping[str, HeaderValue]) -> dict[str, str]:
-    """Headers as they are sent; a value that is not a text looks as it does in JSON."""
-    return {name: value if isinstance(value, str) else encode_json(value).decode() for name, value in headers.items()}
 
 
 def message_body(data: Json | msgspec.UnsetType, text: str | msgspec.UnsetType) -> bytes:

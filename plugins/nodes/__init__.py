@@ -8,6 +8,8 @@ from plugins.nodes.fail import FAIL
 from plugins.nodes.http import HTTP
 from plugins.nodes.log import LOG
 from plugins.nodes.publish import PUBLISH
+from plugins.nodes.request import REQUEST
+from plugins.nodes.shell import SHELL
 from plugins.nodes.transform import TRANSFORM
 
 __all__ = ["builtin_types"]
@@ -15,4 +17,4 @@ __all__ = ["builtin_types"]
 
 def builtin_types() -> tuple[NodeType, ...]:
     """All of them, in the order of the reference."""
-    return (TRANSFORM, HTTP, PUBLISH, LOG, FAIL)
+    return (TRANSFORM, HTTP, PUBLISH, REQUEST, SHELL, LOG, FAIL)

@@ -13,7 +13,7 @@ from engine.secrets import UnknownSecret
 from engine.values import InvalidValue, Json, encode_json
 from plugins.http_answer import read_body, retry_after
 from plugins.masking import Mask
-from plugins.message import HeaderValue, header_texts
+from plugins.scalar import Scalar, scalar_text, scalar_texts
 from plugins.time_left import time_left
 
 MAX_BYTES = 1024 * 1024
@@ -44,7 +44,7 @@ class HttpParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         msgspec.Meta(description="What to do there."),
     ] = "GET"
     headers: Annotated[
-        dict[str, HeaderValue],
+        dict[str, Scalar],
         Secret,
         msgspec.Meta(description="Request headers. `Idempotency-Key` is set unless given here."),
     ] = {}
@@ -112,7 +112,7 @@ async def run(ctx: Context, params: HttpParams) -> Outcome:
 
 
 def _request(ctx: Context, params: HttpParams, mask: Mask) -> tuple[dict[str, str], bytes | None]:
-    headers = header_texts(mask.reveal(params.headers))
+    headers = scalar_texts(mask.reveal(params.headers))
     given = {name.lower() for name in headers}
     body: bytes | None = None
     kind = ""
@@ -154,7 +154,7 @@ def _url(url: str, query: dict[str, Json]) -> str:
 def _pairs(fields: dict[str, Json]) -> list[tuple[str, str]]:
     """Names and values as a URL or form holds them: a list repeats its name, null is left out, the rest is JSON."""
     return [
-        (name, item if isinstance(item, str) else encode_json(item).decode())
+        (name, scalar_text(item))
         for name, value in fields.items()
         for item in (value if isinstance(value, list) else [value])
         if item is not None

@@ -6,7 +6,8 @@ import msgspec
 
 from engine.contract import Context, Done, Effect, Fail, NodeType, Outcome
 from engine.values import Json
-from plugins.message import HeaderValue, check_headers, check_subject, header_texts, message_body
+from plugins.message import check_headers, check_subject, message_body
+from plugins.scalar import Scalar, scalar_texts
 
 
 class PublishParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,7 +20,7 @@ class PublishParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         str | msgspec.UnsetType,
         msgspec.Meta(description="The body, sent as it is in UTF-8. With neither `data` nor `text` the body is empty."),
     ] = msgspec.UNSET
-    headers: Annotated[dict[str, HeaderValue], msgspec.Meta(description="NATS headers.")] = {}
+    headers: Annotated[dict[str, Scalar], msgspec.Meta(description="NATS headers.")] = {}
 
     def __post_init__(self) -> None:
         if self.data is not msgspec.UNSET and self.text is not msgspec.UNSET:
@@ -27,7 +28,7 @@ class PublishParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 async def run(ctx: Context, params: PublishParams) -> Outcome:
-    headers = header_texts(params.headers)
+    headers = scalar_texts(params.headers)
     try:
         check_subject(params.subject)
         check_headers(headers)

@@ -1,0 +1,14 @@
+"""Settings: one struct per section, filled from a file, the environment and flags, each over the one before.
+
+model.py    every key, its meaning and its default
+units.py    durations and sizes as settings
+places.py   where the file and the data are looked for
+sources.py  a file, the environment and flags as trees that know where each key stands
+load.py     sources -> Config, or every mistake at once
+example.py  the keys as config.example.toml
+"""
+
+from agent.config.load import InvalidConfig, load_config
+from agent.config.model import Config
+
+__all__ = ["Config", "InvalidConfig", "load_config"]

@@ -1,0 +1,53 @@
+"""The keys as config.example.toml: made from the model, so that it can't fall behind."""
+
+import inspect
+import textwrap
+
+import msgspec
+
+from agent.config.model import Config, Section
+from agent.config.sources import sections
+
+HEAD = """\
+# Settings of a Ganglion agent. Everything has a default: an agent without a file is fine.
+#
+# Read from --config, $GANGLION_CONFIG, ~/.config/ganglion/config.toml or /etc/ganglion/config.toml, the first there is.
+# The environment comes after the file (GANGLION_MESH__LISTEN is listen of [mesh]), flags come last.
+# Durations are written as "30s" or "1h30m", sizes as "64KiB" or "1GB". Relative paths start at this file.
+"""
+
+
+def example() -> str:
+    """The whole file; every key stands as a comment with its default."""
+    return HEAD + "".join(_section(Config, ""))
+
+
+def _section(struct: type[msgspec.Struct], name: str) -> list[str]:
+    lines: list[str] = []
+    inner = sections(struct)
+    if name:
+        about = inspect.getdoc(struct) if issubclass(struct, Section) else None
+        lines.append(f"\n{_comment(about or '')}[{name}]\n")
+    for field in msgspec.structs.fields(struct):
+        if field.name not in inner:
+            info = msgspec.inspect.type_info(field.type)
+            extra = info.extra_json_schema if isinstance(info, msgspec.inspect.Metadata) else None
+            lines.append(f"\n{_comment((extra or {}).get('description', ''))}")
+            lines.append(f"# {field.name} = {_toml(field.default)}\n")
+    for key, section in inner.items():
+        lines += _section(section, f"{name}.{key}" if name else key)
+    return lines
+
+
+def _comment(text: str) -> str:
+    return "".join(f"# {line}\n" for line in textwrap.wrap(" ".join(text.split()), 116))
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict) or value is msgspec.NODEFAULT:
+        return '{ site = "berlin" }'
+    if isinstance(value, int) and not hasattr(value, "text"):
+        return str(value)
+    return f'"{value}"'

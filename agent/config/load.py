@@ -1,0 +1,159 @@
+"""Sources -> Config, or every mistake at once."""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agent.config.model import PATHS, Config
+from agent.config.places import default_data_dir, find_config
+from agent.config.sources import Setting, from_environ, from_file, from_flags, sections
+from engine.values import Json
+
+_WORDS = {"bool": "true or false", "int": "a whole number", "str": "text", "object": "a table", "array": "a list"}
+"""How msgspec's names for kinds read in a message."""
+
+
+class InvalidConfig(ValueError):
+    """Settings that can't be used, one line per mistake: place, key, what was expected."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+def load_config(
+    path: Path | None = None,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    flags: Mapping[str, tuple[str, str | None]] | None = None,
+) -> tuple[Config, Path | None]:
+    """The settings, and the file that they came from. Raises InvalidConfig.
+
+    `data_dir` is filled in, and paths are absolute.
+    """
+    path = path or find_config(environ)
+    settings = [*_read(path), *from_environ(environ), *from_flags(flags or {})]
+    tree: dict[str, Json] = {}
+    problems: list[str] = []
+    for setting in settings:
+        try:
+            value = _value(setting)
+        except ValueError as error:
+            problems.append(f"{setting.place}: {error}")
+            continue
+        here = tree
+        for key in setting.path[:-1]:
+            here = here.setdefault(key, {})
+        here[setting.path[-1]] = value
+    if problems:
+        raise InvalidConfig(problems)
+    if not tree.get("data_dir"):
+        tree["data_dir"] = str(default_data_dir(environ))
+    try:
+        return msgspec.convert(tree, Config, dec_hook=_hook), path
+    except msgspec.ValidationError as error:  # what concerns two keys at once
+        raise InvalidConfig([f"{path or 'configuration'}: {str(error).partition(' - at ')[0]}"]) from None
+
+
+def _read(path: Path | None) -> list[Setting]:
+    if path is None:
+        return []
+    try:
+        return from_file(path)
+    except OSError as error:
+        raise InvalidConfig([f"{path}: {error.strerror or error}: name a file that can be read"]) from None
+    except UnicodeDecodeError:
+        raise InvalidConfig([f"{path}: is not UTF-8 text"]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidConfig([f"{path}: is not valid TOML: {error}"]) from None
+
+
+def _value(setting: Setting) -> Json:
+    """The setting's value, decoded as its field. Raises ValueError with the key and the remedy."""
+    kind = _field(setting)
+    dotted = ".".join(setting.path)
+    value = _from_text(setting.value, kind) if setting.is_text else setting.value
+    try:
+        value = msgspec.convert(value, kind, strict=not setting.is_text, dec_hook=_hook)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{dotted}: {_remedy(error, kind, value)}") from None
+    if dotted in PATHS and value:
+        return str(setting.base / Path(value).expanduser())
+    return value
+
+
+def _field(setting: Setting) -> Any:
+    """The type of the setting's field."""
+    struct: type[msgspec.Struct] = Config
+    for depth, key in enumerate(setting.path):
+        fields = {field.name: field.type for field in msgspec.structs.fields(struct)}
+        dotted = ".".join(setting.path[: depth + 1])
+        if key not in fields:
+            near = _variable(setting) or difflib.get_close_matches(key, fields, n=1) or _elsewhere(key)
+            where = f"did you mean {near[0]}?" if near else f"known here: {', '.join(fields)}"
+            raise ValueError(f"there is no setting {dotted}; {where}")
+        if key not in sections(struct):
+            if depth + 1 < len(setting.path):
+                raise ValueError(f"{dotted} is a value, not a section")
+            return fields[key]
+        struct = sections(struct)[key]
+    raise ValueError(f"{'.'.join(setting.path)} is a section; its keys are {', '.join(struct.__struct_fields__)}")
+
+
+def _variable(setting: Setting) -> list[str]:
+    """The variable that a person meant who wrote one underscore for two."""
+    variables = [f"GANGLION_{key.upper().replace('.', '__')}" for key in all_keys()]
+    single = setting.place.replace("__", "_")
+    return [name for name in variables if setting.is_text and name.replace("__", "_") == single]
+
+
+def _elsewhere(key: str) -> list[str]:
+    """Where a key stands that was looked for in the wrong section."""
+    return [dotted for dotted in all_keys() if dotted.rpartition(".")[2] == key][:1]
+
+
+def all_keys(struct: type[msgspec.Struct] = Config, prefix: str = "") -> list[str]:
+    """Every setting by its dotted name, in the order of the model."""
+    keys: list[str] = []
+    inner = sections(struct)
+    for field in msgspec.structs.fields(struct):
+        if field.name in inner:
+            keys += all_keys(inner[field.name], f"{prefix}{field.name}.")
+        else:
+            keys.append(prefix + field.name)
+    return keys
+
+
+def _from_text(text: str, kind: Any) -> Json:
+    """Text from the environment or a flag: tables are written as `site=berlin,floor=2`."""
+    info = msgspec.inspect.type_info(kind)
+    if isinstance(info, msgspec.inspect.Metadata):
+        info = info.type
+    if not isinstance(info, msgspec.inspect.DictType):
+        return text
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    if not all(equals for _, equals, _ in pairs):
+        return text
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _hook(kind: type, value: Json) -> object:
+    return value if isinstance(value, kind) else kind(value)
+
+
+def _remedy(error: msgspec.ValidationError, kind: Any, value: Json) -> str:
+    while hasattr(kind, "__metadata__"):
+        kind = kind.__origin__
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        near = difflib.get_close_matches(str(value), list(kind), n=1)
+        return f"expected {', '.join(kind)}" + (f"; did you mean {near[0]}?" if near else "")
+    text = str(error).partition(" - at ")[0]
+    for name, words in _WORDS.items():
+        text = text.replace(f"`{name}`", words)
+    return text[:1].lower() + text[1:].replace("`", "")

@@ -1,0 +1,188 @@
+"""Every key of the configuration: its meaning, its special values, its default.
+
+The text of each key feeds config.example.toml and the error messages; a key is here if and only if something reads it.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, field
+
+from agent.config.units import Address, AgentId, Duration, Size, SyncInterval
+
+
+class Mode(StrEnum):
+    """Where the NATS server is."""
+
+    EMBEDDED = "embedded"
+    EXTERNAL = "external"
+    OFF = "off"
+
+
+class Synchronous(StrEnum):
+    """SQLite's own words for when a commit reaches the disk."""
+
+    FULL = "full"
+    NORMAL = "normal"
+
+
+class Level(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Format(StrEnum):
+    AUTO = "auto"
+    HUMAN = "human"
+    JSON = "json"
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all sections; the docstring of each is its comment in the example."""
+
+
+class Agent(Section, frozen=True, kw_only=True):
+    """Who this agent is."""
+
+    id: Annotated[
+        AgentId,
+        Meta(description="Its name in the mesh: lower-case letters, digits and hyphens, not `any`. Empty: the host "
+             "name and four hex digits, made once and kept in the data directory."),
+    ] = AgentId()  # fmt: skip
+    labels: Annotated[dict[str, str], Meta(description="What workflows see as `agent.labels`.")] = {}
+    tenant: Annotated[AgentId, Meta(description="The namespace of all its subjects.")] = AgentId("default")
+
+
+class Tls(Section, frozen=True, kw_only=True):
+    """TLS of the connection to an external server, or of the embedded server's listeners. Paths of PEM files."""
+
+    ca: Annotated[str, Meta(description="The authority to trust. Empty: the system's.")] = ""
+    cert: Annotated[str, Meta(description="Our certificate. Empty: none.")] = ""
+    key: Annotated[str, Meta(description="The certificate's private key.")] = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.cert) != bool(self.key):
+            raise ValueError("mesh.tls: `cert` and `key` go together: give both or none")
+
+
+class Mesh(Section, frozen=True, kw_only=True):
+    """How the agent is reached: its NATS server."""
+
+    mode: Annotated[
+        Mode,
+        Meta(description="embedded: a NATS server of its own; external: the one at `url`; off: none. Schedules and "
+             "workflows_dir work without NATS too."),
+    ] = Mode.EMBEDDED  # fmt: skip
+    listen: Annotated[Address, Meta(description="Address of the embedded server. Port 0: any free one.")] = Address(
+        "127.0.0.1:4222"
+    )
+    mqtt: Annotated[
+        Address, Meta(description="Address of its MQTT listener, such as 127.0.0.1:1883. Empty: no MQTT.")
+    ] = Address()
+    url: Annotated[str, Meta(description="The external server: nats://host:4222, or tls://host:4222.")] = ""
+    credentials: Annotated[
+        str, Meta(description="File of credentials for the external server (.creds). Empty: none.")
+    ] = ""  # fmt: skip
+    tls: Tls = field(default_factory=Tls)
+    sync_interval: Annotated[
+        SyncInterval,
+        Meta(description="When the embedded server's streams reach the disk: `always` before it acknowledges, or a "
+             "duration such as 1s, which may lose that much in a power cut."),
+    ] = SyncInterval("always")  # fmt: skip
+
+    def __post_init__(self) -> None:
+        if self.mode is Mode.EXTERNAL and not self.url:
+            raise ValueError('mesh.url: is needed with mode = "external", such as "nats://127.0.0.1:4222"')
+
+
+class Engine(Section, frozen=True, kw_only=True):
+    """What runs, and how much at once."""
+
+    max_executions: Annotated[
+        int, Meta(ge=1, le=100_000, description="Executions that run at the same time; more wait their turn.")
+    ] = 100
+    max_concurrent_nodes: Annotated[
+        int, Meta(ge=1, le=10_000, description="Nodes of one execution that run at the same time.")
+    ] = 64
+    dedupe: Annotated[
+        Duration, Meta(description="How long a message's id is remembered, so that the same one starts nothing twice.")
+    ] = Duration("24h")
+    workflows_dir: Annotated[
+        str, Meta(description="A directory whose workflow files are deployed at each start. Empty: none.")
+    ] = ""
+    allow_shell: Annotated[
+        bool, Meta(description="Allow the node type `shell`: whoever may deploy may then run programs here.")
+    ] = False
+    grace: Annotated[
+        Duration,
+        Meta(description="How long running nodes may go on after a stop or a cancel, before they are cut off."),
+    ] = Duration("10s")
+
+
+class Retention(Section, frozen=True, kw_only=True):
+    """Which finished executions are kept: whichever limit is reached first."""
+
+    age: Annotated[Duration, Meta(description="Finished executions older than this go.")] = Duration("30d")
+    count: Annotated[int, Meta(ge=0, description="The newest so many are kept.")] = 1_000_000
+    bytes: Annotated[Size, Meta(description="The oldest go while the store is larger than this.")] = Size("1GB")
+
+
+class Store(Section, frozen=True, kw_only=True):
+    """The database file."""
+
+    synchronous: Annotated[
+        Synchronous,
+        Meta(description="full: a commit survives power loss; normal: it survives a crash of the process, and power "
+             "loss may take the newest commits back."),
+    ] = Synchronous.FULL  # fmt: skip
+    retention: Retention = field(default_factory=Retention)
+
+
+class Outbox(Section, frozen=True, kw_only=True):
+    """Facts on their way to NATS."""
+
+    keep: Annotated[
+        Duration, Meta(description="How long facts stay in the store after the stream has acknowledged them.")
+    ] = Duration("10m")
+    max_bytes: Annotated[Size, Meta(description="The oldest unsent facts go when there is more than this.")] = Size(
+        "256MB"
+    )
+    max_age: Annotated[Duration, Meta(description="Unsent facts older than this go.")] = Duration("90d")
+
+
+class Log(Section, frozen=True, kw_only=True):
+    """Log lines on standard error."""
+
+    level: Annotated[Level, Meta(description="debug, info, warning or error.")] = Level.INFO
+    format: Annotated[Format, Meta(description="human, json, or auto: human on a terminal, else json.")] = Format.AUTO
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings of an agent."""
+
+    data_dir: Annotated[
+        str,
+        Meta(description="Where everything is kept; one agent per directory, on a local disk. Empty: "
+             "/var/lib/ganglion for root if it is there, else ~/.local/share/ganglion."),
+    ] = ""  # fmt: skip
+    agent: Agent = field(default_factory=Agent)
+    mesh: Mesh = field(default_factory=Mesh)
+    engine: Engine = field(default_factory=Engine)
+    store: Store = field(default_factory=Store)
+    outbox: Outbox = field(default_factory=Outbox)
+    log: Log = field(default_factory=Log)
+
+    @property
+    def data_path(self) -> Path:
+        """The data directory; `load_config` has filled it in."""
+        return Path(self.data_dir)
+
+
+PATHS = frozenset(
+    {"data_dir", "engine.workflows_dir", "mesh.credentials", "mesh.tls.ca", "mesh.tls.cert", "mesh.tls.key"}
+)
+"""Keys that hold a path: relative ones start at the file they stand in, or at the working directory."""

@@ -1,0 +1,82 @@
+"""One process per data directory.
+
+Two agents on one store, or two NATS servers on one stream directory, would corrupt both without a word. The lock is an
+flock, so the kernel lets go of it when the last process that holds the descriptor is gone, however it died.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.store.errors import StoreInUse
+
+PATIENCE = 3.0
+"""Seconds to wait for what a killed agent left: its NATS server is on its way out, but holds the lock till then."""
+
+
+@contextmanager
+def locked(data_dir: Path) -> Iterator[int]:
+    """Hold the directory; gives the descriptor, which a child that uses the directory is to inherit.
+
+    Makes the directory (0700) if there is none. Raises StoreInUse, which names the holder, and OSError with the reason
+    when the directory can't be made or written.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = data_dir / "lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _take(descriptor, data_dir)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def holder(data_dir: Path) -> int | None:
+    """The process that holds the directory now, or None. A question for people: it may change at any time."""
+    try:
+        descriptor = os.open(data_dir / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return _written(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _take(descriptor: int, data_dir: Path) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            pid = _written(descriptor)
+        if (pid is not None and _is_alive(pid)) or time.monotonic() > give_up:
+            who = f"the process {pid}" if pid is not None and _is_alive(pid) else "a process that a dead agent left"
+            raise StoreInUse(
+                f"the data directory {data_dir} is in use by {who}: stop it, or give another one with --data-dir"
+            )
+        time.sleep(0.02)
+
+
+def _written(descriptor: int) -> int | None:
+    text = os.pread(descriptor, 32, 0).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

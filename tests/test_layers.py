@@ -1,0 +1,84 @@
+"""The arrows of the layout: agent -> mesh, plugins -> engine; and one owner folder for each third-party library."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+OURS = ("agent", "engine", "mesh", "plugins")
+MAY_IMPORT = {
+    "engine": {"engine"},
+    "mesh": {"mesh", "engine"},
+    "plugins": {"plugins", "engine"},
+    "agent": {"agent", "mesh", "plugins", "engine"},
+}
+OWNERS = {
+    "aiosqlite": ("engine/store",),
+    "croniter": ("engine/triggers",),
+    "jsonpath_ng": ("engine/expressions",),
+    "ruamel": ("engine/definition",),
+    "nats": ("mesh",),
+    "nkeys": ("mesh",),
+    "httpx": ("plugins",),
+    "typer": ("agent/cli",),
+    "rich": ("agent/cli",),
+    "uvloop": ("agent",),
+    "psutil": ("agent", "mesh", "plugins"),
+    "paho": ("agent/demo",),
+    "msgspec": OURS,
+}
+"""A library that is not here belongs to nobody yet: name its owner first."""
+JOINS = "agent/app.py"
+"""The one file that may know the mesh and the plugins."""
+
+FILES = [path for folder in OURS for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, anywhere in it, in full."""
+    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: write the module in full"
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("folder", OURS)
+def test_imports_follow_the_arrows(folder: str) -> None:
+    for path in (ROOT / folder).rglob("*.py"):
+        for module in imports(path):
+            top = module.partition(".")[0]
+            assert top not in OURS or top in MAY_IMPORT[folder], f"{path.relative_to(ROOT)} imports {module}"
+
+
+def test_each_library_stays_with_its_owner() -> None:
+    for path in FILES:
+        name = path.relative_to(ROOT).as_posix()
+        for module in imports(path):
+            top = module.partition(".")[0]
+            if top in OURS or top in sys.stdlib_module_names:
+                continue
+            assert top in OWNERS, f"{name} imports {top}, which has no owner folder"
+            assert name.startswith(tuple(f"{owner}/" for owner in OWNERS[top])), f"{name} imports {top}"
+
+
+def test_one_file_joins_mesh_and_plugins() -> None:
+    for path in FILES:
+        tops = {module.partition(".")[0] for module in imports(path)}
+        name = path.relative_to(ROOT).as_posix()
+        assert not {"mesh", "plugins"} <= tops or name == JOINS, f"{name} imports both mesh and plugins"
+
+
+def test_no_file_of_ours_is_run_by_an_import_of_it() -> None:
+    for path in FILES:
+        assert path.name != "__main__.py", f"{path}: `python -m` would take plugins/ of the folder it is run in"
+
+
+@pytest.mark.parametrize("folder", ["packaging", "tests"])
+def test_folders_that_are_no_packages_stay_so(folder: str) -> None:
+    found = list((ROOT / folder).rglob("__init__.py"))
+    assert not found, f"{found} would shadow a library or break importlib mode"

@@ -101,7 +101,7 @@ async def run(ctx: Context, params: HttpParams) -> Outcome:
             verify=params.verify,
         )
     except UnknownSecret as error:
-        return Fail(str(error), kind="unknown_secret")
+        return Fail(str(error), kind="secret")
     except ValueError as error:
         return Fail(mask.hide(f"{shown}: {error}"), kind="invalid")
     except TimeoutError as error:

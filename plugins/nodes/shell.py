@@ -67,7 +67,7 @@ async def run(ctx: Context, params: ShellParams) -> Outcome:
             max_bytes=params.max_bytes,
         )
     except UnknownSecret as error:
-        return Fail(str(error), kind="unknown_secret")
+        return Fail(str(error), kind="secret")
     except ValueError:
         return Fail(f"{program}: an argument or the environment holds a character that none may hold", kind="invalid")
     except TimeoutError:

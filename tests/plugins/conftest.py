@@ -222,3 +222,9 @@ def attempt(ctx: RecordingContext) -> Callable[..., Awaitable[Outcome]]:
         return outcome
 
     return run
+
+
+@pytest.fixture
+def pure() -> Callable[[NodeType, RecordingContext, msgspec.Struct], Outcome]:
+    """Drive a pure run to its end in one step."""
+    return run_pure

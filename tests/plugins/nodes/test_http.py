@@ -193,7 +193,7 @@ async def test_http_fails_on_a_url_that_is_not_valid_and_shows_its_mask(http) ->
 async def test_http_fails_on_an_unknown_secret(server, http) -> None:
     outcome = await http(server.url, auth={"bearer": SecretText(SecretName("NOPE"))})
     assert isinstance(outcome, Fail)
-    assert outcome.kind == "unknown_secret"
+    assert outcome.kind == "secret"
     assert "GANGLION_SECRET_NOPE" in outcome.error
 
 

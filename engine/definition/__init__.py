@@ -1,6 +1,45 @@
 """Workflow files: YAML, JSON or TOML becomes an immutable `Workflow`, or a list of problems a person can mend.
 
-source.py     bytes -> a tree of plain data, with the line of every key
-reader.py     tree -> Workflow, collecting every problem of the file
-model.py      what a Workflow is
+Reading order:
+
+    source.py      bytes -> a tree of plain data, with the line of every key (yaml_, json_, toml_source.py)
+    reader.py      tree -> Workflow, collecting every problem of the file
+    model.py       what a Workflow is
+    form.py        what may stand in a file, and what this version refuses
+    fields.py      one object of a file against one struct
+    parameters.py  declared parameters and their values
+    trigger.py     the triggers
+    node.py        one node
+    formulas.py    the expressions: do they compile, does what they refer to exist
+    graph.py       levels, or the cycle
+    advice.py      what `ganglion check` says of a valid file
+    schema.py      JSON Schema for editors
+    problems.py    what is wrong, said so that a person can mend it
 """
+
+from engine.definition.model import Workflow
+from engine.definition.parameters import bind_params, parse_param
+from engine.definition.problems import InvalidWorkflow, Problem
+from engine.definition.quantities import format_duration, format_size, parse_duration, parse_size
+from engine.definition.reader import load_workflow, workflow_from_tree
+from engine.definition.schema import json_schema
+from engine.definition.source import Source, canonical, definition_hash, parse_tree
+
+__all__ = [
+    "InvalidWorkflow",
+    "Problem",
+    "Source",
+    "Workflow",
+    "bind_params",
+    "canonical",
+    "definition_hash",
+    "format_duration",
+    "format_size",
+    "json_schema",
+    "load_workflow",
+    "parse_duration",
+    "parse_param",
+    "parse_size",
+    "parse_tree",
+    "workflow_from_tree",
+]

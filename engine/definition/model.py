@@ -6,7 +6,7 @@ written (`Json` whose strings are texts or expressions).
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -19,6 +19,7 @@ __all__ = [
     "BodyFormat",
     "Capture",
     "CronTrigger",
+    "Duration",
     "Join",
     "Misfire",
     "NatsTrigger",
@@ -34,6 +35,9 @@ __all__ = [
 
 UNDEFINED = msgspec.UNSET
 """Stands where a file says nothing; null is a value."""
+Duration = Annotated[float, msgspec.Meta(extra={"kind": "duration"})]
+"""Seconds, written as 500ms, 30s, 5m, 1h30m, 7d or a number of seconds."""
+Says = msgspec.Meta
 
 
 class Join(StrEnum):
@@ -93,36 +97,43 @@ class Misfire(StrEnum):
 class Param(msgspec.Struct, frozen=True, kw_only=True):
     """A declared parameter and the rules of its value."""
 
-    type: str
-    """string, number, integer, boolean, list, object or any."""
-    description: str = ""
-    required: bool = False
-    default: Json | msgspec.UnsetType = UNDEFINED
-    min: float | None = None
-    max: float | None = None
-    min_length: int | None = None
-    max_length: int | None = None
-    pattern: str | None = None
-    one_of: tuple[Json, ...] | None = None
+    type: Annotated[
+        Literal["string", "number", "integer", "boolean", "list", "object", "any"],
+        Says(description="Which kind of value it takes."),
+    ]
+    description: Annotated[str, Says(description="What it means, for people.")] = ""
+    required: Annotated[bool, Says(description="There is no default: deploying takes `-p name=value`.")] = False
+    default: Annotated[Json | msgspec.UnsetType, Says(description="Its value unless bound; null without one.")] = (
+        UNDEFINED
+    )
+    min: Annotated[float | None, Says(description="Smallest number.")] = None
+    max: Annotated[float | None, Says(description="Largest number.")] = None
+    min_length: Annotated[int | None, Says(description="Fewest characters, items or keys.", ge=0)] = None
+    max_length: Annotated[int | None, Says(description="Most characters, items or keys.", ge=0)] = None
+    pattern: Annotated[str | None, Says(description="A regular expression that the whole text matches.")] = None
+    one_of: Annotated[tuple[Json, ...] | None, Says(description="The values that it may have.", min_length=1)] = None
 
 
 class NatsTrigger(msgspec.Struct, frozen=True, kw_only=True, tag="nats"):
     """A published message starts an execution."""
 
-    subject: str
-    format: BodyFormat = BodyFormat.JSON
-    capture: Capture = Capture.INTAKE
-    stream: str | None = None
-    """An existing stream that captures the subject already; None for the agent's own."""
+    subject: Annotated[str, Says(description="A NATS subject; * and > are wildcards.")]
+    format: Annotated[BodyFormat, Says(description="How the body becomes `trigger.data`.")] = BodyFormat.JSON
+    capture: Annotated[
+        Capture, Says(description="intake: accepted means kept. core: a plain subscription, outside the promise.")
+    ] = Capture.INTAKE
+    stream: Annotated[str | None, Says(description="An existing stream that captures the subject already.")] = None
 
 
 class CronTrigger(msgspec.Struct, frozen=True, kw_only=True, tag="cron"):
     """A schedule starts an execution."""
 
-    schedule: str
-    timezone: str = "UTC"
-    misfire: Misfire = Misfire.ONCE
-    data: Json = None
+    schedule: Annotated[str, Says(description="minute hour day month weekday, such as */15 * * * *.")]
+    timezone: Annotated[str, Says(description="A time zone such as Europe/Berlin.")] = "UTC"
+    misfire: Annotated[Misfire, Says(description="What becomes of times that passed while the agent was down.")] = (
+        Misfire.ONCE
+    )
+    data: Annotated[Json, Says(description="What `trigger.data` is.")] = None
 
 
 Trigger: TypeAlias = NatsTrigger | CronTrigger
@@ -131,15 +142,16 @@ Trigger: TypeAlias = NatsTrigger | CronTrigger
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Which passing faults are tried again: `max` retries after the first attempt."""
 
-    max: int = 0
-    delay: float = 1.0
-    backoff: Backoff = Backoff.EXPONENTIAL
-    max_delay: float = 60.0
-    jitter: bool = True
+    max: Annotated[int, Says(description="Retries after the first attempt.", ge=0, le=1_000_000)] = 0
+    delay: Annotated[Duration, Says(description="Before the first retry.")] = 1.0
+    backoff: Annotated[Backoff, Says(description="How the delay grows from retry to retry.")] = Backoff.EXPONENTIAL
+    max_delay: Annotated[Duration, Says(description="The delay grows no further.")] = 60.0
+    jitter: Annotated[bool, Says(description="Vary each delay, so that many do not retry at once.")] = True
 
 
 class Need(msgspec.Struct, frozen=True):
-    """An edge that a person wrote: a node, or one port of a branching node."""
+    """An edge that a person wrote: a node, or one port of a branching node. Without a port, any port will do: the node
+    completed."""
 
     node: str
     port: str | None = None
@@ -166,7 +178,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryPolicy = RetryPolicy()
     on_error: OnError = OnError.FAIL
     default: Json | msgspec.UnsetType = UNDEFINED
-    """Replaces the output of a failed attempt; as written."""
+    """Replaces the output where the node fails, and lets the execution go on whatever `on_error` is; as written."""
     critical: bool = True
     effect: Effect
 

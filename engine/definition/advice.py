@@ -1,0 +1,68 @@
+"""What `ganglion check` says of a workflow that is valid, but perhaps not meant so."""
+
+import re
+from collections.abc import Collection, Iterator
+
+from engine.contract import Effect
+from engine.definition.model import Capture, Join, NatsTrigger, Node, Workflow
+from engine.triggers.subjects import overlaps
+
+__all__ = ["warnings"]
+
+_EVALUATED = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+
+
+def warnings(workflow: Workflow, used_params: Collection[str]) -> tuple[str, ...]:
+    """One sentence each: what it does, and what to do if it is not meant."""
+    return tuple([*_of_triggers(workflow), *_of_params(workflow, used_params), *_of_nodes(workflow)])
+
+
+def _of_triggers(workflow: Workflow) -> Iterator[str]:
+    for place, trigger in enumerate(workflow.triggers):
+        if isinstance(trigger, NatsTrigger) and trigger.capture is Capture.CORE:
+            yield (
+                f"triggers[{place}].nats: with capture: core a message that is published while the agent is away is lost; "
+                "remove it unless the subject is used for request-reply"
+            )
+
+
+def _of_params(workflow: Workflow, used: Collection[str]) -> Iterator[str]:
+    for name in workflow.params:
+        if name not in used:
+            yield f"params.{name}: nothing uses it; remove it, or write {{{{ params.{name} }}}} where it belongs"
+
+
+def _of_nodes(workflow: Workflow) -> Iterator[str]:
+    subjects = [trigger.subject for trigger in workflow.triggers if isinstance(trigger, NatsTrigger)]
+    subjects.append(f"ganglion.trigger.*.*.{workflow.name}")
+    for node in workflow.nodes.values():
+        for subject in subjects:
+            if node.type == "publish" and _may_publish(node, subject):
+                yield (
+                    f"nodes.{node.id}: it may publish to {subject}, which starts this workflow again; after 16 rounds the "
+                    "message is a dead letter; publish to another subject"
+                )
+        if node.effect is Effect.AT_MOST_ONCE and node.retry.max:
+            yield (
+                f"nodes.{node.id}: it is at_most_once, yet retry runs it up to {node.retry.max + 1} times when it reports "
+                "a passing fault; set retry.max to 0 if that must not be"
+            )
+        if _never_both(node):
+            yield f"nodes.{node.id}: it needs two ports of one node, and only one is taken; add `join: any`"
+    if workflow.on_failure == workflow.name:
+        yield "on_failure: the workflow handles its own failures; if the handler fails too it starts again, up to 16 times"
+
+
+def _may_publish(node: Node, subject: str) -> bool:
+    """Whether the node's subject can be one that matches; what is evaluated in it may be any one word."""
+    written = node.params.get("subject")
+    if not isinstance(written, str) or not _EVALUATED.sub("", written).strip(". "):
+        return False
+    words = _EVALUATED.sub("\0", written).split(".")
+    pattern = ".".join("*" if "\0" in word else word for word in words)
+    return all(words) and overlaps(pattern, subject)
+
+
+def _never_both(node: Node) -> bool:
+    ported = [need.node for need in node.needs if need.port is not None]
+    return node.join is Join.ALL and len(ported) > len(set(ported))

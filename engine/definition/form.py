@@ -1,0 +1,112 @@
+"""What may stand in a workflow file, as structs: the reader checks against them, the JSON Schema is made from them.
+
+A field's description is what editors show. The parts that look the same in file and model are the model's own structs:
+`Param`, `NatsTrigger`, `CronTrigger`, `RetryPolicy`.
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from engine.contract import Effect
+from engine.definition.model import Duration, Join, OnError, Param, RetryPolicy, RunIf
+from engine.values import Json
+
+__all__ = [
+    "NAME",
+    "NOT_IMPLEMENTED",
+    "RESERVED",
+    "WORKFLOW_NAME",
+    "DefaultsForm",
+    "EventsForm",
+    "NodeForm",
+    "WorkflowForm",
+]
+
+WORKFLOW_NAME: Final = r"^[a-z0-9][a-z0-9-]{0,63}$"
+NAME: Final = r"^[a-z][a-z0-9_]{0,63}$"
+
+RESERVED: Final = frozenset(
+    {"trigger", "params", "vars", "nodes", "errors", "error", "item", "index", "loop", "execution", "agent", "secrets"}
+)
+"""Roots of expressions: no node and no parameter has such a name."""
+
+NOT_IMPLEMENTED: Final[dict[str, frozenset[str]]] = {
+    "workflow field": frozenset({"vars", "durability", "checkpoint", "replicate", "placement", "limits"}),
+    "node field": frozenset({"cache", "placement", "limits", "durability", "checkpoint", "catch", "finally", "as"}),
+    "node type": frozenset(
+        {"foreach", "while", "repeat", "try", "workflow", "wait", "form", "llm", "embed", "retrieve", "agent_loop"}
+        | {"wasm", "mcp", "code", "state"}
+    ),
+    "trigger": frozenset({"webhook", "file", "fleet", "workflow", "event", "mqtt", "form"}),
+    "trigger field": frozenset({"deliver", "buffer", "queue", "start", "filter"}),
+    "name in scope": frozenset({"vars", "item", "index", "error"}),
+}
+"""What the file format has a place for and this version refuses, by where it stands. A field that is neither here nor in
+a struct is a typing mistake."""
+
+Describe = msgspec.Meta
+WorkflowName = Annotated[str, msgspec.Meta(pattern=WORKFLOW_NAME)]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+class EventsForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What travels with the facts."""
+
+    outputs: Annotated[bool, Describe(description="Node outputs up to 16 KiB each, masked.")] = False
+
+
+class DefaultsForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What nodes have unless they say otherwise. `retry` is merged field by field."""
+
+    timeout: Annotated[Duration | None, Describe(description="Time for one attempt, such as 30s.")] = None
+    deadline: Annotated[Duration | None, Describe(description="Time for all attempts together.")] = None
+    retry: Annotated[RetryPolicy | None, Describe(description="Which passing faults are tried again.")] = None
+    on_error: Annotated[OnError, Describe(description="What a failed node does to its execution.")] = OnError.FAIL
+    critical: Annotated[bool, Describe(description="false: a failure ends the execution as partial.")] = True
+
+
+class NodeForm(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields that any node may have, whatever its type."""
+
+    type: Annotated[str, Describe(description="What the node does: a node type.")]
+    needs: Annotated[
+        str | list[str],
+        Describe(description="Nodes, or ports of branching nodes (`bad.then`), that come first."),
+    ] = []
+    when: Annotated[
+        str | bool, Describe(description="An expression without braces; the node is skipped where it is false.")
+    ] = True
+    join: Annotated[Join, Describe(description="How many of `needs` must have been taken.")] = Join.ALL
+    run_if: Annotated[RunIf, Describe(description="Which end of its `needs` the node is for.")] = RunIf.SUCCESS
+    timeout: Annotated[Duration | None, Describe(description="Time for one attempt, such as 30s.")] = None
+    deadline: Annotated[Duration | None, Describe(description="Time for all attempts together.")] = None
+    retry: Annotated[RetryPolicy | None, Describe(description="Which passing faults are tried again.")] = None
+    on_error: Annotated[OnError, Describe(description="What a failure does to the execution.")] = OnError.FAIL
+    default: Annotated[
+        Json, Describe(description="Replaces the output where the node fails; the execution goes on.")
+    ] = None
+    critical: Annotated[bool, Describe(description="false: a failure ends the execution as partial.")] = True
+    effect: Annotated[
+        Effect | None, Describe(description="What a second run of a finished attempt would do to the world.")
+    ] = None
+
+
+class WorkflowForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A workflow file."""
+
+    name: Annotated[WorkflowName, Describe(description="Letters, digits and -; what it is deployed as.")]
+    description: Annotated[str, Describe(description="What it is for, for people.")] = ""
+    params: Annotated[dict[str, Param], Describe(description="Typed values, bound at deploy or for one run.")] = {}
+    triggers: Annotated[list[dict[str, Json]], Describe(description="What starts an execution.")] = []
+    defaults: Annotated[DefaultsForm | None, Describe(description="What nodes have unless they say otherwise.")] = None
+    on_failure: Annotated[
+        WorkflowName | None, Describe(description="A workflow that is started with the failed execution.")
+    ] = None
+    timeout: Annotated[Duration | None, Describe(description="Time for a whole execution.")] = None
+    max_concurrent_nodes: Annotated[
+        Limit | None, Describe(description="How many nodes of one execution run at once.")
+    ] = None
+    events: Annotated[EventsForm | None, Describe(description="What travels with the facts.")] = None
+    nodes: Annotated[dict[str, Json], Describe(description="The boxes of the workflow, by name.")]
+    outputs: Annotated[Json, Describe(description="What an execution gives; texts inside are evaluated.")] = None

@@ -1,0 +1,236 @@
+"""One node of a file: the fields that any node has, and those of its type."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from engine.contract import Effect, NodeType, NodeTypes, Role, role_of
+from engine.definition.fields import check_known, convert, expected, is_object, read_fields
+from engine.definition.form import NOT_IMPLEMENTED, NodeForm
+from engine.definition.formulas import Formulas
+from engine.definition.model import UNDEFINED, Need, Node, OnError, RetryPolicy
+from engine.definition.names import check_name
+from engine.definition.problems import Path, Problems, shown, suggestion
+from engine.values import Json, encode_json
+
+__all__ = ["COMMON", "NodeReader", "merge_retry", "read_static_fields"]
+
+COMMON = {field.encode_name: field for field in msgspec.structs.fields(NodeForm)}
+_EVALUATED = ("when", "default")
+"""Common fields that are evaluated per attempt; all others are read at deploy."""
+
+
+class NodeReader:
+    """Reads nodes one by one; whether they fit together is the workflow's question."""
+
+    def __init__(
+        self, *, types: NodeTypes, formulas: Formulas, defaults: Mapping[str, Any], problems: Problems
+    ) -> None:
+        self._types = types
+        self._formulas = formulas
+        self._defaults = defaults
+        self._problems = problems
+
+    def read(self, id: str, tree: Json, path: Path) -> Node | None:
+        """The node, or None where something is wrong with it."""
+        found = len(self._problems)
+        check_name(id, path, self._problems, kind="node")
+        if not is_object(tree, path, self._problems):
+            return None
+        type = self._type(tree, path)
+        references: dict[str, None] = {}
+        common = self._common(id, tree, path, references)
+        if type is None:
+            self._unknown_type(id, tree, path)
+            return None
+        params = self._params(id, type, tree, path, references)
+        effect = common.pop("effect", None) or type.effect
+        if effect is Effect.PURE and not type.pure_capable:
+            self._problems.add(
+                (*path, "effect"), f"a node of type {type.name} is never pure", "remove it, or say at_least_once"
+            )
+        if len(self._problems) > found:
+            return None
+        return Node(
+            id=id, type=type.name, params=params, references=tuple(references), effect=effect, **self._defaults | common
+        )
+
+    def _type(self, tree: Mapping[str, Json], path: Path) -> NodeType | None:
+        known = self._types.names()
+        place = (*path, "type")
+        if "type" not in tree:
+            self._problems.add(path, "type is missing", f"add `type: …`, one of {', '.join(known)}")
+            return None
+        name = self._formulas.static(tree["type"], place)
+        if name is UNDEFINED:
+            return None
+        if not isinstance(name, str):
+            self._problems.add(place, f"expected the name of a node type, got {shown(name)}")
+            return None
+        type = self._types.get(name)
+        if type is None:
+            if name in NOT_IMPLEMENTED["node type"]:
+                self._problems.add(place, f"the node type {name} is not implemented by this version", "remove the node")
+            else:
+                self._problems.add(place, f"there is no node type {name[:64]}", suggestion(name, known))
+        elif off := self._types.disabled(name):
+            self._problems.add(place, off)
+        return type
+
+    def _common(self, id: str, tree: Mapping[str, Json], path: Path, references: dict[str, None]) -> dict[str, Any]:
+        """The common fields that the node gives, decoded as a Node has them."""
+        given = {name: tree[name] for name in tree if name in COMMON and name != "type"}
+        values = read_static_fields(NodeForm, given, path, self._formulas, self._problems, skip=_EVALUATED)
+        common = {name: values[name] for name in values if name not in ("needs", "retry", "type")}
+        if "needs" in values:
+            common["needs"] = self._needs(values["needs"], (*path, "needs"))
+        if "retry" in given:
+            common["retry"] = merge_retry(
+                self._defaults.get("retry", RetryPolicy()),
+                given["retry"],
+                (*path, "retry"),
+                self._formulas,
+                self._problems,
+            )
+        if "when" in given:
+            when = convert(given["when"], str | bool, (*path, "when"), self._problems)
+            if isinstance(when, bool):
+                when = None if when else "false"
+            elif when is not None:
+                found = self._formulas.read(when, (*path, "when"), role=Role.EXPRESSION, within=id)
+                references.update(dict.fromkeys(found.nodes))
+            common["when"] = when
+        if "default" in given:
+            common["default"] = given["default"]
+            found = self._formulas.read(given["default"], (*path, "default"), within=id)
+            references.update(dict.fromkeys(found.nodes))
+            if values.get("on_error") is OnError.FAIL:
+                self._problems.add(
+                    (*path, "on_error"),
+                    "default replaces a failed output, so on_error: fail never applies",
+                    "remove one",
+                )
+        for name in ("timeout", "deadline"):
+            if common.get(name) == 0:
+                self._problems.add((*path, name), "expected more than 0s", "remove it for no limit")
+        return common
+
+    def _needs(self, written: str | list[str], path: Path) -> tuple[Need, ...]:
+        needs: dict[Need, None] = {}
+        for place, text in enumerate([written] if isinstance(written, str) else written):
+            where = path if isinstance(written, str) else (*path, place)
+            node, dot, port = text.partition(".")
+            need = Need(node, port if dot else None)
+            if not node or (dot and not port):
+                self._problems.add(where, f"expected a node, or node.port, got {shown(text)}")
+            elif need in needs:
+                self._problems.add(where, f"{need} is there twice", "remove one of them")
+            needs[need] = None
+        return tuple(needs)
+
+    def _params(
+        self, id: str, type: NodeType, tree: Mapping[str, Json], path: Path, references: dict[str, None]
+    ) -> dict[str, Json]:
+        """The type's own fields, as written; static ones evaluated."""
+        fields = {field.encode_name: field for field in msgspec.structs.fields(type.params)}
+        fields = {name: field for name, field in fields.items() if name not in COMMON}
+        written = {name: value for name, value in tree.items() if name not in COMMON}
+        self._check_fields(type, written, fields, path)
+        params: dict[str, Json] = {}
+        values: dict[str, Any] = {}
+        before = len(self._problems)
+        whole = True
+        for name, field in fields.items():
+            place = (*path, name)
+            if name not in written:
+                if field.required:
+                    self._problems.add(path, f"{name} is missing", f"add `{name}: …`, {expected(field.type)}")
+                continue
+            value, role = written[name], role_of(field)
+            if role is Role.STATIC:
+                value = self._formulas.static(value, place)
+                constant = value is not UNDEFINED
+            else:
+                found = self._formulas.read(value, place, role=role, within=id)
+                references.update(dict.fromkeys(found.nodes))
+                constant = found.constant
+            params[name] = value
+            whole = whole and constant
+            if constant:
+                fit = encode_json(value).decode() if _is_written_out(field.type, value) else value
+                values[field.name] = convert(fit, field.type, place, self._problems)
+        if whole and len(self._problems) == before:
+            try:
+                type.params(**values)
+            except (TypeError, ValueError) as error:
+                self._problems.add(path, f"a node of type {type.name} {error}")
+        return params
+
+    def _check_fields(self, type: NodeType, written: Mapping[str, Json], fields: Mapping[str, Any], path: Path) -> None:
+        for name in written:
+            if name in fields:
+                continue
+            if name in NOT_IMPLEMENTED["node field"]:
+                check_known({name: None}, (), path, self._problems, where="node field")
+            else:
+                self._problems.add(
+                    (*path, name),
+                    f"a node of type {type.name} has no field {name[:64]}",
+                    suggestion(name, [*fields, *COMMON]),
+                )
+
+    def _unknown_type(self, id: str, tree: Mapping[str, Json], path: Path) -> None:
+        """Without its type a node's fields have no roles, but what they refer to can be checked."""
+        for name, value in tree.items():
+            if name in NOT_IMPLEMENTED["node field"]:
+                check_known({name: None}, (), path, self._problems, where="node field")
+            elif name not in COMMON and name != "nodes":
+                self._formulas.read(value, (*path, name), role=Role.SECRET, within=id)
+
+
+def read_static_fields(
+    form: type[msgspec.Struct],
+    tree: Mapping[str, Json],
+    path: Path,
+    formulas: Formulas,
+    problems: Problems,
+    *,
+    skip: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """The valid fields that are read at deploy. The others, and those in `skip`, are left out."""
+    values: dict[str, Any] = {}
+    for field in msgspec.structs.fields(form):
+        name = field.encode_name
+        if name not in tree or name in skip:
+            continue
+        value = formulas.static(tree[name], (*path, name))
+        if value is not UNDEFINED:
+            found = len(problems)
+            read = convert(value, field.type, (*path, name), problems)
+            if len(problems) == found:
+                values[field.name] = read
+    return values
+
+
+def merge_retry(policy: RetryPolicy, tree: Json, path: Path, formulas: Formulas, problems: Problems) -> RetryPolicy:
+    """A policy with the fields that a file gives in place of its own."""
+    written = formulas.static(tree, path)
+    if written is UNDEFINED:
+        return policy
+    fields = read_fields(RetryPolicy, written, path, Problems("")) or {}
+    merged = msgspec.structs.replace(policy, **fields)
+    if merged.delay > merged.max_delay:
+        if "max_delay" in fields:
+            problems.add((*path, "max_delay"), "max_delay is less than delay", "raise it, or remove it")
+        merged = msgspec.structs.replace(merged, max_delay=merged.delay)
+    return merged
+
+
+def _is_written_out(type: Any, value: Json) -> bool:
+    """Whether a number or boolean stands where only text fits: it is written out, as in a text that is evaluated."""
+    info = inspect.type_info(type)
+    while isinstance(info, inspect.Metadata):
+        info = info.type
+    return isinstance(info, inspect.StrType) and isinstance(value, int | float)

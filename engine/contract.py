@@ -125,7 +125,7 @@ class Context(Protocol):
 
     @property
     def http(self) -> Http:
-        """An HTTP client; the engine adds `Idempotency-Key` where the caller set none."""
+        """An HTTP client."""
         ...
 
     async def request(self, subject: str, body: bytes, *, headers: Mapping[str, str], timeout: float) -> Reply:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from engine.states import FINISHED, ExecutionState, NodeState
+from engine.states import FINISHED, SETTLED, ExecutionState, NodeState, check_execution_move, check_node_move
 from engine.store.errors import StoreCorrupt
 from engine.store.transaction import Transaction
 from engine.values import Json
@@ -97,6 +97,18 @@ def start(tx: Transaction, execution: str, now: int) -> None:
     )
 
 
+def resume(tx: Transaction, execution: str) -> int:
+    """Count a resumption after a death of the process; returns how many there were since the last checkpoint."""
+    tx.execute("UPDATE executions SET deaths = deaths + 1, due = NULL WHERE id = ?", (execution,))
+    (deaths,) = tx.execute("SELECT deaths FROM executions WHERE id = ?", (execution,)).fetchone()
+    return int(deaths)
+
+
+def forgive(tx: Transaction, execution: str) -> None:
+    """A checkpoint was reached: what died before is forgiven."""
+    tx.execute("UPDATE executions SET deaths = 0 WHERE id = ?", (execution,))
+
+
 def move(tx: Transaction, execution: str, status: ExecutionState, *, due: int | None = None) -> None:
     """Change the state; `due` is when a waiting execution is to be looked at again."""
     tx.execute("UPDATE executions SET status = ?, due = ? WHERE id = ?", (status.value, due, execution))
@@ -174,16 +186,14 @@ def nodes(db: sqlite3.Connection, execution: str) -> list[NodeRow]:
     return [_node(execution, row) for row in rows]
 
 
-def queued(db: sqlite3.Connection, *, after: int, limit: int) -> list[str]:
-    """Ids waiting for a slot, in order of intake."""
-    return [
-        name
-        for (name,) in db.execute(
-            "SELECT id FROM executions WHERE status = 'queued' AND finished_at IS NULL AND num > ? "
-            "ORDER BY num LIMIT ?",
-            (after, limit),
-        )
-    ]
+def queued(db: sqlite3.Connection, *, after: int, limit: int) -> list[tuple[str, int]]:
+    """Ids and numbers of what waits for a slot, in order of intake."""
+    rows = db.execute(
+        "SELECT id, num FROM executions WHERE status = 'queued' AND finished_at IS NULL AND num > ? "
+        "ORDER BY num LIMIT ?",
+        (after, limit),
+    )
+    return [(id, num) for id, num in rows]
 
 
 def open_ids(db: sqlite3.Connection, *states: ExecutionState) -> list[str]:
@@ -198,14 +208,40 @@ def open_ids(db: sqlite3.Connection, *states: ExecutionState) -> list[str]:
     ]
 
 
-def timers(db: sqlite3.Connection) -> list[tuple[str, int]]:
-    """Waiting executions and when each is due (microseconds)."""
-    return [
-        (name, due)
-        for name, due in db.execute(
-            "SELECT id, due FROM executions WHERE status = 'waiting' AND finished_at IS NULL AND due IS NOT NULL"
-        )
-    ]
+def due(db: sqlite3.Connection, now: int, limit: int) -> list[str]:
+    """Waiting executions whose time has come, the oldest first."""
+    rows = db.execute(
+        "SELECT id FROM executions WHERE status = 'waiting' AND due <= ? ORDER BY due LIMIT ?", (now, limit)
+    )
+    return [id for (id,) in rows]
+
+
+def next_due(db: sqlite3.Connection, after: int) -> int | None:
+    """When the next waiting execution is due after that time (microseconds)."""
+    (first,) = db.execute("SELECT MIN(due) FROM executions WHERE status = 'waiting' AND due > ?", (after,)).fetchone()
+    return None if first is None else int(first)
+
+
+def expect(tx: Transaction, execution: str, new: ExecutionState) -> ExecutionRow:
+    """The execution, which may legally become `new`. Raises IllegalMove otherwise, LookupError if it is not there."""
+    row = get(tx.db, execution)
+    if row is None:
+        raise LookupError(f"no execution {execution}")
+    check_execution_move(row.status, new)
+    return row
+
+
+def expect_node(tx: Transaction, execution: str, path: str, new: NodeState) -> None:
+    """The same for a node of it."""
+    found = tx.execute("SELECT status FROM nodes WHERE execution = ? AND path = ?", (execution, path)).fetchone()
+    check_node_move(NodeState(found[0]) if found else NodeState.PENDING, new)
+
+
+def cancel_open_nodes(tx: Transaction, execution: str, now: int) -> None:
+    """Nodes under way become cancelled with their execution."""
+    for row in nodes(tx.db, execution):
+        if row.status not in SETTLED:
+            checkpoint(tx, execution, msgspec.structs.replace(row, status=NodeState.CANCELLED, finished_at=now))
 
 
 def count_by_state(db: sqlite3.Connection) -> dict[str, int]:

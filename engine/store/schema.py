@@ -31,6 +31,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
             due INTEGER, deaths INTEGER NOT NULL DEFAULT 0, crc INTEGER NOT NULL
         );
         CREATE INDEX executions_open ON executions (status, num) WHERE finished_at IS NULL;
+        CREATE INDEX executions_due ON executions (due) WHERE status = 'waiting';
         CREATE INDEX executions_finished ON executions (finished_at) WHERE finished_at IS NOT NULL;
         CREATE INDEX executions_workflow ON executions (workflow, num);
 

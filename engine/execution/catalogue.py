@@ -1,0 +1,125 @@
+"""Deployed definitions: which version of a workflow is active, and the compiled plan of any version."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+
+import msgspec
+
+from engine.contract import NodeTypes
+from engine.definition import InvalidWorkflow, canonical, load_workflow, parse_tree, workflow_from_tree
+from engine.definition.model import Workflow
+from engine.execution.parameters import InvalidParameters
+from engine.execution.plan import CyclicWorkflow, Plan, UnknownNodeType, compile_plan
+from engine.expressions import ExpressionError
+from engine.signal import Signal
+from engine.store import Store, definitions
+from engine.store.definitions import DefinitionRow
+from engine.values import Json, encode_json
+
+MAX_PLANS = 256
+"""Compiled plans kept in memory."""
+
+
+class Unloadable(Exception):
+    """A stored definition that this agent can't load: a type that is missing, a field of another version. Its
+    executions are blocked, never failed."""
+
+
+class Deployment(msgspec.Struct, frozen=True):
+    """An active definition. `workflow` is None, and `problem` says why, when it can't be loaded."""
+
+    row: DefinitionRow
+    workflow: Workflow | None
+    problem: str = ""
+
+
+class Catalogue:
+    """The definitions of this agent. `load` before use."""
+
+    def __init__(self, store: Store, types: NodeTypes) -> None:
+        self._store = store
+        self._types = types
+        self._plans: OrderedDict[tuple[str, int], Plan] = OrderedDict()
+        self.active: dict[str, Deployment] = {}
+        """By workflow name. Read only."""
+        self.changed = Signal()
+        """Set when `active` changed."""
+
+    async def load(self) -> None:
+        """Read the active definitions from the store."""
+        for row in await self._store.read(definitions.active):
+            self.active[row.workflow] = self._deployment(row)
+        self.changed.set()
+
+    def read(self, source: bytes, filename: str, params: Mapping[str, Json]) -> Workflow:
+        """A workflow from a file, checked whole: it also compiles. Raises InvalidWorkflow."""
+        workflow = load_workflow(source, types=self._types, filename=filename, params=params)
+        compile_plan(workflow, 0, self._types)
+        return workflow
+
+    async def deploy(
+        self, source: bytes, *, filename: str = "workflow.yaml", params: Mapping[str, Json] | None = None
+    ) -> tuple[Deployment, bool]:
+        """Make a file the active version; True if that changed anything. Raises InvalidWorkflow, StoreFull."""
+        given = dict(params or {})
+        workflow = self.read(source, filename, given)
+        tree = canonical(parse_tree(source, filename).tree)
+        before = self.active.get(workflow.name)
+        now = self._store.clock.now()
+        row = await self._store.submit(
+            lambda tx: definitions.deploy(
+                tx, workflow=workflow.name, hash=workflow.hash, source=tree, params=encode_json(given), now=now
+            ),
+            patient=False,
+        )
+        deployment = Deployment(row, workflow)
+        self.active[workflow.name] = deployment
+        self.changed.set()
+        return deployment, before is None or before.row.version != row.version
+
+    async def undeploy(self, name: str) -> bool:
+        """Switch a workflow's triggers off; False if it was not deployed."""
+        now = self._store.clock.now()
+        done = await self._store.submit(lambda tx: definitions.undeploy(tx, name, now), patient=False)
+        self.active.pop(name, None)
+        self.changed.set()
+        return done
+
+    async def plan(self, workflow: str, version: int) -> Plan:
+        """The compiled plan of a version. Raises Unloadable."""
+        key = (workflow, version)
+        plan = self._plans.get(key)
+        if plan is not None:
+            self._plans.move_to_end(key)
+            return plan
+        deployed = self.active.get(workflow)
+        row = deployed.row if deployed is not None and deployed.row.version == version else None
+        if row is None:
+            row = await self._store.read(lambda db: definitions.get(db, workflow, version))
+        if row is None:
+            raise Unloadable(f"{workflow} version {version} is not in the store")
+        return self.remember(self._compile(row))
+
+    def remember(self, plan: Plan) -> Plan:
+        """Keep a plan, dropping the one that was not used for longest."""
+        self._plans[plan.workflow.name, plan.version] = plan
+        if len(self._plans) > MAX_PLANS:
+            self._plans.popitem(last=False)
+        return plan
+
+    def _deployment(self, row: DefinitionRow) -> Deployment:
+        try:
+            return Deployment(row, self.remember(self._compile(row)).workflow)
+        except Unloadable as error:
+            return Deployment(row, None, str(error))
+
+    def _compile(self, row: DefinitionRow) -> Plan:
+        name = f"{row.workflow}@{row.version}"
+        try:
+            params = msgspec.json.decode(row.params, type=dict[str, Json])
+            tree = msgspec.json.decode(row.source)
+            return compile_plan(
+                workflow_from_tree(tree, types=self._types, filename=name, params=params), row.version, self._types
+            )
+        except (InvalidWorkflow, ExpressionError, InvalidParameters, CyclicWorkflow, UnknownNodeType) as error:
+            raise Unloadable(f"{name} can't be loaded by this agent: {error}") from error

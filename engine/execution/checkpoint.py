@@ -1,0 +1,67 @@
+"""What one step of a run makes durable, as one unit of the store: results, state, facts and publications together."""
+
+import msgspec
+
+from engine.crash import crash_point
+from engine.events import Event
+from engine.states import ExecutionState
+from engine.store import executions, outbox
+from engine.store.executions import ExecutionRow, NodeRow
+from engine.store.outbox import Publication
+from engine.store.transaction import Transaction
+
+
+class Finish(msgspec.Struct, frozen=True):
+    """The end of an execution."""
+
+    status: ExecutionState
+    outputs: bytes | None
+    error: bytes | None
+    at: int
+    successor: ExecutionRow | None = None
+    """The execution of the workflow's `on_failure`, created in the same commit."""
+
+
+class Checkpoint:
+    """A unit under construction; called once by the writer, in the transaction. May be called again after a full
+    disk, so it changes nothing but through the transaction."""
+
+    __slots__ = ("execution", "facts", "finish", "move", "progress", "publications", "rows", "started_at")
+
+    def __init__(self, execution: str) -> None:
+        self.execution = execution
+        self.rows: list[NodeRow] = []
+        self.facts: list[Event] = []
+        self.publications: list[tuple[Publication, int]] = []
+        self.started_at: int | None = None
+        """Mark the execution as running since then."""
+        self.move: tuple[ExecutionState, int | None] | None = None
+        """A new state that is not an end, and when it is due."""
+        self.finish: Finish | None = None
+        self.progress = False
+        """The first checkpoint after a resumption: the deaths before it are forgiven."""
+
+    @property
+    def empty(self) -> bool:
+        return not (self.rows or self.facts or self.started_at or self.move or self.finish)
+
+    def __call__(self, tx: Transaction) -> None:
+        execution = self.execution
+        if self.started_at is not None:
+            executions.start(tx, execution, self.started_at)
+        for row in self.rows:
+            executions.checkpoint(tx, execution, row)
+        for publication, at in self.publications:
+            outbox.publish(tx, publication, at)
+        if self.progress:
+            executions.forgive(tx, execution)
+        if self.move is not None:
+            executions.move(tx, execution, self.move[0], due=self.move[1])
+        if self.finish is not None:
+            end = self.finish
+            executions.finish(tx, execution, end.status, now=end.at, outputs=end.outputs, error=end.error)
+            if end.successor is not None:
+                executions.create(tx, end.successor)
+        for fact in self.facts:
+            tx.fact(fact)
+        crash_point("checkpoint-before-commit")

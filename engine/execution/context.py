@@ -1,0 +1,145 @@
+"""What a node's code may use: the contract's Context over the services of this agent."""
+
+import hashlib
+from collections.abc import Mapping
+
+from engine.contract import Wake
+from engine.events import Event, Kind
+from engine.execution.services import Services
+from engine.ports import Http, Reply, Unreachable
+from engine.secrets import SecretText, UnknownSecret, reveal
+from engine.store.outbox import Publication
+from engine.values import Json
+
+MAX_PUBLICATIONS = 1000
+"""Messages that one attempt may publish."""
+
+
+class NotAllowed(RuntimeError):
+    """The node's code used what its declaration rules out; a bug of the node type."""
+
+
+class AttemptContext:
+    """One attempt's view of the world; see `engine.contract.Context`."""
+
+    __slots__ = (
+        "_revealed", "_root", "_services", "_stop", "attempt", "deadline", "execution", "path", "publications", "pure",
+        "version", "wake", "workflow",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        execution: str,
+        root: str,
+        workflow: str,
+        version: int,
+        path: str,
+        attempt: int,
+        pure: bool,
+        wake: Wake | None,
+        stop: "Stop",
+    ) -> None:
+        self._services = services
+        self._root = root
+        self._stop = stop
+        self._revealed: list[tuple[str, str]] = []
+        self.execution = execution
+        self.workflow = workflow
+        self.version = version
+        self.path = path
+        self.attempt = attempt
+        self.pure = pure
+        self.wake = wake
+        self.deadline: float | None = None
+        self.publications: list[Publication] = []
+
+    @property
+    def idempotency_key(self) -> str:
+        return idempotency_key(self._root, self.path)
+
+    @property
+    def cancelled(self) -> bool:
+        return self._stop.requested
+
+    @property
+    def now(self) -> int:
+        return self._services.clock.now()
+
+    @property
+    def http(self) -> Http:
+        self._refuse_pure("http")
+        if self._services.http is None:
+            raise Unreachable("this process has no HTTP client")
+        return self._services.http
+
+    async def request(self, subject: str, body: bytes, *, headers: Mapping[str, str], timeout: float) -> Reply:
+        self._refuse_pure("request")
+        if self._services.requester is None:
+            raise Unreachable("no NATS connection: start an agent with `ganglion up`, or give --url")
+        return await self._services.requester.request(subject, body, headers=headers, timeout=timeout)
+
+    def publish(self, subject: str, body: bytes, *, headers: Mapping[str, str] | None = None) -> None:
+        self._refuse_pure("publish")
+        if len(self.publications) >= MAX_PUBLICATIONS:
+            raise NotAllowed(f"more than {MAX_PUBLICATIONS} messages published by one attempt")
+        self.publications.append(
+            Publication(
+                execution=self.execution, path=self.path, subject=subject, headers=dict(headers or {}), body=body
+            )
+        )
+
+    def secret(self, text: str) -> str:
+        if not isinstance(text, SecretText):
+            return text
+        self._refuse_pure("secret")
+        if self._services.secrets is None:
+            raise UnknownSecret(text)
+        value = reveal(text, self._services.secrets)
+        self._revealed.append((value, str(text)))
+        return value
+
+    def log(self, message: str, *, level: str = "info", **fields: Json) -> None:
+        self._services.log(level, self.scrub(message), {"execution": self.execution, "node": self.path, **fields})
+
+    def emit(self, progress: float | None = None, message: str = "", **data: Json) -> None:
+        if self._services.bus.live_wanted:
+            self._services.bus.emit(
+                [
+                    Event(
+                        kind=Kind.PROGRESS_UPDATE,
+                        time=self.now,
+                        workflow=self.workflow,
+                        version=self.version,
+                        execution=self.execution,
+                        node=self.path,
+                        data={"progress": progress, "message": self.scrub(message), **data},
+                    )
+                ]
+            )
+
+    def scrub(self, text: str) -> str:
+        """A text with every secret that this attempt revealed replaced by its mask."""
+        for value, mask in self._revealed:
+            if value:
+                text = text.replace(value, mask)
+        return text
+
+    def _refuse_pure(self, what: str) -> None:
+        if self.pure:
+            raise NotAllowed(f"a pure node has no {what}: its result must depend on its inputs alone")
+
+
+class Stop:
+    """Asked of all attempts of an execution at once: come to an end."""
+
+    __slots__ = ("requested",)
+
+    def __init__(self) -> None:
+        self.requested = False
+
+
+def idempotency_key(root: str, path: str) -> str:
+    """128 bits of SHA-256 over (root execution, path), hex: the same on retry and after a crash."""
+    return hashlib.sha256(f"{root}/{path}".encode()).hexdigest()[:32]

@@ -1,0 +1,10 @@
+"""The engine's own node types: they steer the flow and touch nothing outside."""
+
+from engine.contract import NodeType
+from engine.execution.control.branch import IF, SWITCH
+from engine.execution.control.sleep import SLEEP
+
+
+def control_types() -> tuple[NodeType, ...]:
+    """All of them, for the agent's registry."""
+    return (IF, SLEEP, SWITCH)

@@ -1,0 +1,228 @@
+"""Writes down what happens to one execution: rows and facts for the store, live events for who watches.
+
+Everything between two `commit`s is one unit: it becomes true together or not at all.
+"""
+
+import asyncio
+
+import msgspec
+
+from engine.events import Event, Kind
+from engine.execution.checkpoint import Checkpoint, Finish
+from engine.execution.context import AttemptContext
+from engine.execution.plan import Plan, PlannedNode
+from engine.execution.run import NodeError, Run
+from engine.execution.services import Services
+from engine.states import ExecutionState, NodeState
+from engine.store import Store
+from engine.store.executions import ExecutionRow, NodeRow
+from engine.values import Json, encode_json
+
+MAX_FACT_OUTPUT = 16 * 1024
+"""Bytes of an output that may travel with a fact."""
+
+_ENDINGS = {
+    ExecutionState.COMPLETED: Kind.WORKFLOW_COMPLETED,
+    ExecutionState.PARTIAL: Kind.WORKFLOW_COMPLETED,
+    ExecutionState.FAILED: Kind.WORKFLOW_FAILED,
+    ExecutionState.CANCELLED: Kind.WORKFLOW_CANCELLED,
+}
+
+
+class Journal:
+    """The record of one execution under way."""
+
+    def __init__(self, store: Store, services: Services, plan: Plan, row: ExecutionRow, run: Run) -> None:
+        self._store = store
+        self._bus = services.bus
+        self._plan = plan
+        self._row = row
+        self._run = run
+        self._step = Checkpoint(row.id)
+        self._touched: list[int] = []
+        self._commits: list[asyncio.Future[None] | None] = [None] * len(plan.nodes)
+        self._orders = [0] * len(plan.nodes)
+        self._order = 0
+        self.last: asyncio.Future[None] | None = None
+        """The newest commit; None while everything known is durable."""
+        self._levels_begun: set[int] = set()
+
+    # --- nodes
+
+    def completed(
+        self, node: PlannedNode, ctx: AttemptContext, body: bytes, *, port: str | None, started: int, now: int,
+        error: NodeError | None = None,
+    ) -> None:  # fmt: skip
+        """A node's result, and the messages that it publishes with it. `error`: its default replaced a failure."""
+        self._keep(node, NodeState.COMPLETED, output=body, port=port, error=error, started=started, finished=now)
+        for publication in ctx.publications:
+            publication.headers.setdefault("Ganglion-Cause", self._row.id)
+            publication.headers.setdefault("Ganglion-Hops", str(self._row.hops + 1))
+            self._step.publications.append((publication, now))
+        data: dict[str, Json] = {"attempt": ctx.attempt, "duration_seconds": (now - started) / 1_000_000}
+        if port is not None:
+            data["port"] = port
+        if error is not None:
+            data["error"] = {"kind": error.kind, "message": error.message[:500]}
+        if self._plan.workflow.events_outputs and len(body) <= MAX_FACT_OUTPUT:
+            data["output"] = msgspec.Raw(body)
+        self._fact(Kind.NODE_COMPLETED, now, data, node)
+
+    def failed(self, node: PlannedNode, error: NodeError, *, started: int | None, now: int) -> None:
+        self._keep(node, NodeState.FAILED, error=error, started=started, finished=now)
+        data = {"attempt": error.attempt, "kind": error.kind, "message": error.message[:2000]}
+        self._fact(Kind.NODE_FAILED, now, data, node)
+
+    def retrying(self, node: PlannedNode, error: NodeError, *, started: int, due: int, now: int) -> None:
+        self._keep(node, NodeState.RETRYING, error=error, started=started, due=due)
+        data = {
+            "attempt": error.attempt,
+            "kind": error.kind,
+            "message": error.message[:2000],
+            "delay_seconds": (due - now) / 1_000_000,
+        }
+        self._fact(Kind.NODE_RETRY, now, data, node)
+
+    def waiting(self, node: PlannedNode, memo: bytes, *, started: int, due: int, now: int) -> None:
+        self._keep(node, NodeState.WAITING, output=memo, started=started, due=due)
+        self._fact(Kind.NODE_WAITING, now, {"until": due}, node)
+
+    def skipped(self, node: PlannedNode, reason: str, now: int) -> None:
+        self._keep(node, NodeState.SKIPPED, finished=now)
+        self._fact(Kind.NODE_SKIPPED, now, {"reason": reason}, node)
+
+    def cancelled(self, node: PlannedNode, now: int) -> None:
+        self._keep(node, NodeState.CANCELLED, finished=now)
+
+    def in_doubt(self, node: PlannedNode, row: NodeRow, now: int) -> None:
+        self._step.rows.append(msgspec.structs.replace(row, status=NodeState.IN_DOUBT))
+        self._fact(Kind.NODE_IN_DOUBT, now, {"attempt": row.attempt}, node)
+
+    # --- the execution
+
+    def begun(self, now: int, kind: str) -> None:
+        self._step.started_at = now
+        self._fact(Kind.WORKFLOW_STARTED, now, {"trigger": kind})
+
+    def went_on(self) -> None:
+        """It was interrupted before: the next checkpoint shows that it gets on."""
+        self._step.progress = True
+
+    def moved(self, state: ExecutionState, now: int, *, due: int | None = None) -> None:
+        self._step.move = (state, due)
+        if state is ExecutionState.PAUSED:
+            self._fact(Kind.WORKFLOW_PAUSED, now, {})
+
+    def finished(
+        self, state: ExecutionState, *, outputs: bytes | None, started: int, now: int, successor: ExecutionRow | None
+    ) -> None:
+        data: dict[str, Json] = {"status": state.value, "duration_seconds": (now - started) / 1_000_000}
+        error = None
+        if state is ExecutionState.FAILED and self._run.failure is not None:
+            node, failure = self._run.failure
+            about = {"kind": failure.kind, "message": failure.message, "node": node or None}
+            error = encode_json(about)
+            data["error"] = {**about, "message": failure.message[:2000]}
+        if outputs is not None and len(outputs) <= MAX_FACT_OUTPUT:
+            data["outputs"] = msgspec.Raw(outputs)
+        self._step.finish = Finish(state, outputs, error, now, successor)
+        self._fact(_ENDINGS[state], now, data)
+
+    # --- durability
+
+    def commit(self) -> asyncio.Future[None] | None:
+        """Hand everything since the last commit to the store; None if there is nothing."""
+        step = self._step
+        if step.empty:
+            return None
+        self._step = Checkpoint(self._row.id)
+        future = self._store.submit(step)
+        future.add_done_callback(_retrieve)
+        self.last = future
+        self._order += 1
+        for index in self._touched:
+            self._commits[index] = future
+            self._orders[index] = self._order
+        self._touched.clear()
+        if self._bus.live_wanted:
+            self._show(step)
+        return future
+
+    def barrier(self, node: PlannedNode) -> asyncio.Future[None] | None:
+        """The commit that covers everything a node was built from. The store commits in order, so the latest commit
+        among its inputs covers all ancestors, pure ones included."""
+        if not node.waits:
+            return None
+        return self._commits[max(node.waits, key=self._orders.__getitem__)]
+
+    async def declare(self, node: PlannedNode, attempt: int, started: int) -> None:
+        """Commit that an at_most_once attempt is about to begin."""
+        intent = Checkpoint(self._row.id)
+        intent.rows.append(NodeRow(path=node.node.id, status=NodeState.RUNNING, attempt=attempt, started_at=started))
+        await asyncio.shield(self._store.submit(intent))
+
+    # --- live
+
+    def started(self, node: PlannedNode, attempt: int, now: int) -> None:
+        """An attempt begins: live only."""
+        if not self._bus.live_wanted:
+            return
+        if node.level not in self._levels_begun:
+            self._levels_begun.add(node.level)
+            self._live(Kind.LEVEL_STARTED, now, {"level": node.level, "nodes": self._plan.level_sizes[node.level]})
+        self._live(Kind.NODE_STARTED, now, {"attempt": attempt, "type": node.type.name}, node)
+
+    def _show(self, step: Checkpoint) -> None:
+        now = step.facts[-1].time if step.facts else 0
+        total = len(self._plan.nodes)
+        settled = total - self._run.open
+        for level in {self._plan.nodes[self._plan.index[row.path]].level for row in step.rows}:
+            if not self._run.level_open[level]:
+                self._live(Kind.LEVEL_COMPLETED, now, {"level": level})
+        self._live(Kind.CHECKPOINT_CREATED, now, {"nodes": [row.path for row in step.rows[:100]]})
+        self._live(Kind.PROGRESS_UPDATE, now, {"settled": settled, "total": total})
+
+    # --- how
+
+    def _keep(
+        self, node: PlannedNode, state: NodeState, *, output: bytes | None = None, port: str | None = None,
+        error: NodeError | None = None, started: int | None = None, finished: int | None = None,
+        due: int | None = None,
+    ) -> None:  # fmt: skip
+        self._touched.append(node.index)
+        self._step.rows.append(
+            NodeRow(
+                path=node.node.id,
+                status=state,
+                attempt=self._run.attempts[node.index],
+                port=port,
+                output=output,
+                error=None if error is None else encode_json(error),
+                started_at=started,
+                finished_at=finished,
+                due=due,
+            )
+        )
+
+    def _event(self, kind: Kind, now: int, data: dict[str, Json], node: PlannedNode | None) -> Event:
+        return Event(
+            kind=kind,
+            time=now,
+            workflow=self._row.workflow,
+            version=self._row.version,
+            execution=self._row.id,
+            node="" if node is None else node.node.id,
+            data=data,
+        )
+
+    def _fact(self, kind: Kind, now: int, data: dict[str, Json], node: PlannedNode | None = None) -> None:
+        self._step.facts.append(self._event(kind, now, data, node))
+
+    def _live(self, kind: Kind, now: int, data: dict[str, Json], node: PlannedNode | None = None) -> None:
+        self._bus.emit([self._event(kind, now, data, node)])
+
+
+def _retrieve(future: asyncio.Future[None]) -> None:
+    """A failed commit reaches whoever waits for it; not every commit has somebody waiting."""
+    if not future.cancelled():
+        future.exception()

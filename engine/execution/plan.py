@@ -1,0 +1,138 @@
+"""A workflow compiled once: edges as indices, levels, and every field as a program. Pure."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from engine.contract import Effect, NodeType, NodeTypes, Role, role_of
+from engine.definition.graph import Cycle, topological_levels
+from engine.definition.model import UNDEFINED, Node, OnError, Workflow
+from engine.execution.parameters import Parameters
+from engine.expressions import Program, compile_expression, compile_tree
+
+
+class Edge(msgspec.Struct, frozen=True):
+    """A needed node, by index, and the port that must have been taken."""
+
+    source: int
+    port: str | None
+
+
+class PlannedNode(msgspec.Struct, frozen=True, kw_only=True):
+    """One node of a plan. Indices are positions in `Plan.nodes`."""
+
+    index: int
+    node: Node
+    type: NodeType
+    inline: bool
+    """Pure: it runs at once, without a task and without waiting for a commit."""
+    needs: tuple[Edge, ...]
+    """What counts for the decision."""
+    waits: tuple[int, ...]
+    """What must have settled before: needs and references."""
+    dependents: tuple[int, ...]
+    """Who waits for this one."""
+    level: int
+    parameters: Parameters
+    when: Program | None
+    default: Program | None
+    tolerated: bool
+    """Its failure lets dependents run."""
+    plain_output: bool
+    """Its output may hold secret markers, which are replaced by their masks."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A compiled workflow, shared by all its executions."""
+
+    workflow: Workflow
+    version: int
+    nodes: tuple[PlannedNode, ...]
+    index: Mapping[str, int]
+    roots: tuple[int, ...]
+    """Nodes that wait for nothing."""
+    level_sizes: tuple[int, ...]
+    outputs: Program | None
+
+
+class CyclicWorkflow(ValueError):
+    """The edges form a circle; the message names it."""
+
+
+class UnknownNodeType(LookupError):
+    """The definition uses a node type that this agent does not have, or has switched off."""
+
+
+def compile_plan(workflow: Workflow, version: int, types: NodeTypes) -> Plan:
+    """Compile a workflow that was validated when it was read.
+
+    Raises UnknownNodeType, CyclicWorkflow, or ExpressionError: a stored definition may be from another version.
+    """
+    ids = list(workflow.nodes)
+    index = {id: position for position, id in enumerate(ids)}
+    needs: list[tuple[Edge, ...]] = []
+    waits: list[tuple[int, ...]] = []
+    dependents: list[list[int]] = [[] for _ in ids]
+    for position, node in enumerate(workflow.nodes.values()):
+        references = [index[id] for id in node.references]
+        wanted = tuple(Edge(index[need.node], need.port) for need in node.needs)
+        needs.append(wanted or tuple(Edge(source, None) for source in references))
+        sources = tuple(dict.fromkeys([edge.source for edge in wanted] + references))
+        waits.append(sources)
+        for source in sources:
+            dependents[source].append(position)
+    levels = _levels(ids, waits)
+    sizes = [0] * (max(levels, default=-1) + 1)
+    for level in levels:
+        sizes[level] += 1
+    return Plan(
+        workflow=workflow,
+        version=version,
+        nodes=tuple(
+            _planned(position, node, types, needs[position], waits[position], tuple(dependents[position]), levels)
+            for position, node in enumerate(workflow.nodes.values())
+        ),
+        index=index,
+        roots=tuple(position for position, sources in enumerate(waits) if not sources),
+        level_sizes=tuple(sizes),
+        outputs=None if workflow.outputs is UNDEFINED else compile_tree(workflow.outputs),
+    )
+
+
+def _planned(
+    index: int,
+    node: Node,
+    types: NodeTypes,
+    needs: tuple[Edge, ...],
+    waits: tuple[int, ...],
+    dependents: tuple[int, ...],
+    levels: list[int],
+) -> PlannedNode:
+    type = types.get(node.type)
+    off = types.disabled(node.type)
+    if type is None or off:
+        raise UnknownNodeType(off or f"this agent has no node type {node.type!r}: update it, or install its plugin")
+    return PlannedNode(
+        index=index,
+        node=node,
+        type=type,
+        inline=node.effect is Effect.PURE,
+        needs=needs,
+        waits=waits,
+        dependents=dependents,
+        level=levels[index],
+        parameters=Parameters(type.params, node.params),
+        when=None if node.when is None else compile_expression(node.when),
+        default=None if node.default is UNDEFINED else compile_tree(node.default),
+        tolerated=node.on_error is OnError.CONTINUE or not node.critical,
+        plain_output=any(role_of(field) is Role.SECRET for field in msgspec.structs.fields(type.params)),
+    )
+
+
+def _levels(ids: list[str], waits: list[tuple[int, ...]]) -> list[int]:
+    """The level of each node: 0 for roots, else one more than the highest of those it waits for."""
+    result = topological_levels({id: [ids[source] for source in waits[position]] for position, id in enumerate(ids)})
+    if isinstance(result, Cycle):
+        raise CyclicWorkflow(f"the nodes wait for each other in a circle: {result}")
+    positions = {id: level for level, members in enumerate(result) for id in members}
+    return [positions[id] for id in ids]

@@ -1,0 +1,411 @@
+"""Drives one run: starts what may start, writes down what attempts return, ends or parks the execution.
+
+`_advance` is one synchronous step: a node settled, pure successors run at once, and everything that became true is one
+commit. Successors with effects become tasks, which first wait for the commit of what they were built from.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+
+import msgspec
+
+from engine.contract import Done, Effect, Fail, Outcome, Retry, Wait, Wake
+from engine.crash import crash_point
+from engine.execution.attempt import attempt, attempt_inline, checked
+from engine.execution.context import AttemptContext, Stop
+from engine.execution.inputs import Inputs
+from engine.execution.journal import Journal
+from engine.execution.plan import Plan, PlannedNode
+from engine.execution.retry import retry_delay
+from engine.execution.run import NodeError, Progress, Run
+from engine.execution.services import Services
+from engine.expressions import ExpressionError
+from engine.states import ExecutionState, NodeState
+from engine.store import Store
+from engine.store.executions import ExecutionRow, NodeRow
+from engine.values import encode_json
+
+Successor = Callable[[ExecutionRow, NodeError, str], ExecutionRow | None]
+"""Makes the execution of `on_failure` for a failed one: (the failed execution, its error, the node) -> row."""
+
+
+class Halt(Enum):
+    """Why a runner let go of its execution."""
+
+    FINISHED = "finished"
+    PARKED = "parked"
+    """Waiting, paused or in doubt: its row says when to look again."""
+    INTERRUPTED = "interrupted"
+    """The agent is stopping; the next start goes on from the checkpoints."""
+
+
+class Runner:
+    """One execution under way. `drive` is called once; the other verbs come from people and from the agent's end."""
+
+    def __init__(
+        self, *, store: Store, services: Services, plan: Plan, row: ExecutionRow, nodes: list[NodeRow],
+        successor: Successor,
+    ) -> None:  # fmt: skip
+        self.row = row
+        self.plan = plan
+        self.state = ExecutionState.RUNNING
+        self.successor: ExecutionRow | None = None
+        """The execution that its failure started, once it is committed."""
+        self._make_successor = successor
+        self._services = services
+        self._clock = services.clock
+        self._config = services.config
+        self._loop = asyncio.get_running_loop()
+        self._fresh = row.started_at is None
+        self._started_at = row.started_at or self._clock.now()
+        self._run = Run(plan)
+        self._inputs = Inputs(plan, row, self._run, services, self._started_at)
+        self._journal = Journal(store, services, plan, row, self._run)
+        self._saved = {node.path: node for node in nodes}
+        self._first_start = [0] * len(plan.nodes)
+        self._limit = plan.workflow.max_concurrent_nodes or self._config.max_concurrent_nodes
+        self._ready: deque[PlannedNode] = deque()
+        self._wakes: dict[int, Wake] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._timers: dict[int, tuple[int, asyncio.TimerHandle]] = {}
+        self._alarms: list[asyncio.TimerHandle] = []
+        self._stop = Stop()
+        self._pausing = self._halting = self._closed = False
+        self._halted: asyncio.Future[Halt] = self._loop.create_future()
+        self._group = asyncio.TaskGroup()
+
+    # --- its life
+
+    async def drive(self) -> Halt:
+        """Run until the execution ends or nothing can be done now; what is returned is committed.
+
+        Raises an ExceptionGroup of StoreError when the store can't be written: the process must stop.
+        """
+        try:
+            async with self._group:
+                self._begin()
+                return await self._halted
+        finally:
+            self._drop_timers()
+            for alarm in self._alarms:
+                alarm.cancel()
+
+    def pause(self) -> None:
+        """Let running attempts finish and start none; then the execution is paused."""
+        self._pausing = True
+        self._advance(Progress())
+
+    def halt(self) -> None:
+        """The agent is stopping: the same, but the state stays, so that the next start goes on by itself."""
+        self._halting = True
+        self._advance(Progress())
+
+    def cancel(self) -> None:
+        """Start nothing more; attempts under way are asked to end, and cut off after the grace time."""
+        if self._closed or self._run.cancelling:
+            return
+        self._run.cancelling = True
+        self._journal.moved(ExecutionState.CANCELLING, self._clock.now())
+        self._abandon()
+        self._alarms.append(self._loop.call_later(self._config.grace_seconds, self._cut_off))
+        self._advance(Progress())
+
+    def _begin(self) -> None:
+        now = self._clock.now()
+        if self._fresh:
+            self._journal.begun(self._started_at, self._inputs.trigger_kind)
+        else:
+            self._restore(now)
+        limit = self.plan.workflow.timeout
+        if limit is not None:
+            left = limit - (now - self._started_at) / 1_000_000
+            self._alarms.append(self._loop.call_later(max(left, 0.0), self._time_is_over))
+        if self.row.status is ExecutionState.CANCELLING:
+            self.cancel()
+        else:
+            self._advance(self._run.begin(self._inputs.when))
+
+    def _restore(self, now: int) -> None:
+        """Put the checkpoints back: finished nodes are not run again."""
+        if self.row.deaths:
+            self._journal.went_on()
+        for node in self.plan.nodes:
+            row = self._saved.get(node.node.id)
+            if row is None:
+                continue
+            index = node.index
+            self._run.attempts[index] = row.attempt
+            self._first_start[index] = row.started_at or 0
+            match row.status:
+                case NodeState.RUNNING:  # the intent of an at_most_once attempt that did not return
+                    self._run.restore(node, NodeState.IN_DOUBT)
+                    self._journal.in_doubt(node, row, now)
+                case NodeState.RETRYING | NodeState.WAITING:
+                    self._run.restore(node, row.status)
+                    self._wake_at(node, row.due or now, row.output)
+                case NodeState.READY:  # a person said: try again
+                    self._run.restore(node, NodeState.PENDING)
+                case NodeState.IN_DOUBT:
+                    self._run.restore(node, row.status)
+                case _:
+                    output = None if row.output is None else msgspec.json.decode(row.output)
+                    error = None if row.error is None else msgspec.json.decode(row.error, type=NodeError)
+                    at = row.finished_at or now
+                    self._run.restore(node, row.status, output=output, port=row.port, error=error, at=at)
+
+    # --- one step
+
+    def _advance(self, progress: Progress) -> None:
+        """Take up what happened until nothing is left to do at once; make it durable; end if this is the end."""
+        if self._closed:
+            return
+        queue = deque([progress])
+        while queue:
+            step = queue.popleft()
+            now = self._clock.now()
+            for node, reason in step.skipped:
+                self._run.finished_at[node.index] = now
+                self._journal.skipped(node, reason, now)
+            for node, error in step.failed:
+                self._run.finished_at[node.index] = now
+                self._journal.failed(node, error, started=None, now=now)
+            for node in step.start:
+                if node.inline and not (self._pausing or self._halting):
+                    queue.append(self._run_inline(node))
+                else:
+                    self._ready.append(node)
+        while self._ready and len(self._tasks) < self._limit and not (self._pausing or self._halting):
+            node = self._ready.popleft()
+            self._tasks[node.index] = self._group.create_task(self._attempt(node))
+        halt = self._closing()
+        self._journal.commit()
+        if halt is not None:
+            self._close(halt)
+
+    def _run_inline(self, node: PlannedNode) -> Progress:
+        ctx = self._context(node)
+        started = self._clock.now()
+        self._run.move(node, NodeState.RUNNING)
+        self._journal.started(node, ctx.attempt, started)
+        params = self._inputs.parameters(node)
+        if not isinstance(params, Fail):
+            params_or_outcome: Outcome = attempt_inline(node, ctx, params, services=self._services)
+        else:
+            params_or_outcome = params
+        return self._settle(node, ctx, params_or_outcome, started)
+
+    async def _attempt(self, node: PlannedNode) -> None:
+        """One attempt as a task."""
+        try:
+            progress = await self._try(node)
+        except asyncio.CancelledError:
+            if self._stop.requested:
+                self._done(node, self._cut(node))
+            raise
+        self._done(node, progress)
+
+    async def _try(self, node: PlannedNode) -> Progress:
+        barrier = self._journal.barrier(node)
+        if barrier is not None and not barrier.done():
+            await asyncio.shield(barrier)
+        if self._run.states[node.index] not in (NodeState.READY, NodeState.RETRYING):
+            return Progress()  # it was cancelled while it waited
+        ctx = self._context(node)
+        started = self._clock.now()
+        self._first_start[node.index] = self._first_start[node.index] or started
+        self._run.move(node, NodeState.RUNNING)
+        if node.node.effect is Effect.AT_MOST_ONCE:
+            await self._journal.declare(node, ctx.attempt, started)
+            crash_point("intent-after-commit")
+        self._journal.started(node, ctx.attempt, started)
+        params = self._inputs.parameters(node)
+        if isinstance(params, Fail):
+            return self._settle(node, ctx, params, started)
+        limit = self._time_left(node, started)
+        ctx.deadline = None if limit is None else self._clock.monotonic() + limit
+        outcome = await attempt(node, ctx, params, limit=limit, services=self._services)
+        crash_point("effect-before-result")
+        return self._settle(node, ctx, outcome, self._first_start[node.index])
+
+    def _done(self, node: PlannedNode, progress: Progress) -> None:
+        del self._tasks[node.index]
+        self._advance(progress)
+
+    def _settle(self, node: PlannedNode, ctx: AttemptContext, outcome: Outcome, started: int) -> Progress:
+        """Turn an outcome into states, rows and facts; returns what that makes possible."""
+        outcome, body = checked(outcome, node, ctx, self._config.max_output_bytes)
+        now = self._clock.now()
+        ask = self._inputs.when
+        match outcome:
+            case Done(output=output, port=port):
+                self._journal.completed(node, ctx, body, port=port, started=started, now=now)
+                return self._run.settle(node, NodeState.COMPLETED, ask, output=output, port=port, at=now)
+            case Wait(until=until):
+                self._run.move(node, NodeState.WAITING)
+                self._journal.waiting(node, body, started=started, due=until, now=now)
+                self._wake_at(node, until, body)
+                return Progress()
+            case Retry(error=message, kind=kind, after=after):
+                error = NodeError(kind, message, ctx.attempt)
+                delay = retry_delay(node.node.retry, ctx.attempt, after, jitter=self._services.jitter)
+                if not self._may_retry(node, delay, now):
+                    return self._fail(node, ctx, error, started, now)
+                due = now + round(delay * 1_000_000)
+                self._run.move(node, NodeState.RETRYING)
+                self._journal.retrying(node, error, started=started, due=due, now=now)
+                self._wake_at(node, due, None)
+                return Progress()
+            case Fail(error=message, kind=kind):
+                return self._fail(node, ctx, NodeError(kind, message, ctx.attempt), started, now)
+
+    def _fail(self, node: PlannedNode, ctx: AttemptContext, error: NodeError, started: int, now: int) -> Progress:
+        ask = self._inputs.when
+        if node.default is not None:
+            self._run.tell_error(node, error)
+            try:
+                output = self._inputs.default(node)
+                body = encode_json(output)
+            except (ExpressionError, ValueError) as refused:
+                error = NodeError("expression", f"default: {refused}", error.attempt)
+            else:
+                ctx.publications.clear()
+                self._journal.completed(node, ctx, body, port=None, started=started, now=now, error=error)
+                return self._run.settle(node, NodeState.COMPLETED, ask, output=output, error=error, at=now)
+        self._journal.failed(node, error, started=started, now=now)
+        return self._run.settle(node, NodeState.FAILED, ask, error=error, at=now)
+
+    # --- the end
+
+    def _closing(self) -> Halt | None:
+        """What the end is, if this is the end; completes the step with it."""
+        resting = self._pausing or self._halting
+        if self._tasks or (self._ready and not resting):
+            return None
+        now = self._clock.now()
+        if self._run.settled:
+            self._finish(now)
+            return Halt.FINISHED
+        if self._halting:
+            return Halt.INTERRUPTED
+        if self._pausing:
+            return self._park(ExecutionState.PAUSED, now)
+        if self._timers:
+            due = min(due for due, _ in self._timers.values())
+            soon = due - now <= self._config.park_seconds * 1_000_000
+            return None if soon else self._park(ExecutionState.WAITING, now, due)
+        return self._park(ExecutionState.WAITING, now) if self._run.in_doubt else None
+
+    def _park(self, state: ExecutionState, now: int, due: int | None = None) -> Halt:
+        self.state = state
+        self._journal.moved(state, now, due=due)
+        return Halt.PARKED
+
+    def _finish(self, now: int) -> None:
+        outputs = None
+        if self._run.failure is None and not self._run.cancelling:
+            try:
+                outputs = encode_json(self._inputs.outputs())
+            except (ExpressionError, ValueError) as error:
+                self._run.fail(NodeError("outputs", f"outputs: {error}"))
+        self.state = self._run.ending
+        if self.state is ExecutionState.FAILED and self._run.failure is not None:
+            node, failure = self._run.failure
+            self.successor = self._make_successor(self.row, failure, node)
+        self._journal.finished(self.state, outputs=outputs, started=self._started_at, now=now, successor=self.successor)
+
+    def _close(self, halt: Halt) -> None:
+        """Nothing more may happen; let go once the last commit is durable."""
+        self._closed = True
+
+        def durable(commit: asyncio.Future[None]) -> None:
+            error = None if commit.cancelled() else commit.exception()
+            if self._halted.done():
+                return
+            if error is not None:
+                self._halted.set_exception(error)
+            else:
+                self._halted.set_result(halt)
+
+        if self._journal.last is None:
+            self._halted.set_result(halt)
+        else:
+            self._journal.last.add_done_callback(durable)
+
+    # --- stopping early
+
+    def _time_is_over(self) -> None:
+        if not self._closed:
+            self._run.fail(NodeError("timeout", f"the workflow's timeout of {self.plan.workflow.timeout:g} s is over"))
+            self._abandon()
+            self._cut_off()
+            self._advance(Progress())
+
+    def _abandon(self) -> None:
+        """Cancel all nodes that are not under way, and ask the others to stop."""
+        self._stop.requested = True
+        self._ready.clear()
+        self._drop_timers()
+        now = self._clock.now()
+        for node in self._run.abandon(now):
+            self._journal.cancelled(node, now)
+
+    def _cut_off(self) -> None:
+        for task in list(self._tasks.values()):
+            task.cancel()
+
+    def _cut(self, node: PlannedNode) -> Progress:
+        if self._run.states[node.index] is not NodeState.RUNNING:
+            return Progress()
+        now = self._clock.now()
+        self._journal.cancelled(node, now)
+        return self._run.settle(node, NodeState.CANCELLED, self._inputs.when, at=now)
+
+    # --- attempts and timers
+
+    def _context(self, node: PlannedNode) -> AttemptContext:
+        index = node.index
+        wake = self._wakes.pop(index, None)
+        if wake is None:
+            self._run.attempts[index] += 1
+        row = self.row
+        return AttemptContext(
+            self._services, execution=row.id, root=row.root, workflow=row.workflow, version=row.version,
+            path=node.node.id, attempt=self._run.attempts[index], pure=node.inline, wake=wake, stop=self._stop,
+        )  # fmt: skip
+
+    def _time_left(self, node: PlannedNode, now: int) -> float | None:
+        """Seconds that an attempt may take: the node's `timeout`, and what is left of its `deadline`."""
+        limit = node.node.timeout
+        if node.node.deadline is not None:
+            left = max(0.0, node.node.deadline - (now - self._first_start[node.index]) / 1_000_000)
+            limit = left if limit is None else min(limit, left)
+        return limit
+
+    def _may_retry(self, node: PlannedNode, delay: float, now: int) -> bool:
+        if self._stop.requested or self._run.attempts[node.index] > node.node.retry.max:
+            return False
+        deadline = node.node.deadline
+        return deadline is None or (now - self._first_start[node.index]) / 1_000_000 + delay < deadline
+
+    def _wake_at(self, node: PlannedNode, due: int, memo: bytes | None) -> None:
+        # An hour at most: the wall clock may be set while we wait.
+        delay = min(max(0.0, (due - self._clock.now()) / 1_000_000), 3600.0)
+        self._timers[node.index] = (due, self._loop.call_later(delay, self._woken, node, due, memo))
+
+    def _woken(self, node: PlannedNode, due: int, memo: bytes | None) -> None:
+        if self._clock.now() < due:
+            self._wake_at(node, due, memo)
+            return
+        del self._timers[node.index]
+        if self._run.states[node.index] is NodeState.WAITING:
+            self._run.move(node, NodeState.READY)
+            self._wakes[node.index] = Wake(due, None if memo is None else msgspec.json.decode(memo))
+        self._ready.append(node)
+        self._advance(Progress())
+
+    def _drop_timers(self) -> None:
+        for _, timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()

@@ -1,0 +1,57 @@
+"""What runs of this agent share: the clock, the outside world as ports, the log, and how much may happen at once."""
+
+import random
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from engine.clock import Clock, SystemClock
+from engine.events import Bus
+from engine.ports import Http, Requester
+from engine.secrets import SecretSource
+from engine.values import Json
+
+
+class Log(Protocol):
+    """Where lines of nodes and of the engine go."""
+
+    def __call__(self, level: str, message: str, fields: Mapping[str, Json]) -> None: ...
+
+
+def silent(level: str, message: str, fields: Mapping[str, Json]) -> None:
+    """A log that nobody reads."""
+
+
+class ExecutionConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How much may happen at once."""
+
+    max_executions: int = 100
+    """Executions that run at the same time; waiting and paused ones do not count."""
+    max_concurrent_nodes: int = 64
+    """Attempts of one execution that run at the same time, unless its workflow says otherwise."""
+    grace_seconds: float = 10.0
+    """How long running attempts may go on after a stop or a cancel."""
+    park_seconds: float = 1.0
+    """A wait longer than this gives its slot back."""
+    max_output_bytes: int = 16 * 1024 * 1024
+    """A larger output fails its node."""
+    max_deaths: int = 10
+    """An execution that was resumed this often without a new checkpoint is failed: it kills the process."""
+    max_hops: int = 16
+    """Executions may cause executions this many times in a row."""
+
+
+class Services(msgspec.Struct, kw_only=True):
+    """The outside world of all runs. A port that is None makes the nodes that need it fail with a clear error."""
+
+    bus: Bus
+    clock: Clock = SystemClock()
+    http: Http | None = None
+    requester: Requester | None = None
+    secrets: SecretSource | None = None
+    log: Log = silent
+    agent: Mapping[str, Json] = msgspec.field(default_factory=lambda: {"id": "local", "labels": {}})
+    """`agent` in expressions."""
+    config: ExecutionConfig = ExecutionConfig()
+    jitter: random.Random = random.Random()  # noqa: S311 - spreads retries, protects nothing

@@ -1,7 +1,7 @@
 """One process per data directory.
 
 Two agents on one store, or two NATS servers on one stream directory, would corrupt both without a word. The lock is an
-flock, so the kernel lets go of it when the last process that holds the descriptor is gone, however it died.
+flock, so the kernel lets go of it when the process is gone, however it died.
 """
 
 import fcntl
@@ -13,13 +13,13 @@ from pathlib import Path
 
 from engine.store.errors import StoreInUse
 
-PATIENCE = 3.0
-"""Seconds to wait for what a killed agent left: its NATS server is on its way out, but holds the lock till then."""
+PATIENCE = 1.0
+"""Seconds to wait: a process that was just killed may still be finishing a write."""
 
 
 @contextmanager
-def locked(data_dir: Path) -> Iterator[int]:
-    """Hold the directory; gives the descriptor, which a child that uses the directory is to inherit.
+def locked(data_dir: Path) -> Iterator[None]:
+    """Hold the directory within the block.
 
     Makes the directory (0700) if there is none. Raises StoreInUse, which names the holder, and OSError with the reason
     when the directory can't be made or written.
@@ -31,7 +31,7 @@ def locked(data_dir: Path) -> Iterator[int]:
         _take(descriptor, data_dir)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield descriptor
+        yield
     finally:
         os.close(descriptor)
 
@@ -58,25 +58,15 @@ def _take(descriptor: int, data_dir: Path) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            pid = _written(descriptor)
-        if (pid is not None and _is_alive(pid)) or time.monotonic() > give_up:
-            who = f"the process {pid}" if pid is not None and _is_alive(pid) else "a process that a dead agent left"
-            raise StoreInUse(
-                f"the data directory {data_dir} is in use by {who}: stop it, or give another one with --data-dir"
-            )
+            if time.monotonic() > give_up:
+                pid = _written(descriptor)
+                who = "another process" if pid is None else f"the process {pid}"
+                raise StoreInUse(
+                    f"the data directory {data_dir} is in use by {who}: stop it, or give another one with --data-dir"
+                ) from None
         time.sleep(0.02)
 
 
 def _written(descriptor: int) -> int | None:
     text = os.pread(descriptor, 32, 0).strip()
     return int(text) if text.isdigit() else None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

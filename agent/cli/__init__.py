@@ -1,0 +1,22 @@
+"""The commands. Each file holds one group; what is heavy is imported inside the commands that need it.
+
+root.py         the list of all commands
+options.py      options that many commands share
+failure.py      exit codes, and how a command gives up
+screen.py       tables, lines and JSON on standard output
+reach.py        from a command to the agent that is to carry it out
+"""
+
+import sys
+
+
+def main() -> None:
+    """The console script `ganglion`."""
+    if sys.argv[1:] in (["--version"], ["-V"]):  # before anything is imported that takes time
+        from agent import __version__
+
+        sys.stdout.write(f"ganglion {__version__}\n")
+        return
+    from agent.cli.root import run
+
+    sys.exit(run())

@@ -1,0 +1,63 @@
+"""The list of all commands, and what becomes of their errors."""
+
+import os
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from agent.cli import check, nodes, starter
+from agent.cli.failure import Exit, Failure
+from agent.cli.screen import clean
+from agent.config import InvalidConfig
+
+BUILD, RUN, LOOK, MEND = "Write workflows", "Run", "Look", "Act on executions"
+
+app = typer.Typer(
+    name="ganglion",
+    help="An autonomous workflow agent in one process: durable workflows, started by NATS messages.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+
+
+@app.callback(invoke_without_command=True)
+def everything(
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from agent import __version__
+
+        sys.stdout.write(f"ganglion {__version__}\n")
+        raise typer.Exit
+
+
+app.command(rich_help_panel=BUILD)(starter.init)
+app.command(rich_help_panel=BUILD)(starter.new)
+app.command(rich_help_panel=BUILD)(check.check)
+app.command(rich_help_panel=BUILD)(check.schema)
+app.command(rich_help_panel=BUILD)(nodes.nodes)
+
+
+def run() -> int:
+    """Carry out the command line; gives the exit code. Errors go to standard error, in one form."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `ganglion ps | head` ends like any other program
+    try:
+        app()
+    except SystemExit as end:
+        return int(end.code or 0)
+    except InvalidConfig as invalid:
+        return _give_up("\n".join(invalid.problems), Exit.USAGE)
+    except Failure as failure:
+        return _give_up(str(failure), failure.code)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return Exit.OK
+
+
+def _give_up(message: str, code: Exit) -> int:
+    sys.stderr.write("".join(f"ganglion: {clean(line)}{os.linesep}" for line in message.splitlines()))
+    return code

@@ -8,7 +8,10 @@ import msgspec
 import pytest
 
 from engine.contract import Done, Effect, Fail, NodeType, Outcome, Role, Wait, Wake, role_of
+from engine.definition import Workflow, load_workflow
 from engine.execution.control import control_types
+from engine.execution.parameters import Parameters
+from engine.expressions import Scope, compile_expression, compile_tree
 from engine.ports import NoResponders, Reply
 from engine.reference import describe
 from engine.values import Json, decode_json, encode_json
@@ -134,10 +137,6 @@ class Squares:
 
 @every_type
 async def test_the_example_runs_to_its_expected_end(node_type: NodeType, ctx, client, server, reply, pure) -> None:
-    try:
-        from engine.definition import load_workflow
-    except ImportError:
-        pytest.skip("there is no reader of workflow files yet")
     server.answer(reply(200, b'{"ok": true}', content_type="application/json"))
     ctx.client, ctx.requester = client, Squares()
     declared = load_workflow(node_type.example.encode(), types=Registry(TYPES), filename=f"{node_type.name}.yaml")
@@ -146,11 +145,8 @@ async def test_the_example_runs_to_its_expected_end(node_type: NodeType, ctx, cl
     assert await run_in_order(declared, bound, ctx, pure) == ENDS.get(node_type.name, "completed")
 
 
-async def run_in_order(workflow, bound: Mapping[str, Json], ctx, pure: Callable[..., Outcome]) -> str:
+async def run_in_order(workflow: Workflow, bound: Mapping[str, Json], ctx, pure: Callable[..., Outcome]) -> str:
     """The nodes of a small workflow one after the other, as written; how it ended."""
-    from engine.execution.parameters import Parameters
-    from engine.expressions import Scope, compile_expression, compile_tree
-
     outputs: dict[str, Json] = {}
     taken: dict[str, str | None] = {}
     types = Registry(TYPES)

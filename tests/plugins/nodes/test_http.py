@@ -8,8 +8,12 @@ import msgspec
 import pytest
 
 from engine.contract import Done, Fail, Retry
+from engine.definition import load_workflow
+from engine.execution.parameters import Parameters
+from engine.expressions import Scope
 from engine.secrets import SecretName, SecretText
 from plugins.nodes.http import HTTP
+from plugins.registry import Registry
 
 SECRET = "p4ss/w0rd +1"
 MARKER = SecretText(SecretName("KEY"))
@@ -236,3 +240,24 @@ async def test_http_that_is_cancelled_lets_the_cancellation_through(server, http
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_http_takes_a_secret_from_a_workflow_file_to_the_server_and_no_further(server, ctx, http) -> None:
+    source = f"""
+name: hidden
+nodes:
+  ask:
+    type: http
+    url: "{server.url}/{{{{ secrets.KEY }}}}"
+    headers: {{X-Key: "{{{{ secrets.KEY }}}}"}}
+    auth: {{bearer: "{{{{ secrets.KEY }}}}"}}
+    json: [{{key: "a {{{{ secrets.KEY }}}}"}}]
+    method: POST
+"""
+    node = load_workflow(source.encode(), types=Registry([HTTP]), filename="hidden.yaml").nodes["ask"]
+    params = Parameters(HTTP.params, node.params).evaluate(Scope({}, now=0, seed=""))
+    assert SECRET not in repr(params)
+    assert isinstance(await HTTP.run(ctx, params), Done)
+    request = server.requests[0]
+    assert (request.headers["x-key"], request.headers["authorization"]) == (SECRET, f"Bearer {SECRET}")
+    assert json.loads(request.body) == [{"key": f"a {SECRET}"}]

@@ -14,15 +14,15 @@ _EVALUATED = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 
 def warnings(workflow: Workflow, used_params: Collection[str]) -> tuple[str, ...]:
     """One sentence each: what it does, and what to do if it is not meant."""
-    return tuple([*_of_triggers(workflow), *_of_params(workflow, used_params), *_of_nodes(workflow)])
+    return (*_of_triggers(workflow), *_of_params(workflow, used_params), *_of_nodes(workflow))
 
 
 def _of_triggers(workflow: Workflow) -> Iterator[str]:
     for place, trigger in enumerate(workflow.triggers):
         if isinstance(trigger, NatsTrigger) and trigger.capture is Capture.CORE:
             yield (
-                f"triggers[{place}].nats: with capture: core a message that is published while the agent is away is lost; "
-                "remove it unless the subject is used for request-reply"
+                f"triggers[{place}].nats: with capture: core a message published while the agent is away is "
+                "lost; remove it unless the subject is used for request-reply"
             )
 
 
@@ -39,18 +39,18 @@ def _of_nodes(workflow: Workflow) -> Iterator[str]:
         for subject in subjects:
             if node.type == "publish" and _may_publish(node, subject):
                 yield (
-                    f"nodes.{node.id}: it may publish to {subject}, which starts this workflow again; after 16 rounds the "
-                    "message is a dead letter; publish to another subject"
+                    f"nodes.{node.id}: it may publish to {subject}, which starts this workflow again; after 16 rounds "
+                    "the message is a dead letter; publish to another subject"
                 )
         if node.effect is Effect.AT_MOST_ONCE and node.retry.max:
             yield (
-                f"nodes.{node.id}: it is at_most_once, yet retry runs it up to {node.retry.max + 1} times when it reports "
-                "a passing fault; set retry.max to 0 if that must not be"
+                f"nodes.{node.id}: it is at_most_once, yet retry runs it up to {node.retry.max + 1} times when it "
+                "reports a passing fault; set retry.max to 0 if that must not be"
             )
         if _never_both(node):
             yield f"nodes.{node.id}: it needs two ports of one node, and only one is taken; add `join: any`"
     if workflow.on_failure == workflow.name:
-        yield "on_failure: the workflow handles its own failures; if the handler fails too it starts again, up to 16 times"
+        yield "on_failure: the workflow handles its own failures; if that fails too it starts again, up to 16 times"
 
 
 def _may_publish(node: Node, subject: str) -> bool:

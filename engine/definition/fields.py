@@ -148,9 +148,7 @@ def _words(info: inspect.Type) -> str:
         return "a duration such as 30s"
     info = _bare(info)
     if isinstance(info, inspect.UnionType):
-        kinds = [
-            _words(member) for member in info.types if not isinstance(member, inspect.NoneType | inspect.UnsetType)
-        ]
+        kinds = [_words(member) for member in info.types if not isinstance(member, inspect.NoneType)]
         return " or ".join(dict.fromkeys(kinds))
     if isinstance(info, inspect.EnumType):
         return f"one of {', '.join(str(member.value) for member in info.cls)}"
@@ -179,7 +177,7 @@ _WORDS: tuple[tuple[Any, str], ...] = (
 
 
 def _is_duration(info: inspect.Type) -> bool:
-    return isinstance(info, inspect.Metadata) and bool(info.extra) and info.extra.get("kind") == "duration"
+    return isinstance(info, inspect.Metadata) and (info.extra or {}).get("kind") == "duration"
 
 
 def _holds(info: inspect.Type, test: Callable[[inspect.Type], bool]) -> bool:

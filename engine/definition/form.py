@@ -27,7 +27,7 @@ WORKFLOW_NAME: Final = r"^[a-z0-9][a-z0-9-]{0,63}$"
 NAME: Final = r"^[a-z][a-z0-9_]{0,63}$"
 
 RESERVED: Final = frozenset(
-    {"trigger", "params", "vars", "nodes", "errors", "error", "item", "index", "loop", "execution", "agent", "secrets"}
+    {"trigger", "params", "vars", "nodes", "errors", "error", "item", "index", "execution", "agent", "secrets"}
 )
 """Roots of expressions: no node and no parameter has such a name."""
 
@@ -42,8 +42,8 @@ NOT_IMPLEMENTED: Final[dict[str, frozenset[str]]] = {
     "trigger field": frozenset({"deliver", "buffer", "queue", "start", "filter"}),
     "name in scope": frozenset({"vars", "item", "index", "error"}),
 }
-"""What the file format has a place for and this version refuses, by where it stands. A field that is neither here nor in
-a struct is a typing mistake."""
+"""What the file format has a place for and this version refuses, by where it stands. A field that is neither here nor
+in a struct is a typing mistake."""
 
 Describe = msgspec.Meta
 WorkflowName = Annotated[str, msgspec.Meta(pattern=WORKFLOW_NAME)]

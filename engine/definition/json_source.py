@@ -32,23 +32,23 @@ def _lines(text: str) -> dict[Path, int]:
     line = 1
     path: list[str | int] = []  # the step that is being read in every open list or object
     expects_key = False
-    for token in _TOKEN.findall(text):
-        if token == "\n":
+    for mark in _TOKEN.findall(text):
+        if mark == "\n":
             line += 1
-        elif token in "{[":
+        elif mark in "{[":
             lines.setdefault(tuple(path), line)
-            expects_key = token == "{"
+            expects_key = mark == "{"
             path.append("" if expects_key else 0)
-        elif token in "]}":
+        elif mark in "]}":
             path.pop()
             expects_key = False
-        elif token == ",":
+        elif mark == ",":
             step = path[-1]
             expects_key = isinstance(step, str)
             if isinstance(step, int):
                 path[-1] = step + 1
         elif expects_key:
-            key: str = decode_json(token.encode())
+            key: str = decode_json(mark.encode())
             path[-1] = key
             if tuple(path) in lines:
                 raise Refused(f"the key {key[:64]} is there twice", "remove or rename one of them", line)

@@ -35,9 +35,10 @@ __all__ = [
 
 UNDEFINED = msgspec.UNSET
 """Stands where a file says nothing; null is a value."""
-Duration = Annotated[float, msgspec.Meta(extra={"kind": "duration"})]
-"""Seconds, written as 500ms, 30s, 5m, 1h30m, 7d or a number of seconds."""
 Says = msgspec.Meta
+Duration = Annotated[float, Says(extra={"kind": "duration"}, extra_json_schema={"format": "duration"})]
+"""Seconds, written as 500ms, 30s, 5m, 1h30m, 7d or a number of seconds."""
+Count = Annotated[int, Says(ge=0)]
 
 
 class Join(StrEnum):
@@ -94,7 +95,7 @@ class Misfire(StrEnum):
     ALL = "all"
 
 
-class Param(msgspec.Struct, frozen=True, kw_only=True):
+class Param(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A declared parameter and the rules of its value."""
 
     type: Annotated[
@@ -108,13 +109,13 @@ class Param(msgspec.Struct, frozen=True, kw_only=True):
     )
     min: Annotated[float | None, Says(description="Smallest number.")] = None
     max: Annotated[float | None, Says(description="Largest number.")] = None
-    min_length: Annotated[int | None, Says(description="Fewest characters, items or keys.", ge=0)] = None
-    max_length: Annotated[int | None, Says(description="Most characters, items or keys.", ge=0)] = None
+    min_length: Annotated[Count | None, Says(description="Fewest characters, items or keys.")] = None
+    max_length: Annotated[Count | None, Says(description="Most characters, items or keys.")] = None
     pattern: Annotated[str | None, Says(description="A regular expression that the whole text matches.")] = None
-    one_of: Annotated[tuple[Json, ...] | None, Says(description="The values that it may have.", min_length=1)] = None
+    one_of: Annotated[tuple[Json, ...] | None, Says(description="The values that it may have.")] = None
 
 
-class NatsTrigger(msgspec.Struct, frozen=True, kw_only=True, tag="nats"):
+class NatsTrigger(msgspec.Struct, frozen=True, kw_only=True, tag="nats", forbid_unknown_fields=True):
     """A published message starts an execution."""
 
     subject: Annotated[str, Says(description="A NATS subject; * and > are wildcards.")]
@@ -125,7 +126,7 @@ class NatsTrigger(msgspec.Struct, frozen=True, kw_only=True, tag="nats"):
     stream: Annotated[str | None, Says(description="An existing stream that captures the subject already.")] = None
 
 
-class CronTrigger(msgspec.Struct, frozen=True, kw_only=True, tag="cron"):
+class CronTrigger(msgspec.Struct, frozen=True, kw_only=True, tag="cron", forbid_unknown_fields=True):
     """A schedule starts an execution."""
 
     schedule: Annotated[str, Says(description="minute hour day month weekday, such as */15 * * * *.")]
@@ -139,7 +140,7 @@ class CronTrigger(msgspec.Struct, frozen=True, kw_only=True, tag="cron"):
 Trigger: TypeAlias = NatsTrigger | CronTrigger
 
 
-class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which passing faults are tried again: `max` retries after the first attempt."""
 
     max: Annotated[int, Says(description="Retries after the first attempt.", ge=0, le=1_000_000)] = 0

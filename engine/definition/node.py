@@ -25,9 +25,7 @@ _EVALUATED = ("when", "default")
 class NodeReader:
     """Reads nodes one by one; whether they fit together is the workflow's question."""
 
-    def __init__(
-        self, *, types: NodeTypes, formulas: Formulas, defaults: Mapping[str, Any], problems: Problems
-    ) -> None:
+    def __init__(self, *, types: NodeTypes, formulas: Formulas, defaults: dict[str, Any], problems: Problems) -> None:
         self._types = types
         self._formulas = formulas
         self._defaults = defaults

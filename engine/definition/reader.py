@@ -16,7 +16,7 @@ from engine.definition.form import DefaultsForm, WorkflowForm
 from engine.definition.formulas import Formulas
 from engine.definition.graph import Cycle, topological_levels
 from engine.definition.limits import MAX_NODES
-from engine.definition.model import UNDEFINED, Node, RetryPolicy, RunIf, Workflow
+from engine.definition.model import Node, RetryPolicy, RunIf, Workflow
 from engine.definition.node import NodeReader, merge_retry, read_static_fields
 from engine.definition.parameters import bind_params, read_params
 from engine.definition.problems import InvalidWorkflow, Path, Problems, shown, suggestion

@@ -14,7 +14,7 @@ from engine.values import Json
 
 __all__ = ["read_triggers"]
 
-_FORMS = {"nats": NatsTrigger, "cron": CronTrigger}
+_FORMS: dict[str, type[NatsTrigger] | type[CronTrigger]] = {"nats": NatsTrigger, "cron": CronTrigger}
 _STREAM = re.compile(r"[^\s.*>/\\]{1,255}")
 
 
@@ -50,12 +50,12 @@ def _read(item: Mapping[str, Json], path: Path, problems: Problems) -> Trigger |
         problems.add((*path, kind), f"there is no trigger {kind[:64]}", suggestion(kind, _FORMS))
         return None
     found = len(problems)
-    trigger = read_struct(_FORMS[kind], fields, (*path, kind), problems, where="trigger field")
+    trigger: Trigger | None = read_struct(_FORMS[kind], fields, (*path, kind), problems, where="trigger field")
     if isinstance(trigger, NatsTrigger):
         _check_nats(trigger, (*path, kind), problems)
     elif isinstance(trigger, CronTrigger):
         _check_cron(trigger, (*path, kind), problems)
-    return trigger if isinstance(trigger, NatsTrigger | CronTrigger) and len(problems) == found else None
+    return trigger if len(problems) == found else None
 
 
 def _check_nats(trigger: NatsTrigger, path: Path, problems: Problems) -> None:

@@ -1,27 +1,45 @@
-"""The engine of one agent, put together: definitions, executions, intake. Wiring only."""
+"""The engine of one agent, put together: definitions, intake, executions. Wiring only.
 
-import asyncio
+Engine(store, …)     on an open store
+await prepare()      the active definitions are known; `intake` may be offered messages
+await run()          recovers, runs executions, until `drain`
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
 
 from engine.contract import NodeTypes
-from engine.execution.catalogue import Catalogue
+from engine.events import Identity
+from engine.execution.catalogue import Catalogue, Deployment
 from engine.execution.executor import Executor
 from engine.execution.services import Services
 from engine.store import Store
+from engine.store.outbox import Outbox
+from engine.triggers.intake import Intake
+from engine.triggers.routes import Routes
+from engine.values import Json
+
+Changed = Callable[[], Awaitable[None]]
+"""Told after a deploy or undeploy, before its caller is answered: subscriptions and schedules follow the routes."""
 
 
 class Engine:
-    """Built on an open store. `prepare`, then `run` until `drain`."""
+    """What the agent holds of the engine."""
 
-    def __init__(self, store: Store, types: NodeTypes, services: Services) -> None:
+    def __init__(self, store: Store, *, types: NodeTypes, services: Services, identity: Identity) -> None:
         self.store = store
         self.types = types
         self.services = services
+        self.identity = identity
+        self.outbox = Outbox(store)
         self.catalogue = Catalogue(store, types)
         self.executor = Executor(store, self.catalogue, services)
+        self.intake = Intake(store, self.executor, self._routes())
+        self.followers: list[Changed] = []
 
     async def prepare(self) -> None:
         """Load the active definitions."""
         await self.catalogue.load()
+        self.intake.routes = self._routes()
 
     async def run(self) -> None:
         """Recover interrupted executions and run until `drain`."""
@@ -31,5 +49,31 @@ class Engine:
         """Stop taking work; `run` returns when attempts under way have ended."""
         self.executor.drain()
 
+    async def deploy(
+        self, source: bytes, *, filename: str = "workflow.yaml", params: Mapping[str, Json] | None = None
+    ) -> tuple[Deployment, bool]:
+        """Make a file the active version; True if that changed anything. Raises InvalidWorkflow, StoreFull."""
+        deployment, changed = await self.catalogue.deploy(source, filename=filename, params=params)
+        if changed:
+            await self._changed()
+        return deployment, changed
 
-_ = asyncio
+    async def undeploy(self, workflow: str) -> bool:
+        """Switch a workflow's triggers off; False if it was not deployed. What runs goes on."""
+        undeployed = await self.catalogue.undeploy(workflow)
+        if undeployed:
+            await self._changed()
+        return undeployed
+
+    async def _changed(self) -> None:
+        self.intake.routes = self._routes()
+        for follower in self.followers:
+            await follower()
+
+    def _routes(self) -> Routes:
+        active = (
+            (name, deployment.row.version, deployment.workflow)
+            for name, deployment in self.catalogue.active.items()
+            if deployment.workflow is not None
+        )
+        return Routes(active, agent=self.identity.agent, tenant=self.identity.tenant)

@@ -2,7 +2,7 @@
 
     verb.py      what a verb is; how a refusal looks
     messages.py  the requests and answers
-    engine.py    the verbs of an engine (`engine_verbs`)
+    engine.py    the verbs of an engine (`engine_verbs`), from the *_verbs.py beside it
 
 The mesh serves them over NATS, the command line calls them; both decode with the types given here.
 """

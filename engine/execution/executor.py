@@ -17,7 +17,7 @@ from engine.execution.runner import Halt, Runner
 from engine.execution.services import Services
 from engine.ids import new_execution_id
 from engine.signal import Signal
-from engine.states import ExecutionState
+from engine.states import ExecutionState, IllegalMove
 from engine.store import Store, StoreCorrupt, Transaction, executions
 from engine.store.executions import ExecutionRow, NodeRow
 from engine.values import encode_json
@@ -310,17 +310,24 @@ class Executor:
 
         return await self._store.submit(unit, patient=False)
 
-    async def resolve(self, id: str, node: str, row: NodeRow) -> None:
+    async def resolve(self, id: str, row: NodeRow) -> ExecutionState:
         """Replace the row of a node that is in doubt, and go on. Raises IllegalMove if it is not in doubt."""
+        if id in self._running:
+            raise IllegalMove("other nodes of this execution are running: resolve it when it waits")
 
         def unit(tx: Transaction) -> None:
-            executions.expect_node(tx, id, node, row.status)
+            executions.expect_node(tx, id, row.path, row.status)
             executions.checkpoint(tx, id, row)
-            executions.move(tx, id, ExecutionState.RUNNING)
 
         await self._store.submit(unit, patient=False)
         self._enqueue(id)
         self._fill()
+        return ExecutionState.RUNNING
+
+    def under_way(self, id: str) -> dict[str, int]:
+        """Nodes of an execution that are running now, and which attempt that is."""
+        runner = self._running.get(id)
+        return {} if runner is None else runner.under_way()
 
     async def _move(self, id: str, state: ExecutionState, kind: Kind) -> ExecutionState:
         def unit(tx: Transaction) -> ExecutionState:

@@ -112,6 +112,11 @@ class Runner:
         self._alarms.append(self._loop.call_later(self._config.grace_seconds, self._cut_off))
         self._advance(Progress())
 
+    def under_way(self) -> dict[str, int]:
+        """Nodes that are running now, and which attempt that is."""
+        nodes = (self.plan.nodes[index] for index in self._tasks)
+        return {node.node.id: max(1, self._run.attempts[node.index]) for node in nodes}
+
     def _begin(self) -> None:
         now = self._clock.now()
         if self._fresh:

@@ -11,6 +11,7 @@ from engine.store import deadletters
 from engine.store.deadletters import DeadLetter
 from engine.store.store import Store
 from engine.store.transaction import Transaction
+from engine.values import Json
 
 RECENT = 4096
 """Facts kept in memory, so that a relay that keeps up never reads the file."""
@@ -164,22 +165,40 @@ class Outbox:
         return await self._store.read(read)
 
 
-def _facts(db: sqlite3.Connection, seq: int, limit: int) -> list[Event]:
+def history(
+    db: sqlite3.Connection, *, after: int, limit: int, execution: str | None = None, workflow: str | None = None
+) -> list[Event]:
+    """Facts that follow `after`, oldest first; with `after` 0 the newest `limit` ones."""
+    conditions, arguments = ["seq > ?"], list[str | int]([after])
+    for column, wanted in (("execution", execution), ("workflow", workflow)):
+        if wanted is not None:
+            conditions.append(f"{column} = ?")
+            arguments.append(wanted)
+    order = "ASC" if after else "DESC"
     rows = db.execute(
-        "SELECT seq, time, kind, workflow, version, execution, node, data FROM facts "
-        "WHERE seq > ? ORDER BY seq LIMIT ?",
-        (seq, limit),
+        f"SELECT {_FACT} FROM facts WHERE {' AND '.join(conditions)} ORDER BY seq {order} LIMIT ?", (*arguments, limit)
     )
-    return [
-        Event(
-            seq=row[0],
-            time=row[1],
-            kind=Kind(row[2]),
-            workflow=row[3],
-            version=row[4],
-            execution=row[5],
-            node=row[6],
-            data=msgspec.Raw(row[7]),
-        )
-        for row in rows
-    ]
+    facts = [_fact(row) for row in rows]
+    return facts if after else facts[::-1]
+
+
+def last_seq(db: sqlite3.Connection) -> int:
+    """The number of the newest fact ever; 0 before the first."""
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'facts'").fetchone()
+    return int(row[0]) if row else 0
+
+
+_FACT = "seq, time, kind, workflow, version, execution, node, data"
+
+
+def _facts(db: sqlite3.Connection, seq: int, limit: int) -> list[Event]:
+    rows = db.execute(f"SELECT {_FACT} FROM facts WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit))
+    return [_fact(row) for row in rows]
+
+
+def _fact(row: tuple[Json, ...]) -> Event:
+    seq, time, kind, workflow, version, execution, node, data = row
+    return Event(
+        seq=seq, time=time, kind=Kind(kind), workflow=workflow, version=version, execution=execution, node=node,
+        data=msgspec.Raw(data),
+    )  # fmt: skip

@@ -1,0 +1,18 @@
+"""The verbs of an engine: one list, from which the service, the command line and the reference are made."""
+
+from engine.control.deadletter_verbs import deadletter_verbs
+from engine.control.definition_verbs import definition_verbs
+from engine.control.execution_verbs import execution_verbs
+from engine.control.observing_verbs import observing_verbs
+from engine.control.verb import Verb
+from engine.engine import Engine
+
+
+def engine_verbs(engine: Engine) -> tuple[Verb, ...]:
+    """Everything that can be asked of this engine."""
+    return (
+        *definition_verbs(engine),
+        *execution_verbs(engine),
+        *deadletter_verbs(engine),
+        *observing_verbs(engine),
+    )

@@ -19,6 +19,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     stream_created: str = ""
     """When that stream was made: sequences restart with a new one."""
     sequence: int = 0
+    workflow: str = ""
+    """Set where a consumer of one workflow fetched it from an existing stream: it starts no other one."""
 
 
 class Fate(StrEnum):

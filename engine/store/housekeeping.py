@@ -55,14 +55,18 @@ class Housekeeper:
 
 
 def _remove(tx: Transaction, keep: Retention, now: int, size: int) -> bool:
-    before = lambda seconds: None if seconds is None else now - round(seconds * 1_000_000)
-    steps = [_remove_executions(tx, keep, before(keep.age), size)]
-    if keep.age is not None:
-        steps.append(tx.execute("DELETE FROM deadletters WHERE received_at < ?", (before(keep.age),)).rowcount >= STEP)
+    oldest = _before(now, keep.age)
+    steps = [_remove_executions(tx, keep, oldest, size)]
+    if oldest is not None:
+        tx.execute("DELETE FROM deadletters WHERE received_at < ?", (oldest,))
     steps.append(inbox.forget(tx, before=now - round(keep.dedupe * 1_000_000)) >= 5000)
     steps.append(_remove_sent_facts(tx, now - round(keep.outbox_keep * 1_000_000)))
-    steps.append(_drop_facts(tx, keep, before(keep.outbox_age), now))
+    steps.append(_drop_facts(tx, keep, _before(now, keep.outbox_age), now))
     return any(steps)
+
+
+def _before(now: int, seconds: float | None) -> int | None:
+    return None if seconds is None else now - round(seconds * 1_000_000)
 
 
 def _remove_executions(tx: Transaction, keep: Retention, before: int | None, size: int) -> bool:

@@ -2,8 +2,9 @@
 
 Built-in types, plugins and WASM components alike are described by one `NodeType`. From it come validation, the
 generated reference, the JSON Schema for editors and the forms of the dashboard. The engine calls `run` once per
-attempt, with parameters already evaluated and decoded; the code answers with an `Outcome`. An exception is a bug and is
-reported as one.
+attempt, with parameters already evaluated and decoded; the code answers with an `Outcome`. Unreachable, NoResponders and
+TimeoutError may escape it (they become `Retry`), and UnknownSecret (it becomes `Fail`); any other exception is a bug
+and is reported as one.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -110,7 +111,11 @@ class Context(Protocol):
 
     @property
     def deadline(self) -> float | None:
-        """Monotonic seconds (`clock.monotonic`) at which this attempt is cut off."""
+        """Monotonic seconds of the engine's clock at which this attempt is cut off; None without a limit."""
+        ...
+
+    def seconds_left(self) -> float | None:
+        """Seconds until the deadline, at least 0; None without one."""
         ...
 
     @property

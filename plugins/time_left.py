@@ -1,7 +1,5 @@
 """How long an attempt may still take."""
 
-import time
-
 from engine.contract import Context
 
 DEFAULT_SECONDS = 30.0
@@ -10,6 +8,5 @@ DEFAULT_SECONDS = 30.0
 
 def time_left(ctx: Context, default: float = DEFAULT_SECONDS) -> float:
     """Seconds until the attempt's deadline; `default` without one."""
-    if ctx.deadline is None:
-        return default
-    return max(0.0, ctx.deadline - time.monotonic())
+    left = ctx.seconds_left()
+    return default if left is None else left

@@ -67,6 +67,11 @@ class AttemptContext:
     def now(self) -> int:
         return self._services.clock.now()
 
+    def seconds_left(self) -> float | None:
+        if self.deadline is None:
+            return None
+        return max(0.0, self.deadline - self._services.clock.monotonic())
+
     @property
     def http(self) -> Http:
         self._refuse_pure("http")

@@ -1,6 +1,7 @@
 """A real, small Context: the real HTTP client, real secrets from a mapping, and a record of what was published."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -50,6 +51,9 @@ class RecordingContext:
     idempotency_key: str = "0123456789abcdef0123456789abcdef"
     published: list[tuple[str, bytes, Mapping[str, str] | None]] = field(default_factory=list)
     lines: list[tuple[str, str, dict[str, Json]]] = field(default_factory=list)
+
+    def seconds_left(self) -> float | None:
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
     @property
     def http(self) -> Http:

@@ -2,9 +2,9 @@
 
 Built-in types, plugins and WASM components alike are described by one `NodeType`. From it come validation, the
 generated reference, the JSON Schema for editors and the forms of the dashboard. The engine calls `run` once per
-attempt, with parameters already evaluated and decoded; the code answers with an `Outcome`. Unreachable, NoResponders and
-TimeoutError may escape it (they become `Retry`), and UnknownSecret (it becomes `Fail`); any other exception is a bug
-and is reported as one.
+attempt, with parameters already evaluated and decoded; the code answers with an `Outcome`. Unreachable, NoResponders
+and TimeoutError may escape it (they become `Retry`), and UnknownSecret (it becomes `Fail`); any other exception is a
+bug and is reported as one.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

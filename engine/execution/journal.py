@@ -7,6 +7,7 @@ import asyncio
 
 import msgspec
 
+from engine.clock import format_time
 from engine.events import Event, Kind
 from engine.execution.checkpoint import Checkpoint, Finish
 from engine.execution.context import AttemptContext
@@ -85,7 +86,7 @@ class Journal:
 
     def waiting(self, node: PlannedNode, memo: bytes, *, started: int, due: int, now: int) -> None:
         self._keep(node, NodeState.WAITING, output=memo, started=started, due=due)
-        self._fact(Kind.NODE_WAITING, now, {"until": due}, node)
+        self._fact(Kind.NODE_WAITING, now, {"until": format_time(due)}, node)
 
     def skipped(self, node: PlannedNode, reason: str, now: int) -> None:
         self._keep(node, NodeState.SKIPPED, finished=now)

@@ -25,6 +25,14 @@ def agent_id(data_dir: Path, configured: str = "") -> str:
     return kept
 
 
+def kept_id(data_dir: Path) -> str:
+    """The id that was made for this directory, or nothing."""
+    try:
+        return (data_dir / FILE).read_text().strip()
+    except OSError:
+        return ""
+
+
 def _made(host: str) -> str:
     name = re.sub(r"[^a-z0-9]+", "-", host.partition(".")[0].lower()).strip("-")[:58].rstrip("-")
     return f"{name or 'agent'}-{secrets.token_hex(2)}"

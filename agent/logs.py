@@ -20,6 +20,7 @@ Revealed: TypeAlias = Callable[[], Iterable[tuple[str, str]]]
 SHORTEST = 4
 """Shorter values are not masked: they would blot out half of every line."""
 _COLOURS = {"DEBUG": "\033[2m", "INFO": "\033[36m", "WARNING": "\033[33m", "ERROR": "\033[31m", "CRITICAL": "\033[31m"}
+_LEVELS = logging.getLevelNamesMapping()
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F)} | {9: " ", 10: "\\n", 13: "\\r"}
 
 
@@ -79,14 +80,28 @@ class Masked(logging.Formatter):
         return line
 
 
+class StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is now: a live display puts itself there while it is shown."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        raise AttributeError("this handler has no stream of its own")
+
+
 def set_up_logs(
     level: str, format: str, *, revealed: Revealed = lambda: (), stream: TextIO | None = None
 ) -> logging.Handler:
     """Send all log lines of the process to `stream` (standard error); gives the handler."""
-    stream = stream or sys.stderr
-    terminal = stream.isatty()
+    terminal = (stream or sys.stderr).isatty()
     inner = Machine() if format == "json" or (format == "auto" and not terminal) else Human(colour=terminal)
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(stream) if stream else StandardError()
     handler.setFormatter(Masked(inner, revealed))
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -97,6 +112,12 @@ def set_up_logs(
         for name in ("nats", "asyncio", "aiosqlite"):
             logging.getLogger(name).setLevel(logging.CRITICAL if name == "nats" else logging.WARNING)
     return handler
+
+
+def engine_log(level: str, message: str, fields: Mapping[str, Json]) -> None:
+    """What the engine and its nodes say; implements `engine.execution.services.Log`."""
+    name = "ganglion.node" if "node" in fields else "ganglion.engine"
+    logging.getLogger(name).log(_LEVELS.get(level.upper(), logging.INFO), message, extra={"fields": fields})
 
 
 def fields_of(record: logging.LogRecord) -> Mapping[str, Json]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from engine.secrets import UnknownSecret
 
 MAX_BYTES = 64 * 1024
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+"""What a secret may be called."""
 
 
 class UnreadableSecret(UnknownSecret):
@@ -31,7 +32,7 @@ class SecretFiles:
 
     def reveal(self, name: str) -> str:
         """The value, without the line break that editors put at the end of a file. Raises UnknownSecret."""
-        if not _NAME.fullmatch(name):  # also keeps `../` out of the paths below
+        if not NAME.fullmatch(name):  # also keeps `../` out of the paths below
             raise UnknownSecret(name)
         value = self._look_up(name)
         self._revealed[name] = value

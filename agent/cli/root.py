@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import check, nodes, starter
+from agent.cli import acts, check, deadletters, definitions, doctor, executions, nodes, starter
+from agent.cli import run as run_file
 from agent.cli.failure import Exit, Failure
 from agent.cli.screen import clean
 from agent.config import InvalidConfig
@@ -40,6 +41,20 @@ app.command(rich_help_panel=BUILD)(starter.new)
 app.command(rich_help_panel=BUILD)(check.check)
 app.command(rich_help_panel=BUILD)(check.schema)
 app.command(rich_help_panel=BUILD)(nodes.nodes)
+app.command(rich_help_panel=RUN)(run_file.run)
+app.command(rich_help_panel=RUN)(definitions.deploy)
+app.command(rich_help_panel=RUN)(definitions.undeploy)
+app.command(rich_help_panel=RUN)(acts.trigger)
+app.command(rich_help_panel=LOOK)(executions.ps)
+app.command(rich_help_panel=LOOK)(executions.show)
+app.command(rich_help_panel=LOOK)(definitions.workflows)
+app.command(rich_help_panel=LOOK)(doctor.status)
+app.command(rich_help_panel=LOOK)(doctor.doctor)
+app.command(rich_help_panel=MEND)(acts.pause)
+app.command(rich_help_panel=MEND)(acts.resume)
+app.command(rich_help_panel=MEND)(acts.cancel)
+app.command(rich_help_panel=MEND)(acts.resolve)
+app.add_typer(deadletters.group, name="deadletters", rich_help_panel=MEND)
 
 
 def run() -> int:
@@ -53,9 +68,24 @@ def run() -> int:
         return _give_up("\n".join(invalid.problems), Exit.USAGE)
     except Failure as failure:
         return _give_up(str(failure), failure.code)
+    except BaseExceptionGroup as group:
+        return _give_up(_expected(group), Exit.FAILED)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return Exit.OK
+
+
+def _expected(group: BaseExceptionGroup) -> str:
+    """The message of what a service of the process reported; anything else is a bug and raised as it is."""
+    from engine.store import StoreError
+
+    known = group.subgroup(StoreError)
+    if known is None:
+        raise group
+    error: BaseException = known
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)
 
 
 def _give_up(message: str, code: Exit) -> int:

@@ -57,12 +57,47 @@ class Agent(Section, frozen=True, kw_only=True):
     tenant: Annotated[AgentId, Meta(description="The namespace of all its subjects.")] = AgentId("default")
 
 
+class Credentials(Section, frozen=True, kw_only=True):
+    """How we prove who we are at an external server; all empty is anonymous. Never shown."""
+
+    user: Annotated[str, Meta(description="User name; needs a password.")] = ""
+    password: Annotated[str, Meta(description="The user's password. Better: a file for `creds` or `nkey`.")] = ""
+    token: Annotated[str, Meta(description="A token instead of user and password.")] = ""
+    creds: Annotated[str, Meta(description="A .creds file (JWT and seed).")] = ""
+    nkey: Annotated[str, Meta(description="A file with an nkey seed.")] = ""
+
+    def __repr__(self) -> str:
+        return f"Credentials({', '.join(key for key in self.__struct_fields__ if getattr(self, key)) or 'anonymous'})"
+
+
+class Device(Section, frozen=True, kw_only=True):
+    """User and password of devices at the embedded server, NATS and MQTT. Without them everybody on this machine is let
+    in, and nobody else can be."""
+
+    user: Annotated[str, Meta(description="User name.")] = ""
+    password: Annotated[str, Meta(description="Password.")] = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.user) != bool(self.password):
+            raise ValueError("mesh.device: `user` and `password` go together: give both or none")
+
+    def __repr__(self) -> str:
+        return f"Device({self.user!r})"
+
+
 class Tls(Section, frozen=True, kw_only=True):
-    """TLS of the connection to an external server, or of the embedded server's listeners. Paths of PEM files."""
+    """TLS to an external server with a tls:// url. Paths of PEM files."""
 
     ca: Annotated[str, Meta(description="The authority to trust. Empty: the system's.")] = ""
     cert: Annotated[str, Meta(description="Our certificate. Empty: none.")] = ""
     key: Annotated[str, Meta(description="The certificate's private key.")] = ""
+    hostname: Annotated[str, Meta(description="The name in the server's certificate, if it is not the url's.")] = ""
+    handshake_first: Annotated[
+        bool,
+        Meta(
+            description="Begin with TLS, so that nobody between can strip it; the server needs `handshake_first` too."
+        ),
+    ] = True
 
     def __post_init__(self) -> None:
         if bool(self.cert) != bool(self.key):
@@ -77,22 +112,30 @@ class Mesh(Section, frozen=True, kw_only=True):
         Meta(description="embedded: a NATS server of its own; external: the one at `url`; off: none. Schedules and "
              "workflows_dir work without NATS too."),
     ] = Mode.EMBEDDED  # fmt: skip
-    listen: Annotated[Address, Meta(description="Address of the embedded server. Port 0: any free one.")] = Address(
-        "127.0.0.1:4222"
-    )
+    listen: Annotated[
+        Address,
+        Meta(description="Address of the embedded server; port 0 takes a free one. Beyond loopback it needs `device`."),
+    ] = Address("127.0.0.1:4222")
     mqtt: Annotated[
         Address, Meta(description="Address of its MQTT listener, such as 127.0.0.1:1883. Empty: no MQTT.")
     ] = Address()
     url: Annotated[str, Meta(description="The external server: nats://host:4222, or tls://host:4222.")] = ""
-    credentials: Annotated[
-        str, Meta(description="File of credentials for the external server (.creds). Empty: none.")
-    ] = ""  # fmt: skip
-    tls: Tls = field(default_factory=Tls)
     sync_interval: Annotated[
         SyncInterval,
         Meta(description="When the embedded server's streams reach the disk: `always` before it acknowledges, or a "
              "duration such as 1s, which may lose that much in a power cut."),
     ] = SyncInterval("always")  # fmt: skip
+    max_file_bytes: Annotated[Size, Meta(description="Room of all streams of the embedded server on the disk.")] = Size(
+        "8GiB"
+    )
+    max_payload_bytes: Annotated[
+        Size,
+        Meta(description="Largest message that the embedded server takes. Larger than a body may be (1MiB), so that "
+             "one that is too large becomes a dead letter and is seen."),
+    ] = Size("4MiB")  # fmt: skip
+    credentials: Credentials = field(default_factory=Credentials)
+    device: Device = field(default_factory=Device)
+    tls: Tls = field(default_factory=Tls)
 
     def __post_init__(self) -> None:
         if self.mode is Mode.EXTERNAL and not self.url:
@@ -183,6 +226,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 PATHS = frozenset(
-    {"data_dir", "engine.workflows_dir", "mesh.credentials", "mesh.tls.ca", "mesh.tls.cert", "mesh.tls.key"}
+    {
+        "data_dir",
+        "engine.workflows_dir",
+        "mesh.credentials.creds",
+        "mesh.credentials.nkey",
+        "mesh.tls.ca",
+        "mesh.tls.cert",
+        "mesh.tls.key",
+    }
 )
 """Keys that hold a path: relative ones start at the file they stand in, or at the working directory."""

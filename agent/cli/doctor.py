@@ -1,0 +1,91 @@
+"""`doctor`, `status`: is this machine fit, and how is the agent?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from agent.cli.failure import Exit, Failure
+from agent.cli.options import AgentName, AsJson, ConfigFile, DataDir, Url
+from agent.cli.reach import Where, ask
+from agent.cli.screen import state, table, write_json
+from agent.config import InvalidConfig, load_config
+from agent.lock import holder
+from agent.status import AgentStatus
+from engine.control.messages import Nothing
+
+if TYPE_CHECKING:
+    from agent.doctor import Finding
+
+
+def doctor(
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    url: Url = None,
+    agent: AgentName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check this machine, the configuration and the agent; every finding with what to do."""
+    from agent.doctor import Finding, Verdict, examine
+
+    findings: list[Finding]
+    try:
+        flags = {"--data-dir": ("data_dir", str(data_dir) if data_dir else None)}
+        settings, file = load_config(config, flags=flags)
+    except InvalidConfig as invalid:
+        findings = [
+            Finding("configuration", Verdict.FAIL, problem, "mend it, then look again") for problem in invalid.problems
+        ]
+    else:
+        findings = [*examine(settings, file), _agent(Where(config, data_dir, url, agent), settings.data_path)]
+    if as_json:
+        write_json({"ok": all(finding.verdict is not Verdict.FAIL for finding in findings), "findings": findings})
+    else:
+        table(
+            ("", "CHECK", "FOUND", "WHAT TO DO"),
+            ((state(finding.verdict.value), finding.check, finding.message, finding.remedy) for finding in findings),
+            last_wraps=True,
+        )
+    if any(finding.verdict is Verdict.FAIL for finding in findings):
+        raise typer.Exit(Exit.FAILED)
+
+
+def status(
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    url: Url = None,
+    agent: AgentName = None,
+    as_json: AsJson = False,
+) -> None:
+    """How a running agent is: what it runs, what waits, what it counted."""
+    answer = ask(Where(config, data_dir, url, agent), "status", Nothing(), AgentStatus)
+    if as_json:
+        write_json(answer)
+        return
+    engine = answer.engine
+    rows = [
+        ("agent", f"{answer.agent} ({answer.tenant}), ganglion {answer.version}, process {answer.pid}"),
+        ("state", engine.state),
+        ("nats", ", ".join(filter(None, (answer.nats, answer.mqtt and f"mqtt {answer.mqtt}"))) or "off"),
+        ("memory", f"{answer.memory_bytes / 2**20:.0f} MiB"),
+        ("workflows", str(engine.workflows)),
+        ("executions", ", ".join(f"{count} {name}" for name, count in engine.executions.items()) or "none open"),
+        ("free slots", str(engine.free_slots)),
+        ("facts", f"{engine.last_seq}, {answer.outbox_depth} not sent yet"),
+        ("dead letters", str(engine.dead_letters)),
+        *((name, str(count)) for name, count in sorted(engine.counters.items())),
+    ]
+    table(("", ""), rows)
+
+
+def _agent(where: Where, data_dir: Path) -> "Finding":
+    from agent.doctor import Finding, Verdict
+
+    try:
+        answer = ask(where, "status", Nothing(), AgentStatus)
+    except Failure as failure:
+        pid = holder(data_dir)
+        if pid is None:
+            return Finding("agent", Verdict.WARN, "none is running here", "start one: ganglion up")
+        return Finding("agent", Verdict.FAIL, f"process {pid} runs, but does not answer: {failure}", "see its log")
+    return Finding("agent", Verdict.OK, f"{answer.agent} answers, {answer.engine.state}, process {answer.pid}")

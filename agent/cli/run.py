@@ -1,0 +1,145 @@
+"""`run`: one execution of a file, in this process, without an agent."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from agent.cli.executions import exit_code
+from agent.cli.failure import Exit, Failure
+from agent.cli.options import AsJson, ConfigFile, Data, Params, assignments, read_data, read_source, settings
+from agent.cli.picture import node_table, show_execution
+from agent.cli.screen import console, remark, say, write_json
+from agent.config import Config
+from engine.control.messages import Shown
+from engine.values import InvalidValue, Json
+
+if TYPE_CHECKING:
+    from agent.trial import Trial
+    from engine.store.outbox import Publication
+
+
+def run(
+    file: Annotated[Path, typer.Argument(help="A workflow file; - is standard input.")],
+    param: Params = None,
+    data: Data = None,
+    mock: Annotated[
+        list[str] | None,
+        typer.Option("--mock", help="NODE=JSON: the node gives this instead of running.", show_default=False),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option("--data-dir", help="Keep the store here; without it nothing is kept.", show_default=False),
+    ] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a workflow file once, here and now; no agent is needed."""
+    if str(file) == "-" == data:
+        raise Failure("the file and --data can't both come from standard input")
+    whole = _run(
+        read_source(file),
+        filename="<stdin>" if str(file) == "-" else str(file),
+        params=assignments(param, "-p"),
+        data=read_data(data),
+        mocks=assignments(mock, "--mock"),
+        config=settings(config, data_dir),
+        keep=data_dir,
+        as_json=as_json,
+    )
+    try:
+        code = asyncio.run(whole)
+    except asyncio.CancelledError:  # the second Ctrl-C; the loop is closed already
+        code = Exit.FAILED
+    raise typer.Exit(code)
+
+
+async def _run(
+    source: bytes,
+    *,
+    filename: str,
+    params: Mapping[str, Json],
+    data: Json,
+    mocks: Mapping[str, Json],
+    config: Config,
+    keep: Path | None,
+    as_json: bool,
+) -> Exit:
+    from agent.logs import engine_log, set_up_logs
+    from agent.secret_files import SecretFiles
+    from agent.stopping import two_phase_stop
+    from agent.trial import Trial
+    from engine.definition import InvalidWorkflow
+
+    secrets = SecretFiles(config.data_path)
+    set_up_logs(config.log.level, config.log.format, revealed=secrets.revealed)
+    whole = asyncio.current_task()
+    cancelling: set[asyncio.Task[None]] = set()
+    try:
+        async with Trial.open(
+            source,
+            config=config,
+            filename=filename,
+            params=params,
+            data=data,
+            mocks=mocks,
+            log=engine_log,
+            secrets=secrets,
+            keep=keep,
+        ) as trial:
+
+            def drain() -> None:
+                remark("cancelling; once more to stop at once")
+                cancelling.add(asyncio.ensure_future(trial.cancel()))
+
+            def cancel() -> None:
+                if whole is not None:
+                    whole.cancel()
+
+            with two_phase_stop(drain=drain, cancel=cancel):
+                shown = await _follow(trial, quiet=as_json)
+            unsent = await trial.unsent()
+    except (InvalidWorkflow, InvalidValue) as invalid:
+        raise Failure(str(invalid)) from None
+    _report(shown, unsent, as_json)
+    return exit_code(shown.info.status)
+
+
+async def _follow(trial: "Trial", *, quiet: bool) -> Shown:
+    """The execution's end; on a terminal its nodes are shown as they go."""
+    from rich.live import Live
+
+    screen = console(error=True)
+    with (
+        Live(console=screen, transient=True, auto_refresh=False)
+        if screen.is_terminal and not quiet
+        else nullcontext() as live
+    ):
+        async for shown in trial.watch():
+            if live is not None:
+                live.update(node_table(shown.nodes, screen.width), refresh=True)
+    return shown
+
+
+def _report(shown: Shown, unsent: "list[Publication]", as_json: bool) -> None:
+    if as_json:
+        write_json({**msgspec.structs.asdict(shown), "unsent": [_message(message) for message in unsent]})
+        return
+    show_execution(shown)
+    if unsent:
+        say(f"\nNot sent, because there is no NATS here ({len(unsent)}):")
+        for message in unsent:
+            say(f"  {message.subject}  {_message(message)['body'][:160]}")
+
+
+def _message(message: "Publication") -> dict[str, Json]:
+    return {
+        "node": message.path,
+        "subject": message.subject,
+        "headers": message.headers,
+        "body": message.body.decode("utf-8", "backslashreplace"),
+    }

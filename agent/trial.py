@@ -1,0 +1,118 @@
+"""One execution in this process, for `ganglion run FILE`: the real engine on a store that is thrown away afterwards."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from agent.config import Config
+from agent.lock import locked
+from agent.mocks import MockedTypes
+from agent.node_types import node_types
+from agent.secret_files import SecretFiles
+from engine.control.engine import engine_verbs
+from engine.control.messages import ById, Cancel, Shown
+from engine.engine import Engine
+from engine.events import Bus, Identity, Subscription
+from engine.execution.services import ExecutionConfig, Log, Services
+from engine.ports import Requester
+from engine.states import FINISHED
+from engine.store import Store
+from engine.store.outbox import Publication
+from engine.values import Json
+from plugins.http_client import HttpClient
+
+LOOK_SECONDS = 0.1
+"""How often a watcher looks at most; the bus says when it is worth it."""
+
+
+class Trial:
+    """A started execution. Made by `Trial.open`; `watch` it to its end."""
+
+    def __init__(self, engine: Engine, execution: str, bus: Subscription) -> None:
+        self._engine = engine
+        self._verbs = {verb.name: verb for verb in engine_verbs(engine)}
+        self._bus = bus
+        self.execution = execution
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        source: bytes,
+        *,
+        config: Config,
+        filename: str,
+        params: Mapping[str, Json],
+        data: Json,
+        mocks: Mapping[str, Json],
+        log: Log,
+        secrets: SecretFiles,
+        requester: Requester | None = None,
+        keep: Path | None = None,
+    ) -> "AsyncIterator[Trial]":
+        """Start the workflow with `data`. `keep` is a data directory that stays; without it everything goes afterwards.
+
+        Raises InvalidWorkflow, StoreInUse, and InvalidValue for data that can't be taken in.
+        """
+        types = MockedTypes(node_types(allow_shell=config.engine.allow_shell), mocks)
+        async with AsyncExitStack() as stack:
+            if keep is None:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ganglion-run-")))
+            else:
+                stack.enter_context(locked(keep))
+                folder = keep
+            http = HttpClient()
+            stack.push_async_callback(http.aclose)
+            bus = Bus()
+            store = await stack.enter_async_context(
+                Store.open(folder / "ganglion.db", bus=bus, synchronous="full" if keep else "off")
+            )
+            services = Services(
+                bus=bus,
+                http=http,
+                requester=requester,
+                secrets=secrets,
+                log=log,
+                agent={"id": "local", "labels": config.agent.labels},
+                config=ExecutionConfig(
+                    max_concurrent_nodes=config.engine.max_concurrent_nodes, grace_seconds=config.engine.grace
+                ),
+            )
+            engine = Engine(
+                store, types=types, services=services, identity=Identity("local", config.agent.tenant, store.epoch)
+            )
+            await engine.prepare()
+            deployment, _ = await engine.deploy(source, filename=filename, params=params)
+            events = stack.enter_context(bus.subscribe())
+            started = await engine.intake.start_by_hand(deployment.row.workflow, data=data)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(engine.run(), name="engine")
+                yield cls(engine, started.execution, events)
+                engine.drain()
+
+    async def shown(self) -> Shown:
+        """The execution as it is now."""
+        answer = await self._verbs["show"].handle(ById(execution=self.execution))
+        return msgspec.convert(answer, Shown, from_attributes=True)
+
+    async def watch(self) -> AsyncIterator[Shown]:
+        """The execution each time it may have changed, at most ten times a second; the last one is its end."""
+        while True:
+            shown = await self.shown()
+            yield shown
+            if shown.info.status in FINISHED:
+                return
+            await self._bus.wait()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def cancel(self) -> None:
+        """Stop it; running nodes get the grace time."""
+        await self._verbs["cancel"].handle(Cancel(execution=self.execution, reason="interrupted"))
+
+    async def unsent(self) -> list[Publication]:
+        """What its nodes published, in order: without NATS it went nowhere."""
+        return await self._engine.outbox.publications()

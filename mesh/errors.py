@@ -1,0 +1,32 @@
+"""What the mesh refuses, and what it can't do now. Each message says what to do next.
+
+A lost link is none of these: it is absorbed in `connection.py`, and work goes on with the next link.
+"""
+
+
+class MeshError(Exception):
+    """Base of what the mesh reports."""
+
+
+class ServerRefused(MeshError):
+    """The embedded server can't run like this: a setting, the data directory or the port must change first."""
+
+
+class InUse(ServerRefused):
+    """Another agent runs on this data directory."""
+
+
+class InvalidAccess(MeshError):
+    """A url, credentials or TLS files that can't be used."""
+
+
+class StreamConflict(MeshError):
+    """A stream can't be made as needed, because another one is in the way."""
+
+
+class InvalidWire(ValueError):
+    """A subject or header that must not go onto the wire."""
+
+
+class AgentUnreachable(MeshError):
+    """No agent answered."""

@@ -1,0 +1,116 @@
+"""The few requests to JetStream's management that we make, with typed answers.
+
+As JSON of the documented API rather than through the client's dataclasses: what an existing stream says that we do not
+know must survive when we update it. https://docs.nats.io/reference/reference-protocols/nats_api_reference
+"""
+
+from typing import TypeVar
+
+import msgspec
+import nats.errors
+from nats.aio.client import Client
+
+from engine.values import Json
+
+T = TypeVar("T")
+API_SECONDS = 5.0
+NOT_FOUND = 404
+SUBJECTS_OVERLAP = 10065
+
+
+class ApiError(nats.errors.Error):
+    """The server refused a request. `number` is its error code, such as 10065."""
+
+    def __init__(self, code: int, number: int, description: str) -> None:
+        super().__init__(f"JetStream says: {description} ({number})")
+        self.code = code
+        self.number = number
+        self.description = description
+
+
+class State(msgspec.Struct, frozen=True):
+    messages: int
+    bytes: int
+    first_seq: int
+    last_seq: int
+
+
+class StreamInfo(msgspec.Struct, frozen=True):
+    config: dict[str, Json]
+    created: str
+    """When it was made; sequences start again with a new stream of the same name."""
+    state: State
+
+
+class ConsumerInfo(msgspec.Struct, frozen=True):
+    name: str
+    config: dict[str, Json]
+    num_ack_pending: int = 0
+    num_pending: int = 0
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """A message as the stream keeps it."""
+
+    subject: str
+    seq: int
+    data: str = ""
+    hdrs: str = ""
+    """Base64."""
+
+
+class StreamNames(msgspec.Struct, frozen=True):
+    streams: list[str] | None = None
+
+
+class Success(msgspec.Struct, frozen=True):
+    success: bool = False
+
+
+class LastMessage(msgspec.Struct, frozen=True):
+    message: Stored
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    code: int
+    err_code: int = 0
+    description: str = ""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    error: _Problem | None = None
+
+
+async def ask(nc: Client, subject: str, type: type[T], body: dict[str, Json] | None = None) -> T:
+    """One request, such as STREAM.INFO.NAME. Raises ApiError, nats.errors.TimeoutError, NoRespondersError."""
+    payload = msgspec.json.encode(body) if body is not None else b""
+    reply = await nc.request(f"$JS.API.{subject}", payload, timeout=API_SECONDS)
+    problem = msgspec.json.decode(reply.data, type=_Answer).error
+    if problem is not None:
+        raise ApiError(problem.code, problem.err_code, problem.description)
+    return msgspec.json.decode(reply.data, type=type)
+
+
+async def stream_info(nc: Client, name: str) -> StreamInfo | None:
+    """None when there is no such stream."""
+    try:
+        return await ask(nc, f"STREAM.INFO.{name}", StreamInfo)
+    except ApiError as error:
+        if error.code == NOT_FOUND:
+            return None
+        raise
+
+
+async def streams_of(nc: Client, subject: str) -> list[str]:
+    """Names of the streams that keep messages of this subject, which may have wildcards."""
+    return (await ask(nc, "STREAM.NAMES", StreamNames, {"subject": subject})).streams or []
+
+
+async def last_message(nc: Client, stream: str, subject: str) -> Stored | None:
+    """The newest message of a subject, which may have wildcards."""
+    try:
+        return (await ask(nc, f"STREAM.MSG.GET.{stream}", LastMessage, {"last_by_subj": subject})).message
+    except ApiError as error:
+        if error.code == NOT_FOUND:
+            return None
+        raise

@@ -1,0 +1,13 @@
+"""The embedded nats-server: a child process with its own data directory, JetStream on, that never outlives us.
+
+embedded.py   start it, keep it running, stop it
+settings.py   what it is told: its configuration file, its two users
+child.py      one process: spawned so that it dies with us, its log read line by line
+guard.py      whose data directory it is; what a killed agent left behind
+binary.py     where the program is
+"""
+
+from mesh.server.embedded import EmbeddedServer
+from mesh.server.settings import Settings
+
+__all__ = ["EmbeddedServer", "Settings"]

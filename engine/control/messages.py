@@ -191,8 +191,8 @@ class DeadLetterList(Answer, frozen=True, kw_only=True):
 class Events(Request, frozen=True, kw_only=True):
     """Facts of the past, oldest first."""
 
-    after: int = 0
-    """Page on from this sequence; with 0, the newest `limit` facts."""
+    after: int | None = None
+    """Facts that follow this sequence, from 0 on; without it, the newest `limit` ones."""
     limit: int = 100
     execution: str | None = None
     workflow: str | None = None

@@ -166,20 +166,25 @@ class Outbox:
 
 
 def history(
-    db: sqlite3.Connection, *, after: int, limit: int, execution: str | None = None, workflow: str | None = None
+    db: sqlite3.Connection,
+    *,
+    after: int | None = None,
+    limit: int,
+    execution: str | None = None,
+    workflow: str | None = None,
 ) -> list[Event]:
-    """Facts that follow `after`, oldest first; with `after` 0 the newest `limit` ones."""
-    conditions, arguments = ["seq > ?"], list[str | int]([after])
+    """Facts that follow `after`, oldest first; without it the newest `limit` ones."""
+    conditions, arguments = ["seq > ?"], list[str | int]([after or 0])
     for column, wanted in (("execution", execution), ("workflow", workflow)):
         if wanted is not None:
             conditions.append(f"{column} = ?")
             arguments.append(wanted)
-    order = "ASC" if after else "DESC"
+    order = "DESC" if after is None else "ASC"
     rows = db.execute(
         f"SELECT {_FACT} FROM facts WHERE {' AND '.join(conditions)} ORDER BY seq {order} LIMIT ?", (*arguments, limit)
     )
     facts = [_fact(row) for row in rows]
-    return facts if after else facts[::-1]
+    return facts[::-1] if after is None else facts
 
 
 def last_seq(db: sqlite3.Connection) -> int:

@@ -1,0 +1,157 @@
+"""Where the demonstration plays: an agent's process, commands and clients, in a directory that goes away afterwards."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import sys
+import sysconfig
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from engine.values import Json
+
+START_SECONDS = 20.0
+"""How long an agent may take until it is ready."""
+
+
+class DemoFailed(Exception):
+    """A claim of the demonstration did not hold, or a part of it did not start."""
+
+
+class Watch:
+    """What an independent client sees, one message a line."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def next(self) -> dict[str, Json]:
+        """The next message: {subject, data}."""
+        output = self._process.stdout
+        line = await output.readline() if output else b""
+        if not line:
+            raise DemoFailed("the watching client ended")
+        message: dict[str, Json] = msgspec.json.decode(line)
+        return message
+
+
+class Stage:
+    """One agent with fixed ports, so that clients find it again after it was killed."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.nats_port, self.mqtt_port = _free_port(), _free_port()
+        self.url = f"nats://127.0.0.1:{self.nats_port}"
+        self._agent: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> dict[str, Json]:
+        """Start the agent; returns its ready file."""
+        ready = self.directory / "ready.json"
+        ready.unlink(missing_ok=True)
+        with (self.directory / "agent.log").open("ab") as log:
+            self._agent = await asyncio.create_subprocess_exec(
+                *_ganglion(), "up", "--data-dir", str(self.directory / "data"), "--ready-file", str(ready),
+                "--listen", f"127.0.0.1:{self.nats_port}", "--mqtt", f"127.0.0.1:{self.mqtt_port}",
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(),
+            )  # fmt: skip
+        async with asyncio.timeout(START_SECONDS):
+            while not ready.exists():
+                if self._agent.returncode is not None:
+                    raise DemoFailed(f"the agent ended with code {self._agent.returncode}:\n{self.log_tail()}")
+                await asyncio.sleep(0.02)
+        described: dict[str, Json] = msgspec.json.decode(ready.read_bytes())
+        return described
+
+    async def kill(self) -> None:
+        """kill -9, as a power cut would."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> int:
+        """Ask the agent to end; returns its exit code."""
+        return await self._end(signal.SIGTERM)
+
+    async def command(self, *arguments: str) -> str:
+        """Run a `ganglion` command as a person would; returns what it printed."""
+        process = await asyncio.create_subprocess_exec(
+            *_ganglion(), *arguments, "--data-dir", str(self.directory / "data"),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            env=_environment(),
+        )  # fmt: skip
+        out, error = await process.communicate()
+        if process.returncode:
+            raise DemoFailed(f"ganglion {' '.join(arguments)} ended with code {process.returncode}: {error.decode()}")
+        return out.decode()
+
+    async def client(self, script: str, *arguments: str, messages: Iterable[Json]) -> int:
+        """Run a client script on messages; returns how many it says were acknowledged."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, str(client_script(script)), *arguments,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, error = await process.communicate(b"\n".join(msgspec.json.encode(message) for message in messages))
+        if process.returncode:
+            raise DemoFailed(f"the client {script} ended with code {process.returncode}: {error.decode()}")
+        return int(out)
+
+    @asynccontextmanager
+    async def watch(self, *subjects: str) -> AsyncIterator[Watch]:
+        """An independent client that sees what is published on these subjects."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, str(client_script("watch.py")), self.url, *subjects,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**22,
+        )  # fmt: skip
+        try:
+            watch = Watch(process)
+            await watch.next()
+            yield watch
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+    def log_tail(self) -> str:
+        """The end of the agent's log, for a message."""
+        lines = (self.directory / "agent.log").read_text(errors="replace").splitlines()
+        return "\n".join(lines[-15:])
+
+    async def _end(self, how: signal.Signals) -> int:
+        if self._agent is None:
+            return 0
+        if self._agent.returncode is None:
+            self._agent.send_signal(how)
+        code = await self._agent.wait()
+        self._agent = None
+        return code
+
+
+def examples() -> Path:
+    """The example workflows: beside the folders in a checkout, inside the package where it is installed."""
+    here = Path(__file__).parents[1]
+    return next(path for path in (here / "examples", here.parent / "examples") if path.is_dir())
+
+
+def client_script(name: str) -> Path:
+    return examples() / "clients" / name
+
+
+def _ganglion() -> list[str]:
+    """The command that is running now."""
+    beside = Path(sysconfig.get_path("scripts")) / "ganglion"
+    found = str(beside) if beside.exists() else shutil.which("ganglion")
+    return [found or sys.argv[0]]
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without settings of another agent."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GANGLION_")}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,91 +1,93 @@
 """A cron schedule in a time zone, as a pure function of time.
 
-Fields are minute, hour, day of month, month, day of week, and, where six are given, second at the end; `@hourly`,
-`@daily` and the like are read too. If both days are restricted, either will do, as in every cron.
+Five fields, minute hour day month weekday, or `@hourly`, `@daily` and the like. If both days are restricted, either
+will do, as in every cron.
 
 Each wall time occurs once. Where the clocks are put forward, times in the skipped hour run at its end (02:30 at 03:00
 in Berlin), several as one. Where they are put back, times in the doubled hour run the first time only. croniter decides
-which wall times a schedule means, nothing else: what it makes of a zone's jumps is left aside, since its two readings
-of a doubled hour would run a nightly job twice (see test_each_wall_time_of_a_doubled_hour_runs_once).
+which wall times a schedule means, nothing else: asked with a zone it gives a nightly job of the doubled hour twice (see
+test_croniter_itself_runs_the_doubled_hour_twice).
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
-__all__ = ["Schedule", "check_schedule"]
+__all__ = ["Schedule", "check_schedule", "check_timezone", "timezones"]
 
 _SECOND = 1_000_000
-_ALIASES = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
-MAX_LENGTH = 256
-YEARS = 8
-"""How far a time is looked for; 29 February may be eight years away."""
+_FIELDS = "expected five fields: minute hour day month weekday, such as */15 * * * *"
+_SCHEDULE = re.compile(r"@(?:yearly|annually|monthly|weekly|daily|midnight|hourly)|[0-9A-Za-z*/,#? -]{9,200}")
+_YEARS = 9
+"""How far a time is looked for: from 1896 to 1904 there was no 29 February, and 2100 will have none."""
 
 
-def check_schedule(schedule: str, timezone: str = "UTC") -> None:
-    """Raise ValueError unless this is a schedule that has a next time; the text says why."""
-    if not Schedule(schedule, timezone).is_satisfiable:
-        raise ValueError(f"the schedule {schedule!r} names a day that never comes")
+def check_schedule(schedule: str) -> None:
+    """Raise ValueError unless this is a schedule that comes in the years ahead; the text says why."""
+    shown = repr(schedule if len(schedule) <= 60 else schedule[:60] + "…")
+    if not _SCHEDULE.fullmatch(schedule) or (schedule[0] != "@" and len(schedule.split()) != 5):
+        raise ValueError(f"{_FIELDS}, got {shown}")
+    # `H` and `R` stand for a hashed and a random value in croniter: two runs of one agent would not agree.
+    if any(field[0] in "HRhr" for field in schedule.split()):
+        raise ValueError(f"the schedule {shown} is not valid: H and R are not supported")
+    try:
+        _walls(schedule, datetime(2024, 1, 1)).get_next(datetime)
+    except (ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
+        raise ValueError(f"the schedule {shown} is not valid: {error}") from None
+
+
+def check_timezone(timezone: str) -> None:
+    """Raise ValueError unless this is a time zone of the IANA database, such as Europe/Berlin."""
+    try:
+        ZoneInfo(timezone)
+    except (ValueError, OSError, LookupError):
+        raise ValueError(
+            f"there is no time zone {timezone[:64]!r}: expected one such as Europe/Berlin or UTC"
+        ) from None
+
+
+def timezones() -> frozenset[str]:
+    """All names, for suggestions."""
+    return frozenset(available_timezones())
 
 
 class Schedule:
-    """Instants are microseconds since 1970."""
+    """When a checked schedule is due. Instants are microseconds since 1970."""
 
     def __init__(self, schedule: str, timezone: str = "UTC") -> None:
-        """Raises ValueError for what is not a schedule or not a zone."""
+        """Raises ValueError for what the checks refuse."""
+        check_schedule(schedule)
+        check_timezone(timezone)
         self.text = f"{schedule} {timezone}"
         """Tells one schedule from another, the zone included."""
-        self._fields = _checked(schedule)
-        self._zone = _zone(timezone)
-        try:
-            self._walls(datetime(2000, 1, 1))
-        except ValueError as error:
-            raise ValueError(
-                f"{schedule!r} is not a schedule ({error}): "
-                "expected minute hour day month weekday, such as */15 * * * *"
-            ) from None
-
-    @property
-    def is_satisfiable(self) -> bool:
-        return next(self._forward(datetime(2000, 1, 1)), None) is not None
+        self._schedule = schedule
+        self._zone = ZoneInfo(timezone)
 
     def after(self, instant: int) -> int | None:
-        """The first time after an instant; None if there is none within years."""
-        for wall in self._forward(self._local(instant)):
+        """The first time after an instant; None if there is none for years."""
+        walls = _walls(self._schedule, self._local(instant))
+        for wall in _until_none(lambda: walls.get_next(datetime)):
             time = self._instant(wall)
             if time > instant:
                 return time
         return None
 
     def newest(self, first: int, last: int, limit: int) -> list[int]:
-        """The newest `limit` times from `first` to `last`, both included, oldest first."""
-        local = self._local(last)
-        # Within the doubled hour, wall times that look later have been already.
-        start = local + timedelta(hours=3) if local.fold else local
-        times: set[int] = set()
-        for wall in self._backward(start.replace(fold=0) + timedelta(seconds=1)):
+        """The newest `limit` times from `first` to `last`, both included, oldest first. 60 µs for each."""
+        start = self._local(last) + timedelta(seconds=1)
+        if start.fold:  # within the doubled hour, wall times that look later have been already
+            start += timedelta(hours=3)
+        walls = _walls(self._schedule, start)
+        times: dict[int, None] = {}
+        for wall in _until_none(lambda: walls.get_prev(datetime)):
             time = self._instant(wall)
-            if time < first:
+            if time < first or len(times) == limit:
                 break
             if time <= last:
-                times.add(time)
-                if len(times) == limit:
-                    break
+                times[time] = None
         return sorted(times)
-
-    def _forward(self, wall: datetime) -> Iterator[datetime]:
-        walls = self._walls(wall)
-        return _until_none(lambda: walls.get_next(datetime))
-
-    def _backward(self, wall: datetime) -> Iterator[datetime]:
-        walls = self._walls(wall)
-        return _until_none(lambda: walls.get_prev(datetime))
-
-    def _walls(self, start: datetime) -> Any:
-        from croniter import croniter  # on its first use: its import costs 20 ms
-
-        return croniter(self._fields, start.replace(fold=0, tzinfo=None), max_years_between_matches=YEARS)
 
     def _local(self, instant: int) -> datetime:
         seconds, fraction = divmod(instant, _SECOND)
@@ -93,54 +95,35 @@ class Schedule:
 
     def _instant(self, wall: datetime) -> int:
         """When the clock on the wall first shows this time, or, where it never does, jumps over it."""
-        before = wall.replace(tzinfo=self._zone, fold=0)
-        instant = int(before.timestamp())
+        named = wall.replace(tzinfo=self._zone, fold=0)
+        instant = int(named.timestamp())
         if datetime.fromtimestamp(instant, self._zone).replace(tzinfo=None) == wall:
             return instant * _SECOND
-        # Skipped. Read with the offset after the jump it lies before the jump, and the other way round: between them is
+        # Skipped. Read with the offset after the jump, it lies before the jump, and the other way round; in between is
         # the first second with the new offset.
-        low, high = int(before.replace(fold=1).timestamp()), instant
-        offset = datetime.fromtimestamp(high, self._zone).utcoffset()
-        while high - low > 1:
-            middle = (low + high) // 2
+        before, after = int(named.replace(fold=1).timestamp()), instant
+        offset = datetime.fromtimestamp(after, self._zone).utcoffset()
+        while after - before > 1:
+            middle = (before + after) // 2
             if datetime.fromtimestamp(middle, self._zone).utcoffset() == offset:
-                high = middle
+                after = middle
             else:
-                low = middle
-        return high * _SECOND
+                before = middle
+        return after * _SECOND
 
 
-def _until_none(step: Any) -> Iterator[datetime]:
+def _walls(schedule: str, start: datetime) -> Any:
+    """croniter's iterator over wall times, without a zone."""
+    from croniter import croniter  # when first needed: importing it takes 60 ms
+
+    return croniter(schedule, start.replace(tzinfo=None, fold=0), max_years_between_matches=_YEARS)
+
+
+def _until_none(step: Callable[[], datetime]) -> Iterator[datetime]:
     from croniter import CroniterBadDateError
 
     while True:
         try:
             yield step()
-        except CroniterBadDateError:
+        except (CroniterBadDateError, OverflowError):
             return
-
-
-def _checked(schedule: str) -> str:
-    text = " ".join(schedule.split())
-    if len(schedule) > MAX_LENGTH:
-        raise ValueError(f"the schedule has {len(schedule)} characters; at most {MAX_LENGTH} are allowed")
-    if text.startswith("@"):
-        if text.lower() not in _ALIASES:
-            raise ValueError(f"{schedule!r} is not a schedule: expected one of {', '.join(_ALIASES)}, or five fields")
-        return text.lower()
-    fields = text.split(" ")
-    if len(fields) not in (5, 6):
-        raise ValueError(
-            f"{schedule!r} has {len(fields)} fields: expected minute hour day month weekday, such as */15 * * * *"
-        )
-    if any(field[:1] in "hHrR" for field in fields):
-        # croniter's jitter: R would be another time at each look, H needs a name to hash.
-        raise ValueError(f"{schedule!r} is not a schedule: random fields (H, R) are not supported")
-    return text
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"there is no time zone {name[:64]!r}: expected a name such as Europe/Berlin or UTC") from None

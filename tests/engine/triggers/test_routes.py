@@ -1,0 +1,107 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.definition.model import BodyFormat, Capture, CronTrigger, NatsTrigger, Trigger, Workflow
+from engine.triggers.message import Message
+from engine.triggers.routes import External, Routes, Undeliverable
+from engine.triggers.subjects import matches
+
+patterns = st.tuples(st.lists(st.sampled_from(["a", "b", "*"]), max_size=3), st.sampled_from(["a", "b", "*", ">"])).map(
+    lambda parts: ".".join([*parts[0], parts[1]])
+)
+subjects = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=5).map(".".join)
+
+
+def routes(**triggers: list[str | Trigger]) -> Routes:
+    def made(one: str | Trigger) -> Trigger:
+        return NatsTrigger(subject=one) if isinstance(one, str) else one
+
+    return Routes(
+        [(name, 1, Workflow(name=name, triggers=tuple(map(made, found)))) for name, found in triggers.items()],
+        agent="here",
+        tenant="shop",
+    )
+
+
+def found(table: Routes, subject: str, stream: str = "GANGLION_INTAKE", workflow: str = "") -> list[str]:
+    message = Message(subject=subject, body=b"", received_at=0, stream=stream, workflow=workflow)
+    return [match.active.name for match in table.find(message)]
+
+
+def test_a_message_starts_every_workflow_that_wants_it() -> None:
+    table = routes(exact=["a.b"], star=["a.*"], tail=["a.>"], other=["b.*"], clock=[CronTrigger(schedule="@daily")])
+    assert found(table, "a.b") == ["exact", "star", "tail"]
+    assert found(table, "a.b.c") == ["tail"]
+    assert found(table, "c") == []
+
+
+def test_of_several_triggers_that_match_the_first_in_the_file_wins() -> None:
+    text = NatsTrigger(subject="a.*", format=BodyFormat.TEXT)
+    for triggers in ([text, "a.b", "a.>"], ["a.b", text]):
+        table = routes(w=triggers)
+        [match] = table.find(Message(subject="a.b", body=b"", received_at=0, stream="S"))
+        assert match.trigger is table.active["w"].workflow.triggers[0]
+
+
+@given(st.dictionaries(st.sampled_from("uvwxyz"), st.lists(patterns, max_size=3)), subjects)
+def test_finding_agrees_with_matching(table: dict[str, list[str]], subject: str) -> None:
+    made = routes(**table)
+    expected = [name for name, wanted in table.items() if any(matches(pattern, subject) for pattern in wanted)]
+    assert found(made, subject) == expected
+    assert found(made, subject) == expected, "remembered"
+
+
+def test_a_wildcard_in_a_published_subject_costs_nothing() -> None:
+    stars = ".".join("*" * 60)
+    assert found(routes(w=[stars]), stars) == ["w"]
+
+
+def test_a_message_comes_by_the_lane_of_its_trigger_only() -> None:
+    table = routes(
+        intake=["a.*"],
+        core=[NatsTrigger(subject="a.*", capture=Capture.CORE)],
+        shared=[NatsTrigger(subject="a.*", stream="ORDERS")],
+        other=[NatsTrigger(subject="a.b", stream="ORDERS")],
+    )
+    assert found(table, "a.b") == ["intake"]
+    assert found(table, "a.b", stream="") == ["core"]
+    assert found(table, "a.b", stream="ORDERS") == ["shared", "other"]
+    assert found(table, "a.b", stream="ORDERS", workflow="other") == ["other"]
+    assert found(table, "a.b", stream="*") == ["intake", "core", "shared", "other"]
+
+
+def test_what_is_subscribed_is_a_disjoint_cover_of_each_lane() -> None:
+    table = routes(
+        one=["a.*.c", "a.b.*", "x"],
+        two=["x", NatsTrigger(subject="q.>", capture=Capture.CORE), NatsTrigger(subject="q.r", capture=Capture.CORE)],
+        three=[NatsTrigger(subject=subject, stream="S") for subject in ("o.1", "o.*", "p")],
+        four=[NatsTrigger(subject="o.1", stream="S")],
+    )
+    assert table.intake_subjects == ("a.*.*", "x")
+    assert table.core_subjects == ("q.>",)
+    assert table.externals == (External("four", "S", ("o.1",)), External("three", "S", ("o.*", "p")))
+
+
+@pytest.mark.parametrize("where", ["any", "here"])
+@pytest.mark.parametrize("stream", ["", "GANGLION_TRIGGERS"])
+def test_every_workflow_starts_on_its_own_subject(where: str, stream: str) -> None:
+    table = routes(w=[], v=[">"])
+    assert found(table, f"ganglion.trigger.shop.{where}.w", stream) == ["w"]
+    assert table.address("w") == "ganglion.trigger.shop.here.w"
+
+
+@pytest.mark.parametrize(
+    ("subject", "reason"),
+    [
+        ("ganglion.trigger.shop.any.colt-chain", r"did you mean cold-chain\?"),
+        ("ganglion.trigger.shop.any.zzz", "no workflow named zzz is deployed;"),
+        ("ganglion.trigger.shop.there.cold-chain", "addressed to the agent there, and this agent is here"),
+        ("ganglion.trigger.other.any.cold-chain", "does not name a workflow"),
+        ("ganglion.trigger.shop.any", "does not name a workflow"),
+        ("ganglion.trigger.shop.any.cold-chain.x", "does not name a workflow"),
+    ],
+)
+def test_what_is_addressed_to_nobody_is_undeliverable(subject: str, reason: str) -> None:
+    with pytest.raises(Undeliverable, match=reason):
+        found(routes(**{"cold-chain": ["a"]}), subject)

@@ -1,7 +1,6 @@
 """Texts, `{% if %}` and `{% for %}` as closures that give strings."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Sequence
 
 from engine.expressions.context import Code, Context, Run
 from engine.expressions.emit import concatenation, defined_by
@@ -10,7 +9,7 @@ from engine.expressions.limits import MAX_CHARS
 from engine.expressions.operators import brief, join, text_of
 from engine.expressions.scope import Frame, too_long
 from engine.expressions.secret import secret_text
-from engine.expressions.tree import Concatenation, For, If, Literal, Node, Text
+from engine.expressions.tree import Concatenation, For, If, Literal, Node, Path, Text, nodes_of, size_of
 from engine.values import Json
 
 
@@ -85,8 +84,9 @@ def emit_for(context: Context, node: For, _lenient: bool) -> Code:
         condition = context.condition(node.condition) if node.condition else None
         with context.binding("loop") as (about,):
             body = context.compile(node.body)
+    tells = any(isinstance(one, Path) and one.root == "loop" for one in nodes_of(node.body))
     otherwise = context.compile(node.otherwise)
-    cost = 2 + _size(node.body) + (_size(node.condition) if node.condition else 0)
+    cost = 2 + size_of(node.body) + (size_of(node.condition) if node.condition else 0)
     bind = _binder(slots)
     listed, wanted, text, nothing = items.run, condition.run if condition else None, body.run, otherwise.run
 
@@ -103,7 +103,8 @@ def emit_for(context: Context, node: For, _lenient: bool) -> Code:
             count, parts, characters = len(found), list[str](), 0
             for number, item in enumerate(found):
                 bind(frame, item)
-                frame.locals[about] = _about(number, count)
+                if tells:
+                    frame.locals[about] = _about(number, count)
                 part = text(frame)
                 parts.append(part)
                 characters += len(part)
@@ -152,20 +153,3 @@ def _wanted(frame: Frame, items: list[Json], bind: Callable[[Frame, Json], None]
         if wanted(frame):
             chosen.append(item)
     return chosen
-
-
-def _nodes(node: object) -> Iterator[object]:
-    """A tree's nodes, inner loops' bodies apart: they pay for themselves."""
-    pending = [node]
-    while pending:
-        current = pending.pop()
-        if isinstance(current, tuple):
-            pending.extend(current)
-        elif is_dataclass(current):
-            yield current
-            names = ("items",) if isinstance(current, For) else [field.name for field in fields(current)]
-            pending.extend(getattr(current, name) for name in names)
-
-
-def _size(node: object) -> int:
-    return sum(1 for _ in _nodes(node))

@@ -4,6 +4,7 @@ from typing import Final
 
 from engine.expressions.builtin.encoding import ENCODING_FILTERS
 from engine.expressions.builtin.functions import ALL_FUNCTIONS
+from engine.expressions.builtin.higher import HIGHER_FILTERS
 from engine.expressions.builtin.lists import LIST_FILTERS
 from engine.expressions.builtin.numbers import NUMBER_FILTERS
 from engine.expressions.builtin.objects import OBJECT_FILTERS
@@ -11,7 +12,6 @@ from engine.expressions.builtin.predicates import PREDICATES
 from engine.expressions.builtin.regexes import REGEX_FILTERS
 from engine.expressions.builtin.text import TEXT_FILTERS
 from engine.expressions.builtin.times import TIME_FILTERS
-from engine.expressions.higher import HIGHER_FILTERS
 from engine.expressions.library import Filter, Function, Test, index
 from engine.expressions.scope import Frame
 from engine.values import Json

@@ -52,7 +52,7 @@ class Context:
     references  what was read so far
     locals      name of a loop's variable -> its slot in the frame
     known       paths that a condition around the node at hand has found defined
-    lenient_comparisons  inside a JSONPath's condition a missing path compares as false
+    lenient_items  inside a JSONPath's condition, where `@.x` that is not there compares as false
     multiplies  the result may hold a value more than once, so its size is measured
     """
 
@@ -62,7 +62,7 @@ class Context:
         self.locals: dict[str, int] = {}
         self.slots = 0
         self.known: frozenset[Known] = frozenset()
-        self.lenient_comparisons = False
+        self.lenient_items = False
         self.multiplies = False
         self._emitters = emitters
         self._depth = 0
@@ -72,7 +72,7 @@ class Context:
         """The code of a node. Lenient code gives UNDEFINED where strict code raises for a path that is not there."""
         self._depth += 1
         if self._depth > MAX_DEPTH * 2:
-            raise self.error(node.offset, f"nested deeper than {MAX_DEPTH} levels")
+            raise self.error(node.offset, f"nested deeper than {MAX_DEPTH * 2} levels")
         code = self._emitters[type(node)](self, node, lenient)
         self._depth -= 1
         return code

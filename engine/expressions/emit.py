@@ -24,6 +24,7 @@ from engine.expressions.tree import (
     Path,
     Sign,
     Tested,
+    is_item,
 )
 from engine.values import Json
 
@@ -137,9 +138,9 @@ def _single(
 
 
 def emit_comparison(context: Context, node: Comparison, _lenient: bool) -> Code:
-    lenient = context.lenient_comparisons
-    codes = [context.compile(node.first, lenient=lenient)]
-    codes.extend(context.compile(operand, lenient=lenient) for _, _, operand in node.rest)
+    lenient = context.lenient_items
+    operands = [node.first, *(operand for _, _, operand in node.rest)]
+    codes = [context.compile(operand, lenient=lenient and is_item(operand)) for operand in operands]
     if len(node.rest) == 1 and not lenient:
         name, offset, _ = node.rest[0]
         run = _fast_comparison(context, name, offset, *codes)

@@ -136,7 +136,7 @@ class Descriptor:
             elif type(value) not in accepted and not (
                 value is None and parameter.default is None and not parameter.required
             ):
-                what = self.name if index == 0 and isinstance(self, Filter) else f"{self.name}: {parameter.name}"
+                what = self.name if index == 0 and not isinstance(self, Function) else f"{self.name}: {parameter.name}"
                 raise Refusal(f"{what} needs {parameter.expected}, not {brief(value)}", _remedy(value, accepted))
 
 

@@ -9,12 +9,12 @@ MAX_SOURCE = 256 * 1024
 MAX_TOKENS = 4_000
 """Tokens of one source, without the literal text around `{{ }}`."""
 MAX_DEPTH = 64
-"""Nesting of brackets, operators, blocks and filter chains."""
+"""Nesting of brackets and operators in a source, half of it for blocks, twice for chains of filters."""
 MAX_STEPS = 250_000
 """Work of one evaluation."""
-MAX_CHARS = 1024 * 1024
+MAX_CHARS = 2 * 1024 * 1024
 """Characters of one string that an expression makes."""
 MAX_ITEMS = 100_000
 """Items of one list that an expression makes."""
-MAX_RESULT = 4 * 1024 * 1024
+MAX_RESULT = 8 * 1024 * 1024
 """Estimated characters of JSON that a result holds, counting what it holds twice twice."""

@@ -238,7 +238,7 @@ def text_of(frame: Frame, value: Json) -> str:
         return value
     if type(value) is int:
         return str(value)
-    frame.spend(measure(value) >> 6)
+    frame.spend(measure(value) >> 3)
     return encode_json(value).decode()
 
 
@@ -251,9 +251,9 @@ def join(frame: Frame, parts: list[str]) -> str:
     return "".join(parts)
 
 
-def measure(value: Json, limit: int = MAX_RESULT, depth: int = MAX_DEPTH) -> int:
+def measure(value: Json, limit: int = MAX_RESULT, depth: int = MAX_DEPTH, *, secrets: bool = False) -> int:
     """About how many characters of JSON a value is. Raises Refusal over the limit, which shared parts reach quickly:
-    [x, x, x] holds x three times."""
+    [x, x, x] holds x three times. With `secrets`, their markers may be parts; without, the value is to be printed."""
     size = 8
     if type(value) is str:
         size += len(value)
@@ -270,11 +270,13 @@ def measure(value: Json, limit: int = MAX_RESULT, depth: int = MAX_DEPTH) -> int
             if item_type is int or item_type is bool or item is None:
                 size += 8
             else:
-                size += measure(item, limit - size, depth - 1)
+                size += measure(item, limit - size, depth - 1, secrets=secrets)
             if size > limit:
                 break
     elif type(value) is SecretText:
-        raise Refusal("a secret cannot stand inside a list or an object that an expression makes")
+        if not secrets:
+            raise Refusal("a secret cannot stand inside a value that is printed")
+        size += len(value)
     else:
         kind(value)
     if size > limit:

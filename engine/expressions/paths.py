@@ -1,6 +1,7 @@
 """Paths: the closures that walk them, and what is said where they end too early."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from engine.expressions.context import Code, Context, Run, constant
@@ -33,6 +34,14 @@ def walk(value: Json, keys: Sequence[str | int]) -> Json:
     return value
 
 
+@lru_cache(maxsize=512)
+def attribute_of(path: str) -> tuple[str | int, ...]:
+    """The keys of a dotted attribute: `user.roles.0`."""
+    return tuple(
+        int(part) if part.isascii() and part.isdigit() and len(part) < 10 else part for part in path.split(".")
+    )
+
+
 def show(root: str, keys: Sequence[str | int]) -> str:
     """A path as people write it."""
     parts = [root]
@@ -61,7 +70,7 @@ def emit_path(context: Context, node: Path, lenient: bool) -> Code:
         else:
             _check_root(context, node)
             context.refer(root, tuple(keys), node.offset, guarded=lenient)
-            run = _global(context, node.offset, root, tuple(keys), tuple(places), lenient)
+            run = global_path(context, node.offset, root, tuple(keys), tuple(places), lenient)
         folds: tuple[Code, ...] | None = None
     else:
         base = context.compile(node.root, lenient=lenient)
@@ -98,7 +107,7 @@ def _names_node(node: Path) -> bool:
     return isinstance(node.segments[0], Key) and isinstance(node.segments[0].key, str)
 
 
-def _global(
+def global_path(
     context: Context, offset: int, root: str, keys: tuple[str | int, ...], places: tuple[int, ...], lenient: bool
 ) -> Run:
     source = context.source

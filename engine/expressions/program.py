@@ -102,7 +102,7 @@ class Program:
         value = self._run(Frame(scope, self._slots))
         if self._measured and (type(value) is list or type(value) is dict):
             try:
-                measure(value)
+                measure(value, secrets=True)
             except Refusal as refusal:
                 raise ExpressionError(refusal.message, str(self.source), 0, refusal.hint) from None
         return value

@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 from engine.expressions.context import Code, Context
 from engine.expressions.errors import Refusal
-from engine.expressions.paths import emit_path, step
+from engine.expressions.paths import global_path, step
 from engine.expressions.scope import UNDEFINED, Frame
-from engine.expressions.tree import Children, Descendants, Key, Matching, Path, Query, Step
+from engine.expressions.tree import Children, Descendants, Key, Matching, Path, Query, Step, size_of
 from engine.values import MAX_DEPTH, Json
 
 Stage: TypeAlias = Callable[[Frame, list[Json]], list[Json]]
@@ -21,14 +21,12 @@ Stage: TypeAlias = Callable[[Frame, list[Json]], list[Json]]
 def emit_query(context: Context, node: Query, lenient: bool) -> Code:
     """What a JSONPath selects, always a list. A node that is not there is an error; below it, missing is nothing."""
     base, keys = node.base, list[Key]()
-    if isinstance(base, Path) and base.root == "nodes":
-        context.refer(
-            "nodes", tuple(one.key for one in base.segments if isinstance(one, Key)), node.offset, guarded=lenient
-        )
-        keys = [one for one in base.segments[1:] if isinstance(one, Key)]
-        recorded = len(context.references)
-        start = emit_path(context, Path(base.offset, base.root, base.segments[:1]), lenient).run
-        del context.references[recorded:]
+    of_node = isinstance(base, Path) and base.root == "nodes"
+    if isinstance(base, Path) and of_node:
+        name, *keys = [one for one in base.segments if isinstance(one, Key)]
+        path = (name.key, *(one.key for one in keys))
+        context.refer("nodes", path, node.offset, guarded=lenient)
+        start = global_path(context, base.offset, "nodes", (name.key,), (name.offset,), lenient)
     else:
         start = context.compile(base, lenient=True).run
     stages = tuple(_stage(context, one) for one in (*keys, *node.steps))
@@ -37,7 +35,7 @@ def emit_query(context: Context, node: Query, lenient: bool) -> Code:
     def run(frame: Frame) -> Json:
         found = start(frame)
         if found is UNDEFINED:
-            return found if lenient else []
+            return found if of_node else []
         selected = [found]
         try:
             for stage in stages:
@@ -100,18 +98,18 @@ def _descendants(name: str | None) -> Stage:
 
 
 def _matching(context: Context, one: Matching) -> Stage:
-    before = context.lenient_comparisons
-    context.lenient_comparisons = True
+    before = context.lenient_items
+    context.lenient_items = True
     with context.binding("@") as (slot,):
         condition = context.condition(one.condition)
-    context.lenient_comparisons = before
-    asked = condition.run
+    context.lenient_items = before
+    asked, cost = condition.run, 2 + size_of(one.condition)
 
     def stage(frame: Frame, values: list[Json]) -> list[Json]:
         found = []
         for value in values:
             children = _children(frame, value)
-            frame.spend(4 * len(children))
+            frame.spend(cost * len(children))
             for child in children:
                 frame.locals[slot] = child
                 if asked(frame):

@@ -1,6 +1,7 @@
 """What the parser makes of a source: plain immutable nodes, each with the offset of its first character."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TypeAlias
 
 from engine.values import Json
@@ -224,3 +225,26 @@ Node: TypeAlias = (
     Literal | Path | Query | ListNode | ObjectNode | Sign | Chain | Comparison | Concatenation | Logic | Not
     | Conditional | Call | Filtered | Tested | Text | If | For
 )  # fmt: skip
+
+
+def is_item(node: Node) -> bool:
+    """Whether a node is a path from the item of a JSONPath's condition: `@.x`."""
+    return isinstance(node, Path) and node.root == "@"
+
+
+def nodes_of(node: object) -> Iterator[object]:
+    """A tree's nodes, without the bodies of loops inside it: those pay for themselves."""
+    pending = [node]
+    while pending:
+        current = pending.pop()
+        if isinstance(current, tuple):
+            pending.extend(current)
+        elif is_dataclass(current):
+            yield current
+            skipped = "body" if isinstance(current, For) else ""
+            pending.extend(getattr(current, one.name) for one in fields(current) if one.name != skipped)
+
+
+def size_of(node: object) -> int:
+    """About how many steps one evaluation of a node is worth: calls take several times as long as operators."""
+    return sum(4 if isinstance(one, Call | Filtered | Tested) else 1 for one in nodes_of(node))

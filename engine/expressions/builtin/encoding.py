@@ -15,19 +15,26 @@ from engine.values import InvalidValue, Json, decode_json, encode_json
 
 
 def tojson(frame: Frame, value: Json, indent: int | None = None) -> str:
-    frame.spend(measure(value) >> 6)
+    frame.spend(measure(value) >> 3)
     made = encode_json(value)
     if indent is not None:
         if not 0 <= indent <= 16:
             raise Refusal("tojson: indent is 0 to 16")
-        # Each of at most 64 levels indents each line.
-        frame.room_for(len(made) + made.count(b",") * indent)
+        breaks = made.count(b",") + 2 * (made.count(b"[") + made.count(b"{"))
+        frame.room_for(len(made) + breaks * indent * _depth(value))
         made = msgspec.json.format(made, indent=indent)
     return frame.made(made.decode())
 
 
+def _depth(value: Json) -> int:
+    """How deep a value is nested; `measure` has bounded it."""
+    if type(value) is dict:
+        return 1 + max(map(_depth, value.values()), default=0)
+    return 1 + max(map(_depth, value), default=0) if type(value) is list else 1
+
+
 def fromjson(frame: Frame, value: str) -> Json:
-    frame.spend(len(value) >> 2)
+    frame.spend(len(value) >> 3)
     try:
         return decode_json(value.encode())
     except InvalidValue as error:
@@ -47,10 +54,17 @@ def b64decode(frame: Frame, value: str) -> str:
 
 def urlencode(frame: Frame, value: Scalar | Object) -> str:
     if not isinstance(value, dict):
-        return frame.made(quote(text_of(frame, value), safe=""))
+        return _quoted(frame, text_of(frame, value))
     frame.spend(4 * len(value))
-    pairs = [f"{quote(key, safe='')}={quote(text_of(frame, item), safe='')}" for key, item in value.items()]
+    pairs = [f"{_quoted(frame, key)}={_quoted(frame, text_of(frame, item))}" for key, item in value.items()]
     return frame.made("&".join(pairs))
+
+
+def _quoted(frame: Frame, text: str) -> str:
+    if type(text) is not str:
+        raise Refusal("urlencode may not see a secret")
+    frame.spend(len(text))
+    return frame.made(quote(text, safe=""))
 
 
 def hash_(frame: Frame, value: str, algorithm: str = "sha256") -> str:

@@ -17,6 +17,7 @@ def now(frame: Frame) -> str:
 def _digest(frame: Frame) -> bytes:
     """32 bytes from the seed and the number of the call: the same when the expression is evaluated again."""
     frame.calls += 1
+    frame.spend(8)
     return hashlib.sha256(f"{frame.scope.seed}\0{frame.calls}".encode(errors="surrogatepass")).digest()
 
 
@@ -92,8 +93,22 @@ def sum_(frame: Frame, values: Items) -> Json:
 
 ALL_FUNCTIONS = [
     Function("now", now, "The recorded time of the execution.", "now()", "1970-01-01T00:00:00.000000Z", pure=False),
-    Function("random", random, "A number from 0 up to 1, the same when evaluated again.", "random()", 0.0, pure=False),
-    Function("uuid", uuid, "A UUID, the same when evaluated again.", "uuid()", "", pure=False),
+    Function(
+        "random",
+        random,
+        "A number from 0 up to 1, the same when evaluated again.",
+        "random()",
+        0.1741858052551124,
+        pure=False,
+    ),
+    Function(
+        "uuid",
+        uuid,
+        "A UUID, the same when evaluated again.",
+        "uuid()",
+        "2c9770e0-ff85-4016-b919-fb1ccce44ce5",
+        pure=False,
+    ),
     Function("range", range_, "Whole numbers from start up to, not including, stop.", "range(1, 4)", [1, 2, 3]),
     Function("min", min_, "The smallest of several values, or of a list.", "min(3, 1, 2)", 1),
     Function("max", max_, "The largest of several values, or of a list.", "max([3, 1, 2])", 3),

@@ -1,13 +1,9 @@
 """Filters of lists: order, choice, groups, totals."""
 
-from collections.abc import Callable
-from typing import Final
-
 from engine.expressions.errors import Refusal
-from engine.expressions.higher import attribute_of
 from engine.expressions.library import Filter, Items, Number, Object
-from engine.expressions.operators import add, brief, check_order, kind
-from engine.expressions.paths import walk
+from engine.expressions.operators import add, brief, check_order, kind, measure
+from engine.expressions.paths import attribute_of, walk
 from engine.expressions.scope import UNDEFINED, Frame
 from engine.values import Json, encode_json
 
@@ -18,8 +14,9 @@ def read(items: Items, attribute: str | None) -> Items:
         return items
     keys = attribute_of(attribute)
     found = [walk(item, keys) for item in items]
-    if UNDEFINED in found:
-        raise Refusal(f"item {found.index(UNDEFINED)} has no {attribute[:64]}", "select those that have it first")
+    for number, value in enumerate(found):
+        if value is UNDEFINED:
+            raise Refusal(f"item {number} has no {attribute[:64]}", "select those that have it first")
     return found
 
 
@@ -125,22 +122,16 @@ def list_(frame: Frame, value: Items | Object | str) -> Json:
 
 
 def flatten(frame: Frame, value: Items) -> Json:
+    frame.room_for_items(sum(len(item) if type(item) is list else 1 for item in value))
     flat: list[Json] = []
     for item in value:
         flat.extend(item if type(item) is list else [item])
-        frame.spend(1)
-        if len(flat) > 1000:
-            frame.room_for_items(len(flat) >> 10)
-    frame.room_for_items(len(flat))
     return flat
 
 
 def compact(frame: Frame, value: Items) -> Json:
     frame.spend(len(value))
     return [item for item in value if item is not None]
-
-
-_CASE: Final[Callable[[str], str]] = str.lower
 
 
 def _order_keys(frame: Frame, keys: Items, case_sensitive: bool) -> Items:
@@ -150,7 +141,7 @@ def _order_keys(frame: Frame, keys: Items, case_sensitive: bool) -> Items:
         check_order(keys[0], key)
     if keys and type(keys[0]) is str and not case_sensitive:
         frame.spend(sum(map(len, keys)) >> 6)
-        return [_CASE(key) for key in keys]
+        return [key.lower() for key in keys]
     return keys
 
 
@@ -158,13 +149,11 @@ def _identity(frame: Frame, value: Json, case_sensitive: bool) -> Json:
     """Something hashable that equal values share; 1 and 1.0 are equal, 1 and true are not."""
     name = kind(value)
     if name == "string":
-        return name, value if case_sensitive else _CASE(value)
+        return name, value if case_sensitive else value.lower()
     if name in ("number", "boolean", "null"):
         return name, value
     if name == "secret":
         raise Refusal("a secret cannot be compared")
-    from engine.expressions.operators import measure
-
     frame.spend(measure(value) >> 4)
     return name, _sorted_json(value)
 

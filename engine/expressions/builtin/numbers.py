@@ -19,7 +19,10 @@ def round_(_frame: Frame, value: Number, precision: int = 0, method: str = "comm
     if not -300 <= precision <= 300:
         raise Refusal(f"round: precision is -300 to 300, not {precision}")
     if method == "common":
-        return number(round(value, precision))
+        try:
+            return number(round(value, precision))
+        except OverflowError:
+            raise Refusal("the result is more than a number can hold") from None
     if method not in ("ceil", "floor"):
         raise Refusal("round: method is 'common', 'ceil' or 'floor'")
     whole = math.ceil if method == "ceil" else math.floor
@@ -35,11 +38,13 @@ def round_(_frame: Frame, value: Number, precision: int = 0, method: str = "comm
 
 def int_(_frame: Frame, value: Scalar, default: Json = UNDEFINED) -> Json:
     try:
-        if isinstance(value, str):
-            text = value.strip()
-            if len(text) > 400:
-                raise ValueError
-            return number(int(text) if text.removeprefix("-").isdecimal() and len(text) < 40 else int(float(text)))
+        if type(value) is str:
+            text = _numeral(value)
+            if text.lstrip("+-").isdecimal():
+                return number(int(text))
+            value = float(text)
+            if abs(value) > 2**53:
+                raise ValueError  # digits are lost already
         return number(int(value))
     except (ValueError, OverflowError, Refusal):
         if default is not UNDEFINED:
@@ -49,13 +54,19 @@ def int_(_frame: Frame, value: Scalar, default: Json = UNDEFINED) -> Json:
 
 def float_(_frame: Frame, value: Scalar, default: Json = UNDEFINED) -> Json:
     try:
-        if isinstance(value, str) and len(value) > 400:
-            raise ValueError
-        return number(float(value))
+        return number(float(_numeral(value) if type(value) is str else value))
     except (ValueError, OverflowError, Refusal):
         if default is not UNDEFINED:
             return default
         raise Refusal(f"{brief(value)} is no number", "float(default=0.0) says what to take instead") from None
+
+
+def _numeral(text: str) -> str:
+    """A text that may be a number: short, and without the underscores that Python reads."""
+    text = text.strip() if len(text) <= 400 else ""
+    if "_" in text:
+        raise ValueError
+    return text
 
 
 def bool_(_frame: Frame, value: Scalar | None) -> bool:

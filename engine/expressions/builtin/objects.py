@@ -2,11 +2,10 @@
 
 from engine.expressions.builtin.lists import sort
 from engine.expressions.errors import Refusal
-from engine.expressions.higher import attribute_of
 from engine.expressions.library import Filter, Items, Object
-from engine.expressions.paths import walk
+from engine.expressions.paths import attribute_of, walk
 from engine.expressions.scope import Frame
-from engine.values import Json
+from engine.values import MAX_DEPTH, Json
 
 
 def items(frame: Frame, value: Object) -> Json:
@@ -43,12 +42,16 @@ def dict_(frame: Frame, value: Items | Object) -> Json:
 
 
 def merge(frame: Frame, value: Object, other: Object, deep: bool = False) -> Json:
+    return _merged(frame, value, other, MAX_DEPTH if deep else 0)
+
+
+def _merged(frame: Frame, value: Object, other: Object, depth: int) -> Object:
     frame.room_for_items(len(value) + len(other))
     merged = {**value, **other}
-    if deep:
-        for key in value.keys() & other.keys():
-            if type(value[key]) is dict and type(other[key]) is dict:
-                merged[key] = merge(frame, value[key], other[key], deep=True)
+    if depth > 0:
+        for key, item in other.items():
+            if type(item) is dict and type(value.get(key)) is dict:
+                merged[key] = _merged(frame, value[key], item, depth - 1)
     return merged
 
 

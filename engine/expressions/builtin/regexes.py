@@ -15,38 +15,47 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MEMORY_BYTES = 1024 * 1024
+_MAX_LENGTH = 1000
+_MAX_SIZE = 2000
 
 
 @lru_cache(maxsize=64)
 def _pattern(source: str, ignorecase: bool) -> Any:
     import re2
 
-    if len(source) > 1000:
-        raise Refusal("a pattern is at most 1000 characters")
+    if len(source) > _MAX_LENGTH:
+        raise Refusal(f"a pattern is at most {_MAX_LENGTH} characters")
     options = re2.Options()
     options.log_errors = False
     options.max_mem = _MEMORY_BYTES
     options.case_sensitive = not ignorecase
     try:
-        return re2.compile(source, options)
+        compiled = re2.compile(source, options)
     except re2.error as error:
         text = error.args[0] if error.args else "unreadable"
         reason = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
         raise Refusal(f"not a pattern: {reason[:200]}", "look-around and back-references are not supported") from None
+    if compiled.programsize > _MAX_SIZE:
+        raise Refusal("the pattern is too large", "use smaller counts: {1,50} is fifty copies")
+    return compiled
+
+
+def _paid(frame: Frame, value: str, pattern: str, ignorecase: bool) -> Any:
+    """The pattern, with one pass over the text paid: RE2's worst is the product of the two sizes."""
+    compiled = _pattern(pattern, ignorecase)
+    frame.spend(len(value) * compiled.programsize >> 6)
+    return compiled
 
 
 def regex_match(frame: Frame, value: str, pattern: str, ignorecase: bool = False) -> bool:
-    frame.spend(len(value) >> 3)
-    return _pattern(pattern, ignorecase).fullmatch(value) is not None
+    return _paid(frame, value, pattern, ignorecase).fullmatch(value) is not None
 
 
 def regex_search(frame: Frame, value: str, pattern: str, ignorecase: bool = False) -> bool:
-    frame.spend(len(value) >> 3)
-    return _pattern(pattern, ignorecase).search(value) is not None
+    return _paid(frame, value, pattern, ignorecase).search(value) is not None
 
 
 def regex_findall(frame: Frame, value: str, pattern: str, ignorecase: bool = False) -> Json:
-    frame.spend(len(value) >> 3)
     found: list[Json] = []
     for one in _found(frame, value, pattern, ignorecase):
         groups = one.groups()
@@ -55,7 +64,6 @@ def regex_findall(frame: Frame, value: str, pattern: str, ignorecase: bool = Fal
 
 
 def regex_replace(frame: Frame, value: str, pattern: str, replacement: str, ignorecase: bool = False) -> str:
-    frame.spend(len(value) >> 3)
     parts: list[str] = []
     position, size = 0, len(value)
     for one in _found(frame, value, pattern, ignorecase):
@@ -70,8 +78,12 @@ def regex_replace(frame: Frame, value: str, pattern: str, replacement: str, igno
 
 
 def _found(frame: Frame, value: str, pattern: str, ignorecase: bool) -> "Iterator[Any]":
-    for one in _pattern(pattern, ignorecase).finditer(value):
-        frame.spend(8)
+    """Each match. One may look at all of the rest before it is found short (`a.*b|a`), so each pays for the rest."""
+    compiled = _paid(frame, value, pattern, ignorecase)
+    size = compiled.programsize
+    weight = size if size <= 40 else size * size  # larger ones may leave RE2's fast automaton
+    for one in compiled.finditer(value):
+        frame.spend(8 + ((len(value) - one.end()) * weight >> 14))
         yield one
 
 

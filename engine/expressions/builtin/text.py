@@ -1,10 +1,12 @@
 """Filters of strings."""
 
+from engine.expressions.builtin.lists import read
 from engine.expressions.errors import Refusal
 from engine.expressions.library import Filter, Items, Number, Scalar
-from engine.expressions.operators import join as join_parts
+from engine.expressions.limits import MAX_ITEMS
 from engine.expressions.operators import text_of
 from engine.expressions.scope import Frame
+from engine.secrets import SecretText
 from engine.values import Json, encode_json
 
 
@@ -25,6 +27,8 @@ def capitalize(frame: Frame, value: str) -> str:
 
 
 def trim(frame: Frame, value: str, chars: str | None = None) -> str:
+    if chars is not None and len(chars) > 100:
+        raise Refusal("trim: chars is at most 100 characters")
     return frame.made(value.strip(chars))
 
 
@@ -38,22 +42,26 @@ def replace(frame: Frame, value: str, old: str, new: str, count: int = -1) -> st
 def split(frame: Frame, value: str, separator: str | None = None, maxsplit: int = -1) -> Json:
     if separator == "":
         raise Refusal("split needs a separator that is not empty", "x|list gives the characters")
-    frame.room_for_items(value.count(separator) + 1 if separator else len(value) // 2 + 1)
-    return value.split(separator, maxsplit)
+    if maxsplit < 0:
+        maxsplit = MAX_ITEMS
+    parts = value.split(separator, min(maxsplit, MAX_ITEMS))
+    frame.room_for_items(len(parts))
+    return parts
 
 
 def lines(frame: Frame, value: str) -> Json:
-    frame.room_for_items(value.count("\n") + 1)
-    return value.splitlines()
+    rows = value.splitlines()
+    frame.room_for_items(len(rows))
+    return rows
 
 
 def join(frame: Frame, value: Items, separator: str = "", attribute: str | None = None) -> str:
-    from engine.expressions.builtin.lists import read  # lists reads attributes; only this filter of texts does
-
     frame.spend(len(value))
     parts = [text_of(frame, item) for item in read(value, attribute)]
     frame.room_for(sum(map(len, parts)) + len(separator) * len(parts))
-    return separator.join(parts) if separator else join_parts(frame, parts)
+    if any(type(part) is SecretText for part in parts):
+        raise Refusal("join may not see a secret", "write it beside ~, or in a text of its own")
+    return separator.join(parts)
 
 
 def string(frame: Frame, value: Json) -> str:

@@ -23,7 +23,10 @@ _FIRST, _LAST = parse_time("0001-01-02T00:00:00Z"), parse_time("9999-12-30T00:00
 
 
 def time(_frame: Frame, value: str | Number, offset: str | Number = 0) -> str:
-    return show_time(_microseconds(value) + round(_seconds(offset) * 1_000_000) if offset else _microseconds(value))
+    seconds = _seconds(offset)
+    if abs(seconds) > 1e12:
+        raise Refusal(f"time: an offset of {brief(offset)} leads nowhere")
+    return show_time(_checked(_microseconds(value) + round(seconds * 1_000_000), value))
 
 
 def timestamp(_frame: Frame, value: str | Number) -> Number:
@@ -65,6 +68,10 @@ def _microseconds(value: str | Number) -> int:
             raise Refusal(f"{brief(value)} is no time", "a time is written 2026-11-21T10:15:00Z") from None
     else:
         micro = round(value * 1_000_000) if abs(value) < 1e12 else _LAST + 1
+    return _checked(micro, value)
+
+
+def _checked(micro: int, value: str | Number) -> int:
     if not _FIRST <= micro <= _LAST:
         raise Refusal(f"{brief(value)} is no time between the years 1 and 9999", "a number is seconds since 1970")
     return micro

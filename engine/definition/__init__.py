@@ -11,6 +11,7 @@ Reading order:
     trigger.py     the triggers
     node.py        one node
     formulas.py    the expressions: do they compile, does what they refer to exist
+    edges.py       do the nodes fit together
     graph.py       levels, or the cycle
     advice.py      what `ganglion check` says of a valid file
     schema.py      JSON Schema for editors

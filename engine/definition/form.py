@@ -46,7 +46,7 @@ NOT_IMPLEMENTED: Final[dict[str, frozenset[str]]] = {
 in a struct is a typing mistake."""
 
 Describe = msgspec.Meta
-WorkflowName = Annotated[str, msgspec.Meta(pattern=WORKFLOW_NAME)]
+WorkflowName = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": WORKFLOW_NAME})]
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 

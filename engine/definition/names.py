@@ -1,13 +1,14 @@
-"""Names of nodes and parameters: words that expressions can use without ambiguity."""
+"""Names: those of nodes and parameters are words that expressions can use without ambiguity."""
 
 import re
 
-from engine.definition.form import NAME, RESERVED
-from engine.definition.problems import Path, Problems
+from engine.definition.form import NAME, RESERVED, WORKFLOW_NAME
+from engine.definition.problems import Path, Problems, shown
 
-__all__ = ["check_name"]
+__all__ = ["check_name", "check_workflow_name"]
 
 _NAME = re.compile(NAME)
+_WORKFLOW_NAME = re.compile(WORKFLOW_NAME)
 
 
 def check_name(name: str, path: Path, problems: Problems, *, kind: str) -> None:
@@ -18,3 +19,14 @@ def check_name(name: str, path: Path, problems: Problems, *, kind: str) -> None:
         problems.add(path, f"the name of a {kind} is lower-case letters, digits and _, and begins with a letter", hint)
     elif name in RESERVED:
         problems.add(path, f"{name} means something else in expressions", f"call the {kind} {name}_1, or better")
+
+
+def check_workflow_name(name: str, path: Path, problems: Problems) -> None:
+    """A problem where a name is not `[a-z0-9][a-z0-9-]*`: it is a part of subjects and of commands."""
+    if not _WORKFLOW_NAME.fullmatch(name):
+        fit = re.sub(r"[^a-z0-9]+", "-", name[:64].lower()).strip("-")
+        problems.add(
+            path,
+            f"the name of a workflow is up to 64 lower-case letters, digits and -, got {shown(name)}",
+            f"call it {fit}" if fit else "call it something like cold-chain",
+        )

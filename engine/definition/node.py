@@ -15,11 +15,22 @@ from engine.definition.names import check_name
 from engine.definition.problems import Path, Problems, shown, suggestion
 from engine.values import Json, encode_json
 
-__all__ = ["COMMON", "NodeReader", "merge_retry", "read_static_fields"]
+__all__ = ["COMMON", "Draft", "NodeReader", "merge_retry", "read_static_fields"]
 
 COMMON = {field.encode_name: field for field in msgspec.structs.fields(NodeForm)}
 _EVALUATED = ("when", "default")
 """Common fields that are evaluated per attempt; all others are read at deploy."""
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """What could be read of a node, so that its edges are checked even where something else is wrong."""
+
+    id: str
+    type: NodeType | None = None
+    needs: tuple[Need, ...] = ()
+    references: tuple[str, ...] = ()
+    node: Node | None = None
+    """None where something is wrong with it."""
 
 
 class NodeReader:
@@ -31,29 +42,31 @@ class NodeReader:
         self._defaults = defaults
         self._problems = problems
 
-    def read(self, id: str, tree: Json, path: Path) -> Node | None:
-        """The node, or None where something is wrong with it."""
+    def read(self, id: str, tree: Json, path: Path) -> Draft:
+        """The node, as far as it is right."""
         found = len(self._problems)
         check_name(id, path, self._problems, kind="node")
         if not is_object(tree, path, self._problems):
-            return None
+            return Draft(id)
         type = self._type(tree, path)
         references: dict[str, None] = {}
         common = self._common(id, tree, path, references)
         if type is None:
-            self._unknown_type(id, tree, path)
-            return None
+            self._unknown_type(id, tree, path, references)
+            return Draft(id, None, common.get("needs", ()), tuple(references))
         params = self._params(id, type, tree, path, references)
         effect = common.pop("effect", None) or type.effect
         if effect is Effect.PURE and not type.pure_capable:
             self._problems.add(
                 (*path, "effect"), f"a node of type {type.name} is never pure", "remove it, or say at_least_once"
             )
+        draft = Draft(id, type, common.get("needs", ()), tuple(references))
         if len(self._problems) > found:
-            return None
-        return Node(
+            return draft
+        node = Node(
             id=id, type=type.name, params=params, references=tuple(references), effect=effect, **self._defaults | common
         )
+        return msgspec.structs.replace(draft, node=node)
 
     def _type(self, tree: Mapping[str, Json], path: Path) -> NodeType | None:
         known = self._types.names()
@@ -123,7 +136,8 @@ class NodeReader:
             need = Need(node, port if dot else None)
             if not node or (dot and not port):
                 self._problems.add(where, f"expected a node, or node.port, got {shown(text)}")
-            elif need in needs:
+                continue
+            if need in needs:
                 self._problems.add(where, f"{need} is there twice", "remove one of them")
             needs[need] = None
         return tuple(needs)
@@ -179,13 +193,14 @@ class NodeReader:
                     suggestion(name, [*fields, *COMMON]),
                 )
 
-    def _unknown_type(self, id: str, tree: Mapping[str, Json], path: Path) -> None:
+    def _unknown_type(self, id: str, tree: Mapping[str, Json], path: Path, references: dict[str, None]) -> None:
         """Without its type a node's fields have no roles, but what they refer to can be checked."""
         for name, value in tree.items():
             if name in NOT_IMPLEMENTED["node field"]:
                 check_known({name: None}, (), path, self._problems, where="node field")
             elif name not in COMMON and name != "nodes":
-                self._formulas.read(value, (*path, name), role=Role.SECRET, within=id)
+                found = self._formulas.read(value, (*path, name), role=Role.SECRET, within=id)
+                references.update(dict.fromkeys(found.nodes))
 
 
 def read_static_fields(

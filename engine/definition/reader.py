@@ -11,15 +11,16 @@ import msgspec
 
 from engine.contract import NodeTypes
 from engine.definition.advice import warnings
+from engine.definition.edges import check_edges
 from engine.definition.fields import check_known, convert, is_object
 from engine.definition.form import DefaultsForm, WorkflowForm
 from engine.definition.formulas import Formulas
-from engine.definition.graph import Cycle, topological_levels
 from engine.definition.limits import MAX_NODES
-from engine.definition.model import Node, RetryPolicy, RunIf, Workflow
-from engine.definition.node import NodeReader, merge_retry, read_static_fields
+from engine.definition.model import RetryPolicy, Workflow
+from engine.definition.names import check_workflow_name
+from engine.definition.node import Draft, NodeReader, merge_retry, read_static_fields
 from engine.definition.parameters import bind_params, read_params
-from engine.definition.problems import InvalidWorkflow, Path, Problems, shown, suggestion
+from engine.definition.problems import InvalidWorkflow, Path, Problems
 from engine.definition.source import check_tree, definition_hash, parse_tree
 from engine.definition.syntax import Refused
 from engine.definition.trigger import read_triggers
@@ -78,6 +79,9 @@ def _read(
             problems.add((), f"{name} is missing", f"add `{name}: …`")
 
     params = read_params(tree["params"], problems) if "params" in tree else {}
+    # Names of broken parameters count, so that what refers to them is not reported too.
+    names = tree["params"] if isinstance(tree.get("params"), Mapping) else {}
+    given = {name: value for name, value in given.items() if name in params or name not in names}
     bound: dict[str, Json] = {}
     try:
         bound = bind_params(params, given, file=filename, complete=complete)
@@ -88,16 +92,14 @@ def _read(
     written = tree.get("nodes", {})
     if not is_object(written, ("nodes",), problems):
         written = {}
-    # Names of broken parameters count, so that what refers to them is not reported too.
-    names = tree["params"] if isinstance(tree.get("params"), Mapping) else {}
     formulas = Formulas(nodes=written, params=names, bound=bound, problems=problems)
     fields = _fields(tree, formulas, problems)
     triggers = read_triggers(tree["triggers"], formulas, problems) if "triggers" in tree else ()
-    nodes = _nodes(tree, written, types, formulas, problems)
+    drafts = _nodes(tree, written, types, formulas, problems)
     for name in written:
         if name in names:
             problems.add(("nodes", name), f"a parameter is named {name} too", "names are unique in a file: rename one")
-    _check_graph(nodes, written, types, problems)
+    check_edges(drafts, written, problems)
     if "outputs" in tree:
         fields["outputs"] = tree["outputs"]
         formulas.read(tree["outputs"], ("outputs",))
@@ -106,7 +108,7 @@ def _read(
         params=params,
         bound=bound,
         triggers=triggers,
-        nodes={node.id: node for node in nodes},
+        nodes={draft.id: draft.node for draft in drafts if draft.node is not None},
         hash=definition_hash(tree, bound),
         **fields,
     )
@@ -125,6 +127,9 @@ def _fields(tree: Mapping[str, Json], formulas: Formulas, problems: Problems) ->
     for name in ("name", "description"):
         if name in tree:
             values[name] = convert(tree[name], _FIELDS[name].type, (name,), problems)
+    for name in ("name", "on_failure"):
+        if isinstance(values.get(name), str):
+            check_workflow_name(values[name], (name,), problems)
     return values
 
 
@@ -134,9 +139,9 @@ def _nodes(
     types: NodeTypes,
     formulas: Formulas,
     problems: Problems,
-) -> list[Node]:
-    """The nodes that are valid by themselves."""
-    if not written and "nodes" in tree:
+) -> list[Draft]:
+    """The nodes, as far as they are right by themselves."""
+    if tree.get("nodes") == {}:
         problems.add(
             ("nodes",), "a workflow has at least one node", "add one, such as `hello: {type: log, message: hi}`"
         )
@@ -144,8 +149,7 @@ def _nodes(
         problems.add(("nodes",), f"{len(written)} nodes are more than {MAX_NODES}", "split the workflow")
         return []
     reader = NodeReader(types=types, formulas=formulas, defaults=_defaults(tree, formulas, problems), problems=problems)
-    nodes = [reader.read(name, item, ("nodes", name)) for name, item in written.items()]
-    return [node for node in nodes if node is not None]
+    return [reader.read(name, item, ("nodes", name)) for name, item in written.items()]
 
 
 def _defaults(tree: Mapping[str, Json], formulas: Formulas, problems: Problems) -> dict[str, Any]:
@@ -164,42 +168,3 @@ def _defaults(tree: Mapping[str, Json], formulas: Formulas, problems: Problems) 
         if values.get(name) == 0:
             problems.add((*path, name), "expected more than 0s", "remove it for no limit")
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _check_graph(nodes: list[Node], written: Mapping[str, Json], types: NodeTypes, problems: Problems) -> None:
-    """Do the nodes fit together: known nodes and ports, something to wait for, no circle."""
-    known = {node.id: node for node in nodes}
-    for node in nodes:
-        several = isinstance(written[node.id].get("needs"), list)
-        for place, need in enumerate(node.needs):
-            path: Path = ("nodes", node.id, "needs", place) if several else ("nodes", node.id, "needs")
-            if need.node not in written:
-                problems.add(path, f"there is no node {need.node[:64]}", suggestion(need.node, written))
-            elif need.node == node.id:
-                problems.add(path, f"{node.id} needs itself", "a node needs other nodes")
-            elif need.port is not None and need.node in known:
-                _check_port(known[need.node], need.port, path, types, problems)
-        if node.run_if is not RunIf.SUCCESS and not node.needs and not node.references:
-            problems.add(
-                ("nodes", node.id, "run_if"), f"run_if: {node.run_if} asks how other nodes ended", "add `needs: …`"
-            )
-    edges = {node.id: (*(need.node for need in node.needs), *node.references) for node in nodes}
-    result = topological_levels({id: [other for other in others if other != id] for id, others in edges.items()})
-    if isinstance(result, Cycle):
-        problems.add(
-            ("nodes", result.path[0]),
-            f"the nodes wait for each other in a circle: {result}",
-            "remove one of these edges",
-        )
-
-
-def _check_port(node: Node, port: str, path: Path, types: NodeTypes, problems: Problems) -> None:
-    type = types.get(node.type)
-    if type is None:
-        return
-    if type.ports is None:
-        problems.add(path, f"{node.id} has no ports: it is of type {type.name}", f"write `needs: {node.id}`")
-        return
-    ports = type.ports(node.params)
-    if port not in ports:
-        problems.add(path, f"{node.id} has no port {shown(port)}", suggestion(port, ports))

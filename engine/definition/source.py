@@ -6,6 +6,7 @@ twice. Everything from outside is bounded here; nothing behind this file meets a
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import PurePath
 
 import msgspec
 
@@ -19,7 +20,7 @@ from engine.values import InvalidValue, Json, check_value, encode_json
 
 __all__ = ["Source", "canonical", "definition_hash", "parse_tree"]
 
-_READERS = {"yaml": read_yaml, "yml": read_yaml, "json": read_json, "toml": read_toml}
+_READERS = {".yaml": read_yaml, ".yml": read_yaml, ".json": read_json, ".toml": read_toml, "": read_yaml}
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -32,9 +33,9 @@ class Source(msgspec.Struct, frozen=True):
 
 
 def parse_tree(source: bytes, filename: str) -> Source:
-    """Read YAML, JSON or TOML, as the file's ending says. Raises InvalidWorkflow with one problem."""
+    """Read YAML, JSON or TOML, as the ending says (YAML without one). Raises InvalidWorkflow with one problem."""
     problems = Problems(filename)
-    reader = _READERS.get(filename.rpartition(".")[2].lower())
+    reader = _READERS.get(PurePath(filename).suffix.lower())
     if reader is None:
         problems.add((), "a workflow file ends in .yaml, .yml, .json or .toml", "rename the file")
     elif len(source) > MAX_BYTES:
@@ -59,16 +60,26 @@ def check_tree(tree: Json) -> None:
         check_value(tree, max_depth=MAX_DEPTH)
     except (InvalidValue, RecursionError) as error:
         raise Refused(str(error)) from None
-    left, values = MAX_VALUES, [tree]
+    # An alias of YAML costs a few characters and stands for as many as it likes: what is stored has them all.
+    left, characters, values = MAX_VALUES, MAX_BYTES, [tree]
     while values:
         value = values.pop()
         left -= 1
-        if left < 0:
-            raise Refused(f"more than {MAX_VALUES} values", "split the workflow")
-        if isinstance(value, dict):
+        if isinstance(value, str):
+            characters -= len(value)
+        elif isinstance(value, dict):
+            characters -= sum(map(len, value))
             values.extend(value.values())
         elif isinstance(value, list):
             values.extend(value)
+        if left < 0:
+            raise Refused(f"more than {MAX_VALUES} values", "split the workflow")
+        if characters < 0:
+            raise Refused(f"more than {MAX_BYTES} characters, with what aliases stand for", "split the workflow")
+    try:
+        encode_json(tree)
+    except UnicodeEncodeError:
+        raise Refused("half a character (a lone surrogate)", "write the character itself") from None
 
 
 def canonical(tree: Json) -> bytes:

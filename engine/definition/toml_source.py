@@ -30,7 +30,7 @@ def read_toml(text: str) -> tuple[Json, dict[Path, int]]:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         place = _LINE.search(str(error))
-        raise Refused(f"not valid TOML: {error}", line=int(place[1]) if place else None) from None
+        raise Refused(f"not valid TOML: {error}", line=int(place[1]) if place else text.count("\n") + 1) from None
     except RecursionError:
         raise Refused(f"nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:  # int() refuses thousands of digits

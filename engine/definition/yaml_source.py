@@ -5,7 +5,6 @@ nests, and read `1_000`, dates and sexagesimals its own way. From the stream of 
 short, and every limit holds while the file is read: the first excess stops it. See test_hostile_files.py.
 """
 
-import re
 from typing import Final
 
 import msgspec
@@ -25,20 +24,12 @@ from ruamel.yaml.events import (
 from engine.definition.limits import MAX_DEPTH, MAX_LINE, MAX_VALUES
 from engine.definition.problems import Path
 from engine.definition.syntax import Refused
-from engine.values import INT_MAX, INT_MIN, Json
+from engine.definition.yaml_scalar import TAG, read_scalar, read_text, refused_tag
+from engine.values import Json
 
 __all__ = ["read_yaml"]
 
-_TAG: Final = "tag:yaml.org,2002:"
 _MERGE: Final = "<<"
-_WORDS: Final[dict[str, Json]] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
-_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
-_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
 class _Open(msgspec.Struct, gc=False):
@@ -95,7 +86,7 @@ class _Builder:
                 self._take_key(event, line)
             else:
                 self._count(1, line)
-                value = _scalar(event, line)
+                value = read_scalar(event, line)
                 self._remember(event.anchor, value, 1)
                 self._add(value, 1, line)
         elif isinstance(event, AliasEvent):
@@ -120,8 +111,8 @@ class _Builder:
         if len(self._open) >= MAX_DEPTH:
             raise Refused(f"nested deeper than {MAX_DEPTH} levels", line=line)
         kind = "map" if isinstance(event, MappingStartEvent) else "seq"
-        if event.tag not in (None, "!", _TAG + kind):
-            raise _refused_tag(event.tag, line)
+        if event.tag not in (None, "!", TAG + kind):
+            raise refused_tag(event.tag, line)
         path = self._path()
         self.lines.setdefault(path, line)
         self._count(1, line)
@@ -140,9 +131,9 @@ class _Builder:
 
     def _take_key(self, event: ScalarEvent, line: int) -> None:
         parent = self._open[-1]
-        if event.tag not in (None, "!", _TAG + "str"):
-            raise _refused_tag(event.tag, line)
-        key = _whole(event.value, line)
+        if event.tag not in (None, "!", TAG + "str"):
+            raise refused_tag(event.tag, line)
+        key = read_text(event.value, line)
         self._remember(event.anchor, key, 1)
         if key == _MERGE and event.style is None:
             parent.key = _MERGE
@@ -202,50 +193,3 @@ class _Builder:
         self._values += size
         if self._values > MAX_VALUES:
             raise Refused(f"more than {MAX_VALUES} values", "split the workflow", line)
-
-
-def _scalar(event: ScalarEvent, line: int) -> Json:
-    """The value of a scalar by the core schema of YAML 1.2."""
-    text = _whole(event.value, line)
-    if event.tag == _TAG + "str" or event.tag == "!" or (event.tag is None and event.style is not None):
-        return text
-    value = _plain(text, line)
-    if event.tag is None:
-        return value
-    kind = {type(None): "null", bool: "bool", int: "int", float: "float"}.get(type(value))
-    if kind == "int" and event.tag == _TAG + "float":
-        return float(value)
-    if kind is None or event.tag != _TAG + kind:
-        raise _refused_tag(event.tag, line)
-    return value
-
-
-def _whole(text: str, line: int) -> str:
-    """Text that UTF-8 can hold: escapes may spell a character as two surrogates, as JSON does."""
-    if text.isascii():
-        return text
-    try:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
-    except UnicodeDecodeError:
-        raise Refused("half a character (a lone surrogate)", "write the character itself", line) from None
-
-
-def _plain(text: str, line: int) -> Json:
-    if text in _WORDS:
-        return _WORDS[text]
-    if text[0] not in "+-.0123456789":
-        return text
-    if _INTEGER.fullmatch(text):
-        # int() refuses thousands of digits with an error of its own, after quadratic work.
-        number = int(text, 0 if text[:2] in ("0x", "0o") else 10) if len(text) <= 40 else INT_MAX + 1
-        if not INT_MIN <= number <= INT_MAX:
-            raise Refused(f"the integer {text[:24]} does not fit into 64 bits", "put it into quotes", line)
-        return number
-    if _NOT_FINITE.fullmatch(text) or (_FLOAT.fullmatch(text) and abs(float(text)) == float("inf")):
-        raise Refused(f"{text[:24]} is not a number that JSON can hold", "put it into quotes", line)
-    return float(text) if _FLOAT.fullmatch(text) else text
-
-
-def _refused_tag(tag: str, line: int) -> Refused:
-    shown = tag.replace(_TAG, "!!")[:40]
-    return Refused(f"the tag {shown} does not fit here", "only plain data is read: remove the tag", line)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,7 +13,7 @@ from engine.definition.problems import Path, Problems, shown, suggestion
 from engine.definition.quantities import parse_duration
 from engine.values import Json
 
-__all__ = ["check_known", "convert", "expected", "is_object", "read_fields", "read_struct"]
+__all__ = ["check_known", "convert", "expected", "fields_of", "is_object", "read_fields", "read_struct"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -30,10 +31,16 @@ _KINDS = {
 _BOUNDS = (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
 
 
+@lru_cache(maxsize=1024)
+def fields_of(struct: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """The fields of a struct, found once: a workflow may have thousands of nodes."""
+    return msgspec.structs.fields(struct)
+
+
 def read_struct(form: type[T], tree: Json, path: Path, problems: Problems, *, where: str = "field") -> T | None:
     """The struct that an object stands for, or None where something is wrong with it."""
     values = read_fields(form, tree, path, problems, where=where)
-    if values is None or any(field.required and field.name not in values for field in msgspec.structs.fields(form)):
+    if values is None or any(field.required and field.name not in values for field in fields_of(form)):
         return None
     return form(**values)
 
@@ -45,7 +52,7 @@ def read_fields(
     it is not an object. `where` is the entry of NOT_IMPLEMENTED that knows the fields to come."""
     if not is_object(tree, path, problems):
         return None
-    fields = {field.encode_name: field for field in msgspec.structs.fields(form)}
+    fields = {field.encode_name: field for field in fields_of(form)}
     check_known(tree, fields, path, problems, where=where)
     values = {}
     for name, field in fields.items():

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import inspect
 
 from engine.contract import Effect, NodeType, NodeTypes, Role, role_of
-from engine.definition.fields import check_known, convert, expected, is_object, read_fields
+from engine.definition.fields import check_known, convert, expected, fields_of, is_object, read_fields
 from engine.definition.form import NOT_IMPLEMENTED, NodeForm
 from engine.definition.formulas import Formulas
 from engine.definition.model import UNDEFINED, Need, Node, OnError, RetryPolicy
@@ -17,7 +17,7 @@ from engine.values import Json, encode_json
 
 __all__ = ["COMMON", "Draft", "NodeReader", "merge_retry", "read_static_fields"]
 
-COMMON = {field.encode_name: field for field in msgspec.structs.fields(NodeForm)}
+COMMON = {field.encode_name: field for field in fields_of(NodeForm)}
 _EVALUATED = ("when", "default")
 """Common fields that are evaluated per attempt; all others are read at deploy."""
 
@@ -146,7 +146,7 @@ class NodeReader:
         self, id: str, type: NodeType, tree: Mapping[str, Json], path: Path, references: dict[str, None]
     ) -> dict[str, Json]:
         """The type's own fields, as written; static ones evaluated."""
-        fields = {field.encode_name: field for field in msgspec.structs.fields(type.params)}
+        fields = {field.encode_name: field for field in fields_of(type.params)}
         fields = {name: field for name, field in fields.items() if name not in COMMON}
         written = {name: value for name, value in tree.items() if name not in COMMON}
         self._check_fields(type, written, fields, path)
@@ -214,7 +214,7 @@ def read_static_fields(
 ) -> dict[str, Any]:
     """The valid fields that are read at deploy. The others, and those in `skip`, are left out."""
     values: dict[str, Any] = {}
-    for field in msgspec.structs.fields(form):
+    for field in fields_of(form):
         name = field.encode_name
         if name not in tree or name in skip:
             continue

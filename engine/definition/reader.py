@@ -12,7 +12,7 @@ import msgspec
 from engine.contract import NodeTypes
 from engine.definition.advice import warnings
 from engine.definition.edges import check_edges
-from engine.definition.fields import check_known, convert, is_object
+from engine.definition.fields import check_known, convert, fields_of, is_object
 from engine.definition.form import DefaultsForm, WorkflowForm
 from engine.definition.formulas import Formulas
 from engine.definition.limits import MAX_NODES
@@ -28,7 +28,7 @@ from engine.values import Json
 
 __all__ = ["load_workflow", "workflow_from_tree"]
 
-_FIELDS = {field.encode_name: field for field in msgspec.structs.fields(WorkflowForm)}
+_FIELDS = {field.encode_name: field for field in fields_of(WorkflowForm)}
 _STATIC = ("on_failure", "timeout", "max_concurrent_nodes", "events")
 
 
@@ -158,9 +158,7 @@ def _defaults(tree: Mapping[str, Json], formulas: Formulas, problems: Problems) 
     if "defaults" not in tree or not is_object(tree["defaults"], path, problems):
         return {}
     written = tree["defaults"]
-    check_known(
-        written, [field.name for field in msgspec.structs.fields(DefaultsForm)], path, problems, where="default"
-    )
+    check_known(written, [field.name for field in fields_of(DefaultsForm)], path, problems, where="default")
     values = read_static_fields(DefaultsForm, written, path, formulas, problems)
     if values.get("retry") is not None:
         values["retry"] = merge_retry(RetryPolicy(), written["retry"], (*path, "retry"), formulas, problems)

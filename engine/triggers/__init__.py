@@ -1,11 +1,16 @@
-"""What starts an execution.
+"""What starts an execution. The way of a message:
 
-message.py    a message from outside, and what became of it
-subjects.py   NATS subjects as text: valid, matching, overlapping, covering
-bodies.py     a message's body as `trigger.data`
-routes.py     which workflows a message starts
-intake.py     messages -> inbox rows and executions in one commit, or dead letters
-admission.py  who runs them, and how many more there is room for
-schedule.py   when a cron schedule is due, in its time zone
-cron.py       schedules start executions
+    message.py    a message from outside, and what became of it
+    intake.py     messages -> inbox rows and executions in one commit, or dead letters
+    envelope.py   subject and headers, checked
+    routes.py     which workflows a message starts
+    subjects.py   NATS subjects as text: valid, matching, overlapping, covering
+    bodies.py     its body as `trigger.data`
+    ticket.py     what it asks of the commit
+    admission.py  who runs the executions, and how many more there is room for
+
+and of a schedule:
+
+    schedule.py   when it is due, in its time zone
+    cron.py       schedules start executions
 """

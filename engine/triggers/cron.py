@@ -117,8 +117,36 @@ class Cron:
 
     async def follow(self, routes: Routes) -> None:
         """Make the rows those of the active workflows: new and changed schedules are due at their next time, unchanged
-        ones when they were, others go. Call it at boot and after each deploy and undeploy. Raises StoreFull."""
-        await self._follow(routes, patient=False)
+        ones when they were, others go. Call it at boot and after each deploy and undeploy; waits out a full disk."""
+        now = self._store.clock.now()
+        entries = [
+            _Entry(active, position, trigger)
+            for active in routes.active.values()
+            for position, trigger in enumerate(active.workflow.triggers)
+            if isinstance(trigger, CronTrigger)
+        ]
+        fresh = {entry.key: entry.next_due(now) for entry in entries}
+
+        def unit(tx: Transaction) -> list[int]:
+            schedules.forget_inactive(tx)
+            known = schedules.listing(tx)
+            # The row of a definition that can't be loaded now stays: its time may come.
+            schedules.forget(tx, [key for key in known if key[0] in routes.active and key not in fresh])
+            dues: list[int] = []
+            for entry in entries:
+                schedule, due = known.get(entry.key, ("", 0))
+                if schedule != entry.schedule.text or entry.was_ahead(due, now):
+                    due = fresh[entry.key]
+                    if not schedules.put(tx, *entry.key, entry.schedule.text, due):
+                        due = NEVER
+                dues.append(due)
+            return dues
+
+        dues = await self._store.submit(unit)
+        for entry, due in zip(entries, dues, strict=True):
+            entry.due = due
+        self._routes, self._entries = routes, entries
+        self._changed.set()
 
     async def run(self) -> None:
         """Start what is due, until cancelled. Raises StoreBroken; a full disk is waited out."""
@@ -132,37 +160,6 @@ class Cron:
             soonest = min((entry.due for entry in self._entries), default=NEVER)
             await self._sleep(min((soonest - now) / 1_000_000, MAX_SLEEP_SECONDS))
 
-    async def _follow(self, routes: Routes, *, patient: bool) -> None:
-        now = self._store.clock.now()
-        entries = [
-            _Entry(active, position, trigger)
-            for active in routes.active.values()
-            for position, trigger in enumerate(active.workflow.triggers)
-            if isinstance(trigger, CronTrigger)
-        ]
-        fresh = {entry.key: entry.next_due(now) for entry in entries}
-
-        def unit(tx: Transaction) -> list[int]:
-            known = schedules.listing(tx)
-            # The row of a definition that can't be loaded now stays: its time may come.
-            schedules.forget(tx, [key for key in known if key[0] in routes.active and key not in fresh])
-            schedules.forget_inactive(tx)
-            dues: list[int] = []
-            for entry in entries:
-                schedule, due = known.get(entry.key, ("", 0))
-                if schedule != entry.schedule.text or entry.was_ahead(due, now):
-                    due = fresh[entry.key]
-                    if not schedules.put(tx, *entry.key, entry.schedule.text, due):
-                        due = NEVER
-                dues.append(due)
-            return dues
-
-        dues = await self._store.submit(unit, patient=patient)
-        for entry, due in zip(entries, dues, strict=True):
-            entry.due = due
-        self._routes, self._entries = routes, entries
-        self._changed.set()
-
     def _clock_ahead(self) -> float:
         """Seconds by which wall time is ahead of monotonic time: less than before means that it was put back."""
         clock = self._store.clock
@@ -172,7 +169,7 @@ class Cron:
         before, self._ahead = self._ahead, self._clock_ahead()
         if self._ahead < before - DAY / 1_000_000 and self._routes is not None:
             _log.warning("the clock was put back by %d seconds; schedules start again from now", before - self._ahead)
-            await self._follow(self._routes, patient=True)
+            await self.follow(self._routes)
 
     async def _fire(self, entries: list[_Entry], now: int) -> None:
         firings = [await self._firing(entry, now) for entry in entries]
@@ -201,7 +198,7 @@ class Cron:
             if firing.rows:
                 self._admission.admit(firing.rows)
         if stale and self._routes is not None:
-            await self._follow(self._routes, patient=True)
+            await self.follow(self._routes)
 
     async def _firing(self, entry: _Entry, now: int) -> _Firing:
         due = entry.due

@@ -76,10 +76,9 @@ class Schedule:
 
     def newest(self, first: int, last: int, limit: int) -> list[int]:
         """The newest `limit` times from `first` to `last`, both included, oldest first. 60 µs for each."""
-        start = self._local(last) + timedelta(seconds=1)
-        if start.fold:  # within the doubled hour, wall times that look later have been already
-            start += timedelta(hours=3)
-        walls = _walls(self._schedule, start)
+        local = self._local(last)
+        # When a doubled hour shows for the second time, wall times that look later have been already.
+        walls = _walls(self._schedule, local + timedelta(hours=3 if local.fold else 0, seconds=1))
         times: dict[int, None] = {}
         for wall in _until_none(lambda: walls.get_prev(datetime)):
             time = self._instant(wall)

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import random
 import re
 from collections.abc import Callable
 
@@ -197,7 +198,7 @@ async def test_a_hostile_body_is_a_dead_letter_and_its_neighbours_run(
         ({"headers": {"X": "y" * 20_000}}, "headers have more than"),
         ({"headers": {"X": "\udcff"}}, "not UTF-8"),
         ({"headers": {"\udcff": "x"}}, "not UTF-8"),
-        ({"headers": {"Nats-Msg-Id": "7" * 2000}}, "nats-msg-id is longer"),
+        ({"headers": {"Nats-Msg-Id": "7" * 2000}}, "Nats-Msg-Id or Ganglion-Cause is longer"),
         ({"headers": {"Ganglion-Hops": "17"}}, "some workflow starts itself"),
         ({"headers": {"ganglion-hops": "999999999"}}, "some workflow starts itself"),
         ({"headers": {"Ganglion-Hops": "-1"}}, "not a number"),
@@ -318,3 +319,35 @@ async def test_claims_outlive_the_process_but_not_the_time_of_dedupe(
     await store.submit(lambda tx: inbox.forget(tx, before=admitted.rows[0].created_at + 1))
     await intake.accept([message("a", sequence=1)])
     assert len(admitted.rows) == 2
+
+
+async def test_no_message_whatsoever_stops_its_neighbours(make_intake: MakeIntake, store: Store, admitted) -> None:
+    formats = [NatsTrigger(subject="a.>", format=one) for one in BodyFormat]
+    intake = make_intake(*(workflow(one.format.value, one) for one in formats))
+    dice = random.Random(20)
+    parts = [b"{", b"}", b"[", b'"', b":", b",", b"\\", b"\xff", b"\x00", b"1e9", b"null", b'{"id":"x"}', b"\\ud800"]
+    names = [
+        "Nats-Msg-Id",
+        "Ganglion-Hops",
+        "ce-id",
+        "ce-specversion",
+        "Content-Type",
+        "",
+        "\x00",
+        "\udcff",
+        "X" * 9999,
+    ]
+    texts = ["", "1.0", "17", "-1", "x" * 2000, "\udcff", "\r\n", "application/cloudevents+json", "%ff%00", "é"]
+    strange = [
+        message(
+            dice.choice(["a.b", "a.\udcff", "", "ganglion.trigger.", "ganglion.trigger.default.any.json", "a." * 200]),
+            b"".join(dice.choices(parts, k=dice.randrange(8))),
+            headers={dice.choice(names): dice.choice(texts) for _ in range(dice.randrange(4))},
+            sequence=number,
+        )
+        for number in range(2, 1000)
+    ]
+    receipts = await intake.accept([message("a.first", sequence=1), *strange, message("a.last", sequence=1000)])
+    assert len(receipts) == 1000
+    assert [receipts[0].fate, receipts[-1].fate] == [Fate.ACCEPTED, Fate.ACCEPTED]
+    assert not [receipt.reason for receipt in receipts if "a bug" in receipt.reason]

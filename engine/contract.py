@@ -179,10 +179,11 @@ Secret = msgspec.Meta(extra={"role": Role.SECRET})
 
 
 def role_of(field: msgspec.structs.FieldInfo) -> Role:
-    """The role of a field of a node type's params struct."""
+    """The role of a field of a node type's params struct; the mark may stand around a union or inside it."""
     kind = msgspec.inspect.type_info(field.type)
-    if isinstance(kind, msgspec.inspect.Metadata) and kind.extra:
-        return Role(kind.extra.get("role", Role.TEMPLATE))
+    for part in (kind, *(kind.types if isinstance(kind, msgspec.inspect.UnionType) else ())):
+        if isinstance(part, msgspec.inspect.Metadata) and part.extra and "role" in part.extra:
+            return Role(part.extra["role"])
     return Role.TEMPLATE
 
 

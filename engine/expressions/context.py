@@ -85,8 +85,11 @@ class Context:
         value, refuse = code.run, self.refuse(node.offset)
 
         def run(frame: Frame) -> bool:
+            found = value(frame)
+            if found is True or found is False:
+                return found
             try:
-                return truth(value(frame))
+                return truth(found)
             except Refusal as refusal:
                 raise refuse(refusal) from None
 

@@ -26,12 +26,13 @@ from engine.expressions.tree import (
     Tested,
     is_item,
 )
-from engine.values import Json
+from engine.values import INT_MAX, INT_MIN, Json
 
 _NUMBERS: Final = frozenset({int, float})
 _STRINGS: Final = frozenset({str})
 _ORDERED: Final = frozenset({int, float, str})
 _EQUATED: Final = frozenset({int, float, str, bool, type(None)})
+_PLAIN: Final[dict[str, Callable[[Json, Json], Json]]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 _FAST: Final[dict[str, Callable[[Json, Json], bool]]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
@@ -102,16 +103,20 @@ def emit_chain(context: Context, node: Chain, _lenient: bool) -> Code:
     codes = [context.compile(node.first), *(context.compile(operand) for _, _, operand in node.rest)]
     first = codes[0].run
     rest = tuple(
-        (BINARY[name], code.run, context.refuse(offset))
+        (BINARY[name], _PLAIN.get(name), code.run, context.refuse(offset))
         for (name, offset, _), code in zip(node.rest, codes[1:], strict=True)
     )
-    if len(rest) == 1:
-        return context.folded(Code(_single(first, *rest[0])), *codes)
 
     def run(frame: Frame) -> Json:
         value = first(frame)
-        for operate, operand, refuse in rest:
+        for operate, plain, operand, refuse in rest:
             other = operand(frame)
+            if plain and type(value) in _NUMBERS and type(other) in _NUMBERS:
+                result = plain(value, other)
+                # Beyond, and where it is no number at all, the operator itself decides.
+                if INT_MIN <= result <= INT_MAX:
+                    value = result
+                    continue
             try:
                 value = operate(frame, value, other)
             except Refusal as refusal:
@@ -119,22 +124,6 @@ def emit_chain(context: Context, node: Chain, _lenient: bool) -> Code:
         return value
 
     return context.folded(Code(run), *codes)
-
-
-def _single(
-    left: Callable[[Frame], Json],
-    operate: Callable[[Frame, Json, Json], Json],
-    right: Callable[[Frame], Json],
-    refuse: Callable[[Refusal], Exception],
-) -> Callable[[Frame], Json]:
-    def run(frame: Frame) -> Json:
-        a, b = left(frame), right(frame)
-        try:
-            return operate(frame, a, b)
-        except Refusal as refusal:
-            raise refuse(refusal) from None
-
-    return run
 
 
 def emit_comparison(context: Context, node: Comparison, _lenient: bool) -> Code:

@@ -30,25 +30,29 @@ def emit_higher(context: Context, node: Filtered, found: Filter) -> Code:
     fallback = context.compile(takes["default"]) if "default" in takes else None
     rest = Arguments(tuple(positional[1:]), tuple(one for one in named if one[0] not in takes))
     prepare: Callable[[Frame], Apply] | None = None
-    presence = False
+    asks = False
     if positional:
         name = _text(context, node, positional[0], f"a {plan.applies}'s name")
-        if plan.applies == "filter":
-            known = FILTERS.get(name)
-            if known is None:
-                raise no_such(context, positional[0].offset, "filter", name, FILTERS)
-            if known.name == "default" or known.name in HIGHER:
-                raise context.error(positional[0].offset, f"{name} cannot be applied by {found.name}")
-            _, prepare = applied(context, known, rest, positional[0].offset)
-        elif name in ("defined", "undefined"):
-            prepare, presence = _presence(name == "defined"), True
-        else:
-            _, prepare = tested(context, name, rest, positional[0].offset)
+        asks = plan.applies == "test" and name in ("defined", "undefined")
+        prepare = _presence(name == "defined") if asks else _named(context, found, name, rest, positional[0].offset)
     elif rest.named or (found.name == "map" and attribute is None):
         raise context.error(node.offset, f"{found.name} needs a {plan.applies}'s name", f"it is {found.signature}")
     if found.name == "map" and attribute is not None and prepare is not None:
         raise context.error(node.offset, "map takes a filter or an attribute, not both", f"it is {found.signature}")
-    return Code(_loop(context, node, found, operand.run, attribute, fallback, prepare, presence))
+    read = None if attribute is None else _reader(found, attribute, fallback, asks=asks)
+    return Code(_loop(context, node, found, operand.run, read, prepare))
+
+
+def _named(context: Context, found: Filter, name: str, arguments: Arguments, offset: int) -> Callable[[Frame], Apply]:
+    """The filter or test that is applied to each item."""
+    if HIGHER[found.name].applies == "test":
+        return tested(context, name, arguments, offset)[1]
+    known = FILTERS.get(name)
+    if known is None:
+        raise no_such(context, offset, "filter", name, FILTERS)
+    if known.name == "default" or known.name in HIGHER:
+        raise context.error(offset, f"{name} cannot be applied by {found.name}")
+    return applied(context, known, arguments, offset)[1]
 
 
 def _loop(
@@ -56,37 +60,49 @@ def _loop(
     node: Filtered,
     found: Filter,
     value: Run,
-    attribute: tuple[str | int, ...] | None,
-    fallback: Code | None,
+    read: Apply | None,
     prepare: Callable[[Frame], Apply] | None,
-    presence: bool,
 ) -> Run:
-    refuse, plan = context.refuse(node.offset), HIGHER[found.name]
-    missing_hint = "map(attribute=…, default=…)" if found.name == "map" else f"{found.name}('…', 'defined') asks first"
-
-    def read(frame: Frame, item: Json) -> Json:
-        if attribute is None:
-            return item
-        result = walk(item, attribute)
-        if result is UNDEFINED and not presence:
-            if fallback is None:
-                raise Refusal(f"an item has no {'.'.join(map(str, attribute))}", missing_hint)
-            return fallback.run(frame)
-        return result
+    refuse, keeps, maps = context.refuse(node.offset), HIGHER[found.name].keeps, found.name == "map"
 
     def run(frame: Frame) -> Json:
         items = value(frame)
-        apply = prepare(frame) if prepare else plan.without
+        apply = prepare(frame) if prepare else None
         try:
             found.check([items])
             frame.spend(3 * len(items))
-            if found.name == "map":
-                return [apply(frame, read(frame, item)) for item in items]
-            return [item for item in items if truth(apply(frame, read(frame, item))) is plan.keeps]
+            answers = [read(frame, item) for item in items] if read else items
+            if apply:
+                answers = [apply(frame, answer) for answer in answers]
+            if maps:
+                return answers
+            return [
+                item
+                for item, answer in zip(items, answers, strict=True)
+                if (answer if type(answer) is bool else truth(answer)) is keeps
+            ]
         except Refusal as refusal:
             raise refuse(refusal) from None
 
     return run
+
+
+def _reader(found: Filter, attribute: tuple[str | int, ...], fallback: Code | None, *, asks: bool) -> Apply:
+    """One attribute of an item; `asks` where a test wants to know whether it is there."""
+    first = attribute[0] if len(attribute) == 1 else None
+    hint = "map(attribute=…, default=…)" if found.name == "map" else f"{found.name}('…', 'defined') asks first"
+
+    def read(frame: Frame, item: Json) -> Json:
+        if type(item) is dict and first in item:
+            return item[first]
+        result = walk(item, attribute)
+        if result is UNDEFINED and not asks:
+            if fallback is None:
+                raise Refusal(f"an item has no {'.'.join(map(str, attribute))}", hint)
+            return fallback.run(frame)
+        return result
+
+    return read
 
 
 def _presence(wanted: bool) -> Callable[[Frame], Apply]:

@@ -238,7 +238,8 @@ def text_of(frame: Frame, value: Json) -> str:
         return value
     if type(value) is int:
         return str(value)
-    frame.spend(measure(value) >> 3)
+    if type(value) is not float:
+        frame.spend(measure(value) >> 3)
     return encode_json(value).decode()
 
 

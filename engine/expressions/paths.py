@@ -164,6 +164,16 @@ def _local(
         return variable
 
     def run(frame: Frame) -> Json:
+        value = frame.locals[slot]
+        try:
+            for key in keys:
+                if type(value) is not dict:
+                    break
+                value = value[key]
+            else:
+                return value
+        except KeyError:
+            pass
         return _walk_or_raise(frame, frame.locals[slot], source, root, keys, places, lenient)
 
     return run

@@ -1,17 +1,11 @@
 """The filters that apply another filter or test to each item; data only, so what they apply is named by text."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from engine.expressions.library import Filter, Items
 from engine.expressions.scope import Frame
 from engine.values import Json
-
-
-def itself(_frame: Frame, value: Json) -> Json:
-    """What is asked of an item where nothing is named: the item."""
-    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +16,6 @@ class Higher:
     applies: str
     attribute: bool = False
     keeps: bool = True
-    without: Callable[[Frame, Json], Json] = itself
 
 
 HIGHER: Final = {

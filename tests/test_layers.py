@@ -19,6 +19,7 @@ OWNERS = {
     "aiosqlite": ("engine/store",),
     "croniter": ("engine/triggers",),
     "jsonpath_ng": ("engine/expressions",),
+    "re2": ("engine/expressions",),
     "ruamel": ("engine/definition",),
     "nats": ("mesh",),
     "nkeys": ("mesh",),

@@ -26,6 +26,8 @@ def emit_part(context: Context, node: Node) -> Code:
 def emit_text(context: Context, node: Text, _lenient: bool) -> Code:
     codes = [emit_part(context, part) for part in node.parts]
     pieces = [_printed(context, part, code) for part, code in zip(node.parts, codes, strict=True)]
+    if len(pieces) == 1:
+        return context.folded(Code(pieces[0]), *codes)
     refuse = context.refuse(node.offset)
 
     def run(frame: Frame) -> Json:
@@ -87,7 +89,7 @@ def emit_for(context: Context, node: For, _lenient: bool) -> Code:
     tells = any(isinstance(one, Path) and one.root == "loop" for one in nodes_of(node.body))
     otherwise = context.compile(node.otherwise)
     cost = 2 + size_of(node.body) + (size_of(node.condition) if node.condition else 0)
-    bind = _binder(slots)
+    bind, slot = _binder(slots), slots[0] if len(slots) == 1 else None
     listed, wanted, text, nothing = items.run, condition.run if condition else None, body.run, otherwise.run
 
     def run(frame: Frame) -> Json:
@@ -102,7 +104,10 @@ def emit_for(context: Context, node: For, _lenient: bool) -> Code:
                 found = _wanted(frame, found, bind, wanted)
             count, parts, characters = len(found), list[str](), 0
             for number, item in enumerate(found):
-                bind(frame, item)
+                if slot is None:
+                    bind(frame, item)
+                else:
+                    frame.locals[slot] = item
                 if tells:
                     frame.locals[about] = _about(number, count)
                 part = text(frame)

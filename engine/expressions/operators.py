@@ -246,10 +246,7 @@ def text_of(frame: Frame, value: Json) -> str:
 def join(frame: Frame, parts: list[str]) -> str:
     """Parts as one string, secret if one of them is."""
     frame.room_for(sum(map(len, parts)))
-    for part in parts:
-        if type(part) is SecretText:
-            return SecretText(*parts)
-    return "".join(parts)
+    return SecretText(*parts) if SecretText in map(type, parts) else "".join(parts)
 
 
 def measure(value: Json, limit: int = MAX_RESULT, depth: int = MAX_DEPTH, *, secrets: bool = False) -> int:

@@ -1,36 +1,33 @@
 """What the parser makes of a source: plain immutable nodes, each with the offset of its first character."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from engine.values import Json
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Struct, frozen=True):
     offset: int
     value: Json
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """`.name`, `["name"]` or `[0]`."""
 
     offset: int
     key: str | int
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """`[expression]`."""
 
     offset: int
     node: "Node"
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(Struct, frozen=True):
     """`[start:stop]`."""
 
     offset: int
@@ -41,8 +38,7 @@ class Slice:
 Segment: TypeAlias = Key | Index | Slice
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(Struct, frozen=True):
     """`root.a[0]`, where root is a name or an expression in brackets."""
 
     offset: int
@@ -50,23 +46,20 @@ class Path:
     segments: tuple[Segment, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Children:
+class Children(Struct, frozen=True):
     """`.*` or `[*]` of a JSONPath."""
 
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Descendants:
+class Descendants(Struct, frozen=True):
     """`..name`, or `..*` where the name is None."""
 
     offset: int
     name: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Matching:
+class Matching(Struct, frozen=True):
     """`[?(condition)]` of a JSONPath; `@` is the local name "@"."""
 
     offset: int
@@ -76,8 +69,7 @@ class Matching:
 Step: TypeAlias = Key | Children | Descendants | Matching
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """A JSONPath that may give more than one value; what it starts at, then its steps."""
 
     offset: int
@@ -85,21 +77,18 @@ class Query:
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ListNode:
+class ListNode(Struct, frozen=True):
     offset: int
     items: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectNode:
+class ObjectNode(Struct, frozen=True):
     offset: int
     keys: tuple["Node", ...]
     values: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
+class Sign(Struct, frozen=True):
     """Unary `-` or `+`."""
 
     offset: int
@@ -107,8 +96,7 @@ class Sign:
     operand: "Node"
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """Operators of one precedence, left to right: arithmetic, or comparisons, whose chain reads `a < b < c`."""
 
     offset: int
@@ -116,23 +104,20 @@ class Chain:
     rest: tuple[tuple[str, int, "Node"], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     offset: int
     first: "Node"
     rest: tuple[tuple[str, int, "Node"], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Concatenation:
+class Concatenation(Struct, frozen=True):
     """`a ~ b ~ c`."""
 
     offset: int
     parts: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Logic:
+class Logic(Struct, frozen=True):
     """`a and b and c`, or the same with `or`."""
 
     offset: int
@@ -140,14 +125,12 @@ class Logic:
     parts: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True):
     offset: int
     operand: "Node"
 
 
-@dataclass(frozen=True, slots=True)
-class Conditional:
+class Conditional(Struct, frozen=True):
     """`then if condition else otherwise`."""
 
     offset: int
@@ -156,14 +139,12 @@ class Conditional:
     otherwise: "Node"
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(Struct, frozen=True):
     positional: tuple["Node", ...] = ()
     named: tuple[tuple[str, int, "Node"], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """`name(…)`."""
 
     offset: int
@@ -171,8 +152,7 @@ class Call:
     arguments: Arguments
 
 
-@dataclass(frozen=True, slots=True)
-class Filtered:
+class Filtered(Struct, frozen=True):
     """`operand|name(…)`; the offset is the name's."""
 
     offset: int
@@ -181,8 +161,7 @@ class Filtered:
     arguments: Arguments
 
 
-@dataclass(frozen=True, slots=True)
-class Tested:
+class Tested(Struct, frozen=True):
     """`operand is name(…)`; the offset is the name's."""
 
     offset: int
@@ -192,16 +171,14 @@ class Tested:
     negated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """Literal text, `{{ }}` and blocks, in order; always gives a string."""
 
     offset: int
     parts: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class If:
+class If(Struct, frozen=True):
     """`{% if %}`: (condition, body) pairs, then the body of `{% else %}`."""
 
     offset: int
@@ -209,8 +186,7 @@ class If:
     otherwise: Text
 
 
-@dataclass(frozen=True, slots=True)
-class For:
+class For(Struct, frozen=True):
     """`{% for names in items if condition %}`; `otherwise` where nothing was looped over."""
 
     offset: int
@@ -239,10 +215,10 @@ def nodes_of(node: object) -> Iterator[object]:
         current = pending.pop()
         if isinstance(current, tuple):
             pending.extend(current)
-        elif is_dataclass(current):
+        elif isinstance(current, Struct):
             yield current
             skipped = "body" if isinstance(current, For) else ""
-            pending.extend(getattr(current, one.name) for one in fields(current) if one.name != skipped)
+            pending.extend(getattr(current, name) for name in current.__struct_fields__ if name != skipped)
 
 
 def size_of(node: object) -> int:

@@ -20,7 +20,6 @@ MAX_DEPTH = 64
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
 _decoder = msgspec.json.Decoder()
-_encoder = msgspec.json.Encoder()
 _NOT_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"?|[^\[\]{}"]+', re.DOTALL)
 
 
@@ -44,8 +43,18 @@ def decode_json(body: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX
 
 
 def encode_json(value: Json) -> bytes:
-    """The bytes of a value: compact JSON, UTF-8, keys in their own order."""
+    """The bytes of a value: compact JSON, UTF-8, keys in their own order. A secret's marker becomes its mask."""
     return _encoder.encode(value)
+
+
+def _plain_text(value: object) -> str:
+    """Text of a subclass of str, such as a secret's marker, which msgspec would refuse."""
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} is not JSON data")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain_text)
 
 
 def check_value(value: Json, *, max_depth: int = MAX_DEPTH) -> None:

@@ -4,9 +4,7 @@ import msgspec
 
 from engine.clock import format_time
 from engine.events.event import Event
-from engine.values import Json
-
-_encoder = msgspec.json.Encoder()
+from engine.values import Json, encode_json
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -46,7 +44,7 @@ class CloudEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 def cloudevent(event: Event, identity: Identity) -> bytes:
     """The bytes to publish. A live event has no sequence; its id is unique enough for one look."""
     fact = event.seq > 0
-    return _encoder.encode(
+    return encode_json(
         CloudEvent(
             specversion="1.0",
             id=identity.event_id(event.seq) if fact else f"{identity.agent}/live/{event.time}/{event.node}",

@@ -7,9 +7,9 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from engine.events import Event
+from engine.values import encode_json
 
 T = TypeVar("T")
-_encode = msgspec.json.Encoder().encode
 
 INSERT_FACT = "INSERT INTO facts (time, kind, workflow, version, execution, node, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
@@ -27,7 +27,7 @@ class Transaction:
     def fact(self, event: Event) -> None:
         """Record a fact: it gets its number here, and is told to the world after the commit."""
         data = event.data
-        encoded = bytes(data) if isinstance(data, msgspec.Raw) else _encode(data)
+        encoded = bytes(data) if isinstance(data, msgspec.Raw) else encode_json(data)
         row = (event.time, event.kind.value, event.workflow, event.version, event.execution, event.node, encoded)
         seq = self.execute(INSERT_FACT, row).lastrowid
         event.seq = seq or 0

@@ -11,22 +11,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.store.errors import StoreInUse
+from engine.store.errors import StoreError, StoreInUse
 
 PATIENCE = 1.0
 """Seconds to wait: a process that was just killed may still be finishing a write."""
+
+
+class DirectoryUnusable(StoreError):
+    """There is no data directory, and none can be made."""
 
 
 @contextmanager
 def locked(data_dir: Path) -> Iterator[None]:
     """Hold the directory within the block.
 
-    Makes the directory (0700) if there is none. Raises StoreInUse, which names the holder, and OSError with the reason
-    when the directory can't be made or written.
+    Makes the directory (0700) if there is none. Raises StoreInUse, which names the holder, and DirectoryUnusable.
     """
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = data_dir / "lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DirectoryUnusable(
+            f"the data directory {data_dir} can't be made or written ({(error.strerror or str(error)).lower()}): "
+            "give it to this user, or name another one with --data-dir"
+        ) from None
     try:
         _take(descriptor, data_dir)
         os.ftruncate(descriptor, 0)

@@ -1,6 +1,8 @@
 """What a running agent says about itself: for supervisors and tests (`--ready-file`), and for the command line."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -29,6 +31,19 @@ def write_ready(path: Path, ready: Ready) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(msgspec.json.encode(ready) + b"\n")
     temporary.replace(path)
+
+
+@contextmanager
+def announced(ready: Ready, *paths: Path | None) -> Iterator[None]:
+    """The files are there within the block."""
+    written = [path for path in paths if path is not None]
+    for path in written:
+        write_ready(path, ready)
+    try:
+        yield
+    finally:
+        for path in written:
+            path.unlink(missing_ok=True)
 
 
 def read_ready(data_dir: Path) -> Ready | None:

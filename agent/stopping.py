@@ -29,3 +29,15 @@ def two_phase_stop(*, drain: Callable[[], None], cancel: Callable[[], None]) -> 
     finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)
+
+
+def canceller() -> Callable[[], None]:
+    """A `cancel` for this very task."""
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("called outside a task")
+
+    def cancel() -> None:
+        task.cancel()
+
+    return cancel

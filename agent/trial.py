@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -12,13 +12,13 @@ from agent.config import Config
 from agent.lock import locked
 from agent.mocks import MockedTypes
 from agent.node_types import node_types
-from agent.secret_files import SecretFiles
+from engine.control import Refused, Verb
 from engine.control.engine import engine_verbs
 from engine.control.messages import ById, Cancel, Shown
 from engine.engine import Engine
 from engine.events import Bus, Identity, Subscription
 from engine.execution.services import ExecutionConfig, Log, Services
-from engine.ports import Requester
+from engine.secrets import SecretSource
 from engine.states import FINISHED
 from engine.store import Store
 from engine.store.outbox import Publication
@@ -29,36 +29,39 @@ LOOK_SECONDS = 0.1
 """How often a watcher looks at most; the bus says when it is worth it."""
 
 
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person asked for."""
+
+    source: bytes
+    filename: str
+    params: Mapping[str, Json] = {}
+    """Bound to the workflow's parameters."""
+    data: Json = None
+    mocks: Mapping[str, Json] = {}
+    """By node: what it gives instead of running."""
+
+
 class Trial:
     """A started execution. Made by `Trial.open`; `watch` it to its end."""
 
-    def __init__(self, engine: Engine, execution: str, bus: Subscription) -> None:
+    def __init__(self, engine: Engine, execution: str, events: Subscription, tasks: asyncio.TaskGroup) -> None:
         self._engine = engine
         self._verbs = {verb.name: verb for verb in engine_verbs(engine)}
-        self._bus = bus
+        self._events = events
+        self._tasks = tasks
         self.execution = execution
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls,
-        source: bytes,
-        *,
-        config: Config,
-        filename: str,
-        params: Mapping[str, Json],
-        data: Json,
-        mocks: Mapping[str, Json],
-        log: Log,
-        secrets: SecretFiles,
-        requester: Requester | None = None,
-        keep: Path | None = None,
+        cls, task: Task, config: Config, *, log: Log, secrets: SecretSource, keep: Path | None = None
     ) -> "AsyncIterator[Trial]":
-        """Start the workflow with `data`. `keep` is a data directory that stays; without it everything goes afterwards.
+        """Start the workflow. `keep` is a data directory that stays; without it everything goes afterwards.
 
-        Raises InvalidWorkflow, StoreInUse, and InvalidValue for data that can't be taken in.
+        Raises StoreInUse, and inside exception groups InvalidWorkflow, InvalidValue (data that can't be taken in) and
+        StoreError.
         """
-        types = MockedTypes(node_types(allow_shell=config.engine.allow_shell), mocks)
+        types = MockedTypes(node_types(allow_shell=config.engine.allow_shell), task.mocks)
         async with AsyncExitStack() as stack:
             if keep is None:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ganglion-run-")))
@@ -74,7 +77,6 @@ class Trial:
             services = Services(
                 bus=bus,
                 http=http,
-                requester=requester,
                 secrets=secrets,
                 log=log,
                 agent={"id": "local", "labels": config.agent.labels},
@@ -86,12 +88,12 @@ class Trial:
                 store, types=types, services=services, identity=Identity("local", config.agent.tenant, store.epoch)
             )
             await engine.prepare()
-            deployment, _ = await engine.deploy(source, filename=filename, params=params)
+            deployment, _ = await engine.deploy(task.source, filename=task.filename, params=task.params)
             events = stack.enter_context(bus.subscribe())
-            started = await engine.intake.start_by_hand(deployment.row.workflow, data=data)
+            started = await engine.intake.start_by_hand(deployment.row.workflow, data=task.data)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(engine.run(), name="engine")
-                yield cls(engine, started.execution, events)
+                yield cls(engine, started.execution, events, tasks)
                 engine.drain()
 
     async def shown(self) -> Shown:
@@ -106,13 +108,19 @@ class Trial:
             yield shown
             if shown.info.status in FINISHED:
                 return
-            await self._bus.wait()
+            await self._events.wait()
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def cancel(self) -> None:
+    def cancel(self) -> None:
         """Stop it; running nodes get the grace time."""
-        await self._verbs["cancel"].handle(Cancel(execution=self.execution, reason="interrupted"))
+        request = Cancel(execution=self.execution, reason="interrupted")
+        self._tasks.create_task(_carry_out(self._verbs["cancel"], request), name="cancel")
 
     async def unsent(self) -> list[Publication]:
         """What its nodes published, in order: without NATS it went nowhere."""
         return await self._engine.outbox.publications()
+
+
+async def _carry_out(verb: Verb, request: msgspec.Struct) -> None:
+    with suppress(Refused):  # it has just ended
+        await verb.handle(request)

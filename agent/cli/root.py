@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import acts, check, deadletters, definitions, doctor, executions, nodes, starter
+from agent.cli import acts, check, deadletters, definitions, demo, doctor, executions, nodes, starter, up
 from agent.cli import run as run_file
 from agent.cli.failure import Exit, Failure
 from agent.cli.screen import clean
@@ -41,6 +41,8 @@ app.command(rich_help_panel=BUILD)(starter.new)
 app.command(rich_help_panel=BUILD)(check.check)
 app.command(rich_help_panel=BUILD)(check.schema)
 app.command(rich_help_panel=BUILD)(nodes.nodes)
+app.command(rich_help_panel=RUN)(up.up)
+app.command(rich_help_panel=RUN)(demo.demo)
 app.command(rich_help_panel=RUN)(run_file.run)
 app.command(rich_help_panel=RUN)(definitions.deploy)
 app.command(rich_help_panel=RUN)(definitions.undeploy)
@@ -68,24 +70,9 @@ def run() -> int:
         return _give_up("\n".join(invalid.problems), Exit.USAGE)
     except Failure as failure:
         return _give_up(str(failure), failure.code)
-    except BaseExceptionGroup as group:
-        return _give_up(_expected(group), Exit.FAILED)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return Exit.OK
-
-
-def _expected(group: BaseExceptionGroup) -> str:
-    """The message of what a service of the process reported; anything else is a bug and raised as it is."""
-    from engine.store import StoreError
-
-    known = group.subgroup(StoreError)
-    if known is None:
-        raise group
-    error: BaseException = known
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return str(error)
 
 
 def _give_up(message: str, code: Exit) -> int:

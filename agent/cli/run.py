@@ -1,7 +1,6 @@
 """`run`: one execution of a file, in this process, without an agent."""
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +18,7 @@ from engine.control.messages import Shown
 from engine.values import InvalidValue, Json
 
 if TYPE_CHECKING:
-    from agent.trial import Trial
+    from agent.trial import Task, Trial
     from engine.store.outbox import Publication
 
 
@@ -41,70 +40,49 @@ def run(
     """Run a workflow file once, here and now; no agent is needed."""
     if str(file) == "-" == data:
         raise Failure("the file and --data can't both come from standard input")
-    whole = _run(
-        read_source(file),
+    from agent.trial import Task
+
+    loaded = settings(config, data_dir)
+    task = Task(
+        source=read_source(file),
         filename="<stdin>" if str(file) == "-" else str(file),
         params=assignments(param, "-p"),
         data=read_data(data),
         mocks=assignments(mock, "--mock"),
-        config=settings(config, data_dir),
-        keep=data_dir,
-        as_json=as_json,
     )
     try:
-        code = asyncio.run(whole)
+        code = asyncio.run(_run(task, loaded, keep=data_dir, as_json=as_json))
     except asyncio.CancelledError:  # the second Ctrl-C; the loop is closed already
         code = Exit.FAILED
     raise typer.Exit(code)
 
 
-async def _run(
-    source: bytes,
-    *,
-    filename: str,
-    params: Mapping[str, Json],
-    data: Json,
-    mocks: Mapping[str, Json],
-    config: Config,
-    keep: Path | None,
-    as_json: bool,
-) -> Exit:
+async def _run(task: "Task", config: Config, *, keep: Path | None, as_json: bool) -> Exit:
     from agent.logs import engine_log, set_up_logs
     from agent.secret_files import SecretFiles
-    from agent.stopping import two_phase_stop
+    from agent.single import single_error
+    from agent.stopping import canceller, two_phase_stop
     from agent.trial import Trial
     from engine.definition import InvalidWorkflow
+    from engine.store import StoreError
 
     secrets = SecretFiles(config.data_path)
     set_up_logs(config.log.level, config.log.format, revealed=secrets.revealed)
-    whole = asyncio.current_task()
-    cancelling: set[asyncio.Task[None]] = set()
     try:
-        async with Trial.open(
-            source,
-            config=config,
-            filename=filename,
-            params=params,
-            data=data,
-            mocks=mocks,
-            log=engine_log,
-            secrets=secrets,
-            keep=keep,
-        ) as trial:
+        with single_error():
+            async with Trial.open(task, config, log=engine_log, secrets=secrets, keep=keep) as trial:
 
-            def drain() -> None:
-                remark("cancelling; once more to stop at once")
-                cancelling.add(asyncio.ensure_future(trial.cancel()))
+                def cancel() -> None:
+                    remark("cancelling; once more stops at once")
+                    trial.cancel()
 
-            def cancel() -> None:
-                if whole is not None:
-                    whole.cancel()
-
-            with two_phase_stop(drain=drain, cancel=cancel):
-                shown = await _follow(trial, quiet=as_json)
-            unsent = await trial.unsent()
+                with two_phase_stop(drain=cancel, cancel=canceller()):
+                    shown = await _follow(trial, quiet=as_json)
+                unsent = await trial.unsent()
     except (InvalidWorkflow, InvalidValue) as invalid:
         raise Failure(str(invalid)) from None
+    except StoreError as error:
+        raise Failure(str(error), Exit.FAILED) from None
     _report(shown, unsent, as_json)
     return exit_code(shown.info.status)
 

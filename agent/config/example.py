@@ -6,7 +6,7 @@ import textwrap
 import msgspec
 
 from agent.config.model import Config, Section
-from agent.config.sources import sections
+from agent.config.sources import extra, sections
 
 HEAD = """\
 # Settings of a Ganglion agent. Everything has a default: an agent without a file is fine.
@@ -31,9 +31,10 @@ def _section(struct: type[msgspec.Struct], name: str) -> list[str]:
     for field in msgspec.structs.fields(struct):
         if field.name not in inner:
             info = msgspec.inspect.type_info(field.type)
-            extra = info.extra_json_schema if isinstance(info, msgspec.inspect.Metadata) else None
-            lines.append(f"\n{_comment((extra or {}).get('description', ''))}")
-            lines.append(f"# {field.name} = {_toml(field.default)}\n")
+            schema = info.extra_json_schema if isinstance(info, msgspec.inspect.Metadata) else None
+            show = extra(field.type).get("show")
+            default = show(field.default) if show else field.default
+            lines.append(f"\n{_comment((schema or {}).get('description', ''))}# {field.name} = {_toml(default)}\n")
     for key, section in inner.items():
         lines += _section(section, f"{name}.{key}" if name else key)
     return lines
@@ -48,6 +49,6 @@ def _toml(value: object) -> str:
         return str(value).lower()
     if isinstance(value, dict) or value is msgspec.NODEFAULT:
         return '{ site = "berlin" }'
-    if isinstance(value, int) and not hasattr(value, "text"):
+    if isinstance(value, int):
         return str(value)
     return f'"{value}"'

@@ -12,7 +12,7 @@ import msgspec
 
 from agent.config.model import PATHS, Config
 from agent.config.places import default_data_dir, find_config
-from agent.config.sources import Setting, from_environ, from_file, from_flags, sections
+from agent.config.sources import Setting, extra, from_environ, from_file, from_flags, sections
 from engine.values import Json
 
 _WORDS = {"bool": "true or false", "int": "a whole number", "str": "text", "object": "a table", "array": "a list"}
@@ -56,7 +56,7 @@ def load_config(
     if not tree.get("data_dir"):
         tree["data_dir"] = str(default_data_dir(environ))
     try:
-        return msgspec.convert(tree, Config, dec_hook=_hook), path
+        return msgspec.convert(tree, Config), path
     except msgspec.ValidationError as error:  # what concerns two keys at once
         raise InvalidConfig([f"{path or 'configuration'}: {str(error).partition(' - at ')[0]}"]) from None
 
@@ -80,9 +80,12 @@ def _value(setting: Setting) -> Json:
     dotted = ".".join(setting.path)
     value = _from_text(setting.value, kind) if setting.is_text else setting.value
     try:
-        value = msgspec.convert(value, kind, strict=not setting.is_text, dec_hook=_hook)
+        read = extra(kind).get("read")
+        value = msgspec.convert(read(value) if read else value, kind, strict=not setting.is_text)
     except msgspec.ValidationError as error:
         raise ValueError(f"{dotted}: {_remedy(error, kind, value)}") from None
+    except ValueError as error:
+        raise ValueError(f"{dotted}: {error}") from None
     if dotted in PATHS and value:
         return str(setting.base / Path(value).expanduser())
     return value
@@ -141,10 +144,6 @@ def _from_text(text: str, kind: Any) -> Json:
     if not all(equals for _, equals, _ in pairs):
         return text
     return {key.strip(): value.strip() for key, _, value in pairs}
-
-
-def _hook(kind: type, value: Json) -> object:
-    return value if isinstance(value, kind) else kind(value)
 
 
 def _remedy(error: msgspec.ValidationError, kind: Any, value: Json) -> str:

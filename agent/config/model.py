@@ -52,9 +52,9 @@ class Agent(Section, frozen=True, kw_only=True):
         AgentId,
         Meta(description="Its name in the mesh: lower-case letters, digits and hyphens, not `any`. Empty: the host "
              "name and four hex digits, made once and kept in the data directory."),
-    ] = AgentId()  # fmt: skip
+    ] = ""  # fmt: skip
     labels: Annotated[dict[str, str], Meta(description="What workflows see as `agent.labels`.")] = {}
-    tenant: Annotated[AgentId, Meta(description="The namespace of all its subjects.")] = AgentId("default")
+    tenant: Annotated[AgentId, Meta(description="The namespace of all its subjects.")] = "default"
 
 
 class Credentials(Section, frozen=True, kw_only=True):
@@ -115,24 +115,24 @@ class Mesh(Section, frozen=True, kw_only=True):
     listen: Annotated[
         Address,
         Meta(description="Address of the embedded server; port 0 takes a free one. Beyond loopback it needs `device`."),
-    ] = Address("127.0.0.1:4222")
+    ] = "127.0.0.1:4222"
     mqtt: Annotated[
         Address, Meta(description="Address of its MQTT listener, such as 127.0.0.1:1883. Empty: no MQTT.")
-    ] = Address()
+    ] = ""
     url: Annotated[str, Meta(description="The external server: nats://host:4222, or tls://host:4222.")] = ""
     sync_interval: Annotated[
         SyncInterval,
         Meta(description="When the embedded server's streams reach the disk: `always` before it acknowledges, or a "
              "duration such as 1s, which may lose that much in a power cut."),
-    ] = SyncInterval("always")  # fmt: skip
-    max_file_bytes: Annotated[Size, Meta(description="Room of all streams of the embedded server on the disk.")] = Size(
-        "8GiB"
+    ] = "always"  # fmt: skip
+    max_file_bytes: Annotated[Size, Meta(description="Room of all streams of the embedded server on the disk.")] = (
+        8 * 2**30
     )
     max_payload_bytes: Annotated[
         Size,
         Meta(description="Largest message that the embedded server takes. Larger than a body may be (1MiB), so that "
              "one that is too large becomes a dead letter and is seen."),
-    ] = Size("4MiB")  # fmt: skip
+    ] = 4 * 2**20  # fmt: skip
     credentials: Credentials = field(default_factory=Credentials)
     device: Device = field(default_factory=Device)
     tls: Tls = field(default_factory=Tls)
@@ -153,7 +153,7 @@ class Engine(Section, frozen=True, kw_only=True):
     ] = 64
     dedupe: Annotated[
         Duration, Meta(description="How long a message's id is remembered, so that the same one starts nothing twice.")
-    ] = Duration("24h")
+    ] = 86_400.0
     workflows_dir: Annotated[
         str, Meta(description="A directory whose workflow files are deployed at each start. Empty: none.")
     ] = ""
@@ -163,15 +163,15 @@ class Engine(Section, frozen=True, kw_only=True):
     grace: Annotated[
         Duration,
         Meta(description="How long running nodes may go on after a stop or a cancel, before they are cut off."),
-    ] = Duration("10s")
+    ] = 10.0
 
 
 class Retention(Section, frozen=True, kw_only=True):
     """Which finished executions are kept: whichever limit is reached first."""
 
-    age: Annotated[Duration, Meta(description="Finished executions older than this go.")] = Duration("30d")
+    age: Annotated[Duration, Meta(description="Finished executions older than this go.")] = 30 * 86_400.0
     count: Annotated[int, Meta(ge=0, description="The newest so many are kept.")] = 1_000_000
-    bytes: Annotated[Size, Meta(description="The oldest go while the store is larger than this.")] = Size("1GB")
+    bytes: Annotated[Size, Meta(description="The oldest go while the store is larger than this.")] = 2**30
 
 
 class Store(Section, frozen=True, kw_only=True):
@@ -190,11 +190,11 @@ class Outbox(Section, frozen=True, kw_only=True):
 
     keep: Annotated[
         Duration, Meta(description="How long facts stay in the store after the stream has acknowledged them.")
-    ] = Duration("10m")
-    max_bytes: Annotated[Size, Meta(description="The oldest unsent facts go when there is more than this.")] = Size(
-        "256MB"
+    ] = 600.0
+    max_bytes: Annotated[Size, Meta(description="The oldest unsent facts go when there is more than this.")] = (
+        256 * 2**20
     )
-    max_age: Annotated[Duration, Meta(description="Unsent facts older than this go.")] = Duration("90d")
+    max_age: Annotated[Duration, Meta(description="Unsent facts older than this go.")] = 90 * 86_400.0
 
 
 class Log(Section, frozen=True, kw_only=True):

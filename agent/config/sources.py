@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -64,6 +65,12 @@ def sections(struct: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
         for field in msgspec.structs.fields(struct)
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)
     }
+
+
+def extra(kind: Any) -> dict[str, Any]:
+    """What the units say of a field's type: `read`, `show`."""
+    info = msgspec.inspect.type_info(kind)
+    return (info.extra or {}) if isinstance(info, msgspec.inspect.Metadata) else {}
 
 
 def _leaves(

@@ -16,7 +16,7 @@ def test_without_a_file_everything_has_a_default(tmp_path: Path) -> None:
     assert path is None
     assert config.mesh.listen == "127.0.0.1:4222"
     assert config.engine.dedupe == 86_400.0
-    assert config.store.retention.bytes == 1_000_000_000
+    assert config.store.retention.bytes == 2**30
 
 
 def test_the_environment_is_over_the_file_and_flags_are_over_both(tmp_path: Path) -> None:

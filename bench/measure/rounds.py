@@ -48,7 +48,10 @@ def main(
     bench: str, runs: Sequence[Run], code: Code, *, unit: str, about: str, conclude: Conclude = lambda _: ()
 ) -> None:
     """Parse the command line, measure, show. In a child: one run."""
-    options = _options(about)
+    parser = arguments(about)
+    parser.add_argument("--who", help="only these contestants, with commas between them")
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
     if options.child is not None:
         who, case = options.child
         [run] = [run for run in runs if (run.who, run.case) == (who, case)]
@@ -59,6 +62,15 @@ def main(
         rows = _measure(bench, chosen, options.rounds, Path(place), unit)
         title = f"{bench}: median of {options.rounds} rounds, in turn, on {file_system(Path(place))} at {place}"
     show(title, [*rows, *conclude(rows)], as_json=options.json)
+
+
+def arguments(about: str) -> argparse.ArgumentParser:
+    """What every program of bench/ takes."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="one line of JSON per figure")
+    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (default 3)")
+    parser.add_argument("--dir", type=Path, help="where the databases go; a disk (default: a temporary directory)")
+    return parser
 
 
 def real_disk(wanted: Path | None) -> Path:
@@ -85,16 +97,6 @@ def file_system(place: Path) -> str:
     return max(over, key=lambda mount: len(mount[0]), default=("", "unknown"))[1]
 
 
-def _options(about: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="one line of JSON per figure")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each contestant runs (default 3)")
-    parser.add_argument("--dir", type=Path, help="where the databases go; a disk (default: a temporary directory)")
-    parser.add_argument("--who", help="only these contestants, with commas between them")
-    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
-    return parser.parse_args()
-
-
 def _measure(bench: str, runs: Sequence[Run], rounds: int, place: Path, unit: str) -> list[Row]:
     present = [run for run in runs if all(map(importlib.util.find_spec, run.needs))]
     values: dict[tuple[str, str], list[float]] = {(run.who, run.case): [] for run in runs}
@@ -105,7 +107,7 @@ def _measure(bench: str, runs: Sequence[Run], rounds: int, place: Path, unit: st
             value = _in_child(run, directory)
             shutil.rmtree(directory)
             values[run.who, run.case].append(value)
-            _say(f"round {round + 1} of {rounds}: {run.case}, {run.who}: {value:,.1f} {unit}")
+            say(f"round {round + 1} of {rounds}: {run.case}, {run.who}: {value:,.1f} {unit}")
     return [median(bench, run.who, run.case, values[run.who, run.case], unit, goal=run.goal) for run in runs]
 
 
@@ -117,7 +119,7 @@ def _in_child(run: Run, directory: Path) -> float:
     return float(child.stdout.split()[-1])
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     """Progress, for people only."""
     if sys.stderr.isatty():
         sys.stderr.write(line + "\n")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import acts, check, deadletters, definitions, demo, doctor, executions, nodes, starter, up
+from agent.cli import acts, check, deadletters, definitions, demo, doctor, events, executions, nodes, starter, up
 from agent.cli import run as run_file
 from agent.cli.failure import Exit, Failure
 from agent.cli.screen import clean
@@ -49,6 +49,7 @@ app.command(rich_help_panel=RUN)(definitions.undeploy)
 app.command(rich_help_panel=RUN)(acts.trigger)
 app.command(rich_help_panel=LOOK)(executions.ps)
 app.command(rich_help_panel=LOOK)(executions.show)
+app.command(rich_help_panel=LOOK)(events.events)
 app.command(rich_help_panel=LOOK)(definitions.workflows)
 app.command(rich_help_panel=LOOK)(doctor.status)
 app.command(rich_help_panel=LOOK)(doctor.doctor)

@@ -2,7 +2,7 @@
 
 import sqlite3
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -63,6 +63,8 @@ class NodeRow(msgspec.Struct, kw_only=True):
 
 
 _EXECUTION = ", ".join(name for name in ExecutionRow.__struct_fields__)
+_STATUS = ExecutionRow.__struct_fields__.index("status")
+_STATES = {state.value: state for state in ExecutionState}
 _INSERT = (
     "INSERT INTO executions (id, workflow, version, status, root, cause, hops, trigger, params, created_at, crc) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -76,7 +78,7 @@ _CHECKPOINT = (
 
 def create(tx: Transaction, row: ExecutionRow) -> int:
     """Insert a new execution; returns (and sets) its number."""
-    crc = _execution_crc(row.id, row.workflow, row.version, row.trigger, row.params)
+    crc = _crc_of_execution(row)
     row.num = (
         tx.execute(
             _INSERT,
@@ -91,7 +93,7 @@ def create(tx: Transaction, row: ExecutionRow) -> int:
 def start(tx: Transaction, execution: str, now: int) -> None:
     """Mark as running; keeps the first start's time."""
     tx.execute(
-        "UPDATE executions SET status = 'running', due = NULL, finished_at = NULL, "
+        "UPDATE executions SET status = 'running', due = NULL, error = NULL, finished_at = NULL, "
         "started_at = COALESCE(started_at, ?) WHERE id = ?",
         (now, execution),
     )
@@ -111,7 +113,12 @@ def forgive(tx: Transaction, execution: str) -> None:
 
 def move(tx: Transaction, execution: str, status: ExecutionState, *, due: int | None = None) -> None:
     """Change the state; `due` is when a waiting execution is to be looked at again."""
-    tx.execute("UPDATE executions SET status = ?, due = ? WHERE id = ?", (status.value, due, execution))
+    tx.execute("UPDATE executions SET status = ?, due = ?, error = NULL WHERE id = ?", (status.value, due, execution))
+
+
+def block(tx: Transaction, execution: str, error: bytes) -> None:
+    """Set an execution aside that this agent can't run; `error` says why."""
+    tx.execute("UPDATE executions SET status = 'blocked', due = NULL, error = ? WHERE id = ?", (error, execution))
 
 
 def finish(
@@ -129,7 +136,7 @@ def checkpoint(tx: Transaction, execution: str, row: NodeRow) -> None:
     tx.execute(
         _CHECKPOINT,
         (execution, row.path, row.status.value, row.attempt, row.port, row.output, row.error, row.started_at,
-         row.finished_at, row.due, _node_crc(execution, row)),
+         row.finished_at, row.due, _crc_of_node(execution, row)),
     )  # fmt: skip
 
 
@@ -137,6 +144,14 @@ def get(db: sqlite3.Connection, execution: str) -> ExecutionRow | None:
     """One execution. Raises StoreCorrupt when the row is not what was written."""
     found = db.execute(f"SELECT {_EXECUTION}, crc FROM executions WHERE id = ?", (execution,)).fetchone()
     return _execution(found) if found else None
+
+
+def glimpse(db: sqlite3.Connection, execution: str) -> ExecutionRow:
+    """What the row says, true or not: to be shown or ended, never to be run. Raises LookupError."""
+    found = db.execute(f"SELECT {_EXECUTION} FROM executions WHERE id = ?", (execution,)).fetchone()
+    if found is None:
+        raise LookupError(f"no execution {execution}")
+    return _unverified(found)
 
 
 def find(db: sqlite3.Connection, prefix: str) -> list[str]:
@@ -157,7 +172,7 @@ def listing(
     before: int | None = None,
     limit: int = 50,
 ) -> list[ExecutionRow]:
-    """Executions, newest first; `before` is the `num` to page on from."""
+    """Executions, newest first, as their rows say; `before` is the `num` to page on from."""
     conditions, arguments = ["1"], list[str | int]()
     if workflow is not None:
         conditions.append("workflow = ?")
@@ -170,20 +185,15 @@ def listing(
         conditions.append("num < ?")
         arguments.append(before)
     rows = db.execute(
-        f"SELECT {_EXECUTION}, crc FROM executions WHERE {' AND '.join(conditions)} ORDER BY num DESC LIMIT ?",
+        f"SELECT {_EXECUTION} FROM executions WHERE {' AND '.join(conditions)} ORDER BY num DESC LIMIT ?",
         (*arguments, limit),
     )
-    return [_execution(row) for row in rows]
+    return [_unverified(row) for row in rows]
 
 
 def nodes(db: sqlite3.Connection, execution: str) -> list[NodeRow]:
     """The node rows of an execution in order of path. Raises StoreCorrupt."""
-    rows = db.execute(
-        "SELECT path, status, attempt, port, output, error, started_at, finished_at, due, crc "
-        "FROM nodes WHERE execution = ? ORDER BY path",
-        (execution,),
-    )
-    return [_node(execution, row) for row in rows]
+    return [_node(execution, row) for row in _node_rows(db, execution)]
 
 
 def queued(db: sqlite3.Connection, *, after: int, limit: int) -> list[tuple[str, int]]:
@@ -224,9 +234,7 @@ def next_due(db: sqlite3.Connection, after: int) -> int | None:
 
 def expect(tx: Transaction, execution: str, new: ExecutionState) -> ExecutionRow:
     """The execution, which may legally become `new`. Raises IllegalMove otherwise, LookupError if it is not there."""
-    row = get(tx.db, execution)
-    if row is None:
-        raise LookupError(f"no execution {execution}")
+    row = glimpse(tx.db, execution)
     check_execution_move(row.status, new)
     return row
 
@@ -238,8 +246,12 @@ def expect_node(tx: Transaction, execution: str, path: str, new: NodeState) -> N
 
 
 def cancel_open_nodes(tx: Transaction, execution: str, now: int) -> None:
-    """Nodes under way become cancelled with their execution."""
-    for row in nodes(tx.db, execution):
+    """Nodes under way become cancelled with their execution. A damaged row stays as it is, and is told as damaged."""
+    for values in _node_rows(tx.db, execution):
+        try:
+            row = _node(execution, values)
+        except StoreCorrupt:
+            continue
         if row.status not in SETTLED:
             checkpoint(tx, execution, msgspec.structs.replace(row, status=NodeState.CANCELLED, finished_at=now))
 
@@ -255,28 +267,53 @@ def count_by_state(db: sqlite3.Connection) -> dict[str, int]:
     )
 
 
-def _execution(row: tuple[Json, ...]) -> ExecutionRow:
-    *values, crc = row
-    execution = ExecutionRow(**dict(zip(ExecutionRow.__struct_fields__, values, strict=True)))
-    execution.status = ExecutionState(execution.status)
-    if crc != _execution_crc(execution.id, execution.workflow, execution.version, execution.trigger, execution.params):
-        raise StoreCorrupt(f"the stored execution {execution.id} is damaged; it is not run")
-    return execution
+def _node_rows(db: sqlite3.Connection, execution: str) -> list[tuple[Json, ...]]:
+    # All at once: a cursor that an error keeps alive would keep the reader's snapshot too, and what came after it
+    # would not be seen.
+    return db.execute(
+        "SELECT path, status, attempt, port, output, error, started_at, finished_at, due, crc "
+        "FROM nodes WHERE execution = ? ORDER BY path",
+        (execution,),
+    ).fetchall()
 
 
-def _node(execution: str, row: tuple[Json, ...]) -> NodeRow:
-    *values, crc = row
-    node = NodeRow(**dict(zip(NodeRow.__struct_fields__, values, strict=True)))
-    node.status = NodeState(node.status)
-    if crc != _node_crc(execution, node):
-        raise StoreCorrupt(f"the checkpoint of {node.path} in execution {execution} is damaged; it is not run")
-    return node
+def _unverified(values: Sequence[Json]) -> ExecutionRow:
+    row = ExecutionRow(**dict(zip(ExecutionRow.__struct_fields__, values, strict=True)))
+    # A state that is none is damage: such an execution is not run, and can be cancelled.
+    row.status = _STATES.get(row.status, ExecutionState.BLOCKED)
+    return row
 
 
-def _execution_crc(execution: str, workflow: str, version: int, trigger: bytes, params: bytes) -> int:
-    return zlib.crc32(params, zlib.crc32(trigger, zlib.crc32(f"{execution}/{workflow}@{version}".encode())))
+def _execution(values: tuple[Json, ...]) -> ExecutionRow:
+    row = _unverified(values[:-1])
+    if values[-1] != _crc_of_execution(row) or row.status != values[_STATUS]:
+        raise StoreCorrupt(f"the stored execution {row.id} is damaged; it is not run")
+    return row
 
 
-def _node_crc(execution: str, row: NodeRow) -> int:
-    head = f"{execution}/{row.path}/{row.status.value}/{row.attempt}/{row.port}".encode()
-    return zlib.crc32(row.error or b"", zlib.crc32(row.output or b"", zlib.crc32(head)))
+def _node(execution: str, values: tuple[Json, ...]) -> NodeRow:
+    row = NodeRow(**dict(zip(NodeRow.__struct_fields__, values[:-1], strict=True)))
+    if values[-1] != _crc_of_node(execution, row):
+        raise StoreCorrupt(f"the checkpoint of {row.path} in execution {execution} is damaged; it is not run")
+    row.status = NodeState(row.status)
+    return row
+
+
+def _crc_of_execution(row: ExecutionRow) -> int:
+    """Over what an execution is made of; its state and its end change, and are not covered."""
+    head = f"{row.id}/{row.workflow}@{row.version}/{row.root}/{row.cause}/{row.hops}/{row.created_at}"
+    return _crc(head, row.trigger, row.params)
+
+
+def _crc_of_node(execution: str, row: NodeRow) -> int:
+    head = f"{execution}/{row.path}/{row.status}/{row.attempt}/{row.port}/{row.started_at}/{row.finished_at}/{row.due}"
+    return _crc(head, row.output, row.error)
+
+
+def _crc(head: str, *bodies: bytes | None) -> int:
+    crc = zlib.crc32(head.encode(errors="replace"))
+    for body in bodies:
+        if body:
+            # A damaged row may hold text or a number where bytes were.
+            crc = zlib.crc32(body if isinstance(body, bytes) else repr(body).encode(), crc)
+    return crc

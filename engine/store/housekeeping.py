@@ -6,7 +6,7 @@ import msgspec
 
 from engine.events import Event, Kind
 from engine.store import inbox
-from engine.store.errors import StoreError
+from engine.store.errors import StoreFull
 from engine.store.store import Store
 from engine.store.transaction import Transaction
 
@@ -48,7 +48,7 @@ class Housekeeper:
         size = await self._store.read(_used_bytes)
         try:
             removed = await self._store.submit(lambda tx: _remove(tx, self._keep, now, size), patient=False)
-        except StoreError:
+        except StoreFull:
             return False
         freed = await self._store.maintain(_hand_back)
         return removed or freed
@@ -136,7 +136,12 @@ def _used_bytes(db: sqlite3.Connection) -> int:
 def _hand_back(db: sqlite3.Connection) -> bool:
     """Return free pages to the disk and empty the WAL; true if free pages are left."""
     (free,) = db.execute("PRAGMA freelist_count").fetchone()
-    if free:
-        db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
-    db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    try:
+        if free:
+            db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+        db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:
+            raise
+        return False
     return bool(free > VACUUM_PAGES)

@@ -3,14 +3,14 @@
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from engine.clock import Clock, SystemClock
 from engine.events import Bus, Event
 from engine.store.connection import Connection, open_reader, open_writer
-from engine.store.errors import StoreCorrupt
+from engine.store.errors import StoreCorrupt, StoreFull
 from engine.store.schema import migrate
 from engine.store.transaction import T, Unit
 from engine.store.writer import Writer
@@ -43,15 +43,17 @@ class Store:
     ) -> "AsyncIterator[Store]":
         """Open or create the file, migrate it, and write until the block ends.
 
-        Raises StoreNewer, StoreCorrupt (after an unclean stop `quick_check` found damage), sqlite3.OperationalError
-        (no such directory, not writable), and from the block's end StoreBroken.
+        Raises StoreNewer, StoreCorrupt (no database, or after an unclean stop `quick_check` found damage), StoreFull,
+        sqlite3.OperationalError (no such directory, not writable), and from the block's end StoreBroken.
         """
         clock = clock or SystemClock()
         bus = bus or Bus()
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = await open_writer(path, synchronous)
+        with _explained(path):
+            connection = await open_writer(path, synchronous)
         try:
-            epoch, clean = await connection.run(lambda db: _prepare(db, path, clock.now()))
+            with _explained(path):
+                epoch, clean = await connection.run(lambda db: _prepare(db, path, clock.now()))
             reader = await open_reader(path)
             try:
                 writer = Writer(connection)
@@ -90,15 +92,35 @@ class Store:
 
 def _prepare(db: sqlite3.Connection, path: Path, now: int) -> tuple[str, bool]:
     migrate(db, now)
-    meta = dict(db.execute("SELECT key, value FROM meta"))
+    meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
     clean = meta.get("clean", "yes") == "yes"
     if not clean:
         report = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if report != "ok":
-            raise StoreCorrupt(f"{path} is damaged ({report}): move it away and restore a backup; nothing was run")
-    db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
-    db.execute("INSERT INTO meta VALUES ('clean', 'no') ON CONFLICT (key) DO UPDATE SET value = 'no'")
+            raise _damaged(path, report)
+    elif "epoch" not in meta:
+        db.execute("INSERT INTO meta VALUES ('epoch', ?), ('clean', 'no')", (secrets.token_hex(4),))
+    else:
+        db.execute("UPDATE meta SET value = 'no' WHERE key = 'clean'")
     return db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0], clean
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Say of SQLite's own errors what to do about them."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise _damaged(path, str(error)) from error
+        if code == sqlite3.SQLITE_FULL:
+            raise StoreFull from error
+        raise
+
+
+def _damaged(path: Path, report: str) -> StoreCorrupt:
+    return StoreCorrupt(f"{path} is damaged ({report}): move it away and restore a backup; nothing was run")
 
 
 def _mark_clean(db: sqlite3.Connection) -> None:

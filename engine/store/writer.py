@@ -9,6 +9,7 @@ fsync nobody knows what is on the disk.
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from engine.crash import crash_point
@@ -22,6 +23,16 @@ MAX_UNITS = 1024
 """Units in one commit; more wait for the next, so that latency stays bounded."""
 ROOM_CHECK_SECONDS = 1.0
 """How often a full disk is tried again."""
+
+_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
+"""No room: for the file or its WAL; for the shared memory beside it, which also is a file."""
+_OWN_FAULT = frozenset(
+    {
+        sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE,
+    }
+)  # fmt: skip
+"""Errors that only say something about the statement: they concern the unit alone."""
 
 
 class _Pending:
@@ -44,7 +55,7 @@ class Writer:
         """Called on the event loop with the facts of each commit, after the units' callers have their results."""
         self._pending: list[_Pending] = []
         self._signal = Signal()
-        self._closing = False
+        self._closing = asyncio.Event()
         self.full = False
         """The disk is full; units that can't wait are refused, the others are parked."""
         self.commits = 0
@@ -56,8 +67,8 @@ class Writer:
         be accepted without a commit).
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        if self._closing:
-            future.set_exception(StoreBroken("the store is closing"))
+        if self._closing.is_set():
+            future.set_exception(StoreBroken("the store is closed, or broken: nothing can be written any more"))
         elif self.full and not patient:
             future.set_exception(StoreFull())
         else:
@@ -67,14 +78,19 @@ class Writer:
 
     async def run(self) -> None:
         """Commit until `close`. Raises StoreBroken when the disk can't be trusted any more."""
-        while True:
-            if not self._pending:
-                if self._closing:
-                    return
-                await self._signal.wait()
-                continue
-            batch, self._pending = self._pending[:MAX_UNITS], self._pending[MAX_UNITS:]
-            await self._commit(batch)
+        try:
+            while self._pending or not self._closing.is_set():
+                if self._pending:
+                    batch, self._pending = self._pending[:MAX_UNITS], self._pending[MAX_UNITS:]
+                    await self._commit(batch)
+                elif self.full:
+                    self.submit(_probe)  # nobody else may be left who would find out that there is room again
+                else:
+                    await self._signal.wait()
+        finally:
+            self._closing.set()
+            _reject(self._pending, StoreBroken("the store was closed before this was written"))
+            self._pending = []
 
     async def outside(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run something between two commits, outside a transaction (checkpoints, vacuum)."""
@@ -82,20 +98,26 @@ class Writer:
 
     def close(self) -> None:
         """Let `run` end after what is pending now."""
-        self._closing = True
+        self._closing.set()
         self._signal.set()
 
     async def _commit(self, batch: list[_Pending]) -> None:
         try:
             facts = await self._connection.run(lambda db: _commit(db, batch))
         except sqlite3.Error as error:
-            if not _is_full(error):
-                broken = StoreBroken(f"the database can't be written: {error}; check the disk, then start again")
-                _reject([*batch, *self._pending], broken)
-                self._pending = []
-                raise broken from error
-            await self._wait_for_room(batch)
-            return
+            if _code(error) in _FULL:
+                await self._wait_for_room(batch)
+                return
+            if _code(error) == sqlite3.SQLITE_BUSY and not self._closing.is_set():
+                self._pending = [*batch, *self._pending]  # somebody looks into the file with a tool of their own
+                return
+            broken = StoreBroken(f"the database can't be written: {error}; check the disk, then start again")
+            self._closing.set()
+            _reject([*batch, *self._pending], broken)
+            raise broken from error
+        except asyncio.CancelledError:
+            _reject(batch, StoreBroken("the store was closed before it was known whether this is written"))
+            raise
         self.full = False
         self.commits += 1
         for pending in batch:
@@ -113,21 +135,31 @@ class Writer:
         parked = [*batch, *self._pending]
         self._pending = [pending for pending in parked if pending.patient]
         _reject([pending for pending in parked if not pending.patient], StoreFull())
-        if self._closing:
+        if self._closing.is_set():
             _reject(self._pending, StoreFull())
             self._pending = []
-        elif self._pending:
-            await asyncio.sleep(ROOM_CHECK_SECONDS)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ROOM_CHECK_SECONDS):
+                await self._closing.wait()
 
 
 def _reject(batch: Iterable[_Pending], error: Exception) -> None:
     for pending in batch:
         if not pending.future.done():
             pending.future.set_exception(error)
+            pending.future.exception()  # seen: not each one has somebody waiting, and the writer tells it loudly
 
 
-def _is_full(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's own number; the plain one where the extended says no more. Misuse is what the module found itself."""
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE)
+    return code if code in _FULL else code & 0xFF
+
+
+def _probe(tx: Transaction) -> None:
+    """The smallest unit that needs room."""
+    tx.execute("INSERT INTO meta VALUES ('probe', '') ON CONFLICT (key) DO UPDATE SET value = ''")
 
 
 def _commit(db: sqlite3.Connection, batch: list[_Pending]) -> list[Event]:
@@ -143,7 +175,7 @@ def _commit(db: sqlite3.Connection, batch: list[_Pending]) -> list[Event]:
                 pending.result = pending.unit(transaction)
                 pending.error = None
             except Exception as error:
-                if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
+                if isinstance(error, sqlite3.Error) and (_code(error) not in _OWN_FAULT or not db.in_transaction):
                     raise
                 execute("ROLLBACK TO unit")
                 del transaction.facts[mark:]

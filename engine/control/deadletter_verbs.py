@@ -20,7 +20,7 @@ def deadletter_verbs(engine: Engine) -> tuple[Verb, ...]:
 
     async def list_(request: DeadLetters) -> DeadLetterList:
         letters = await store.read(
-            lambda db: deadletters.listing(db, before=request.before, limit=min(request.limit, 1000))
+            lambda db: deadletters.listing(db, before=request.before, limit=max(1, min(request.limit, 1000)))
         )
         return DeadLetterList(deadletters=[_info(letter) for letter in letters])
 

@@ -56,7 +56,11 @@ def execution_verbs(engine: Engine) -> tuple[Verb, ...]:
             raise Refused(400, f"{error}; the states are {', '.join(ExecutionState)}") from None
         rows = await store.read(
             lambda db: executions.listing(
-                db, workflow=request.workflow, states=states, before=request.before, limit=min(request.limit, 1000)
+                db,
+                workflow=request.workflow,
+                states=states,
+                before=request.before,
+                limit=max(1, min(request.limit, 1000)),
             )
         )
         now = store.clock.now()
@@ -89,17 +93,17 @@ def execution_verbs(engine: Engine) -> tuple[Verb, ...]:
 
     async def pause(request: ById) -> Done:
         id = await full_id(request.execution)
-        await steer(executor.pause(id))
+        await steer(executor.pause(id), f"{id} can't be paused")
         return Done(message=f"{id} pauses when its running attempts have ended; `ganglion resume {id}` goes on")
 
     async def resume(request: ById) -> Done:
         id = await full_id(request.execution)
-        await steer(executor.resume(id))
+        await steer(executor.resume(id), f"{id} can't be resumed")
         return Done(message=f"{id} goes on")
 
     async def cancel(request: Cancel) -> Done:
         id = await full_id(request.execution)
-        state = await steer(executor.cancel(id))
+        state = await steer(executor.cancel(id, request.reason), f"{id} can't be cancelled")
         return Done(message=f"{id} is {state}")
 
     async def resolve(request: Resolve) -> Done:
@@ -108,12 +112,15 @@ def execution_verbs(engine: Engine) -> tuple[Verb, ...]:
         if sum(given) != 1:
             raise Refused(400, "say exactly one of: completed (with its output), failed (with a reason), retry")
         now = store.clock.now()
-        found = await store.read(lambda db: {node.path: node for node in executions.nodes(db, id)})
+        try:
+            found = await store.read(lambda db: {node.path: node for node in executions.nodes(db, id)})
+        except StoreCorrupt as error:
+            raise Refused(422, str(error)) from None
         node = found.get(request.node)
         if node is None or node.status not in (NodeState.IN_DOUBT, NodeState.RUNNING):
             doubtful = [path for path, row in found.items() if row.status is NodeState.IN_DOUBT]
             raise Refused(409, f"{request.node} is not in doubt; in doubt are: {', '.join(doubtful) or 'none'}")
-        await steer(executor.resolve(id, _resolved(request, node, now)))
+        await steer(executor.resolve(id, _resolved(request, node, now)), f"{request.node} can't be resolved")
         return Done(message=f"{request.node} is resolved; {id} goes on")
 
     async def full_id(prefix: str) -> str:
@@ -126,11 +133,11 @@ def execution_verbs(engine: Engine) -> tuple[Verb, ...]:
             raise Refused(404, f"no execution {prefix}; `ganglion ps --all` lists them")
         raise Refused(409, f"{prefix} is the beginning of several: {', '.join(found[:5])}")
 
-    async def steer(move: Awaitable[ExecutionState]) -> ExecutionState:
+    async def steer(move: Awaitable[ExecutionState], refusal: str) -> ExecutionState:
         try:
             return await move
         except IllegalMove as error:
-            raise Refused(409, str(error)) from None
+            raise Refused(409, f"{refusal}: {error}") from None
         except LookupError as error:
             raise Refused(404, str(error)) from None
         except StoreFull as error:
@@ -151,18 +158,20 @@ def execution_verbs(engine: Engine) -> tuple[Verb, ...]:
 
 
 def _resolved(request: Resolve, node: NodeRow, now: int) -> NodeRow:
+    """The row that says what a person decided; a repeated node gets its whole deadline again."""
+    row = NodeRow(path=node.path, status=NodeState.READY, attempt=node.attempt)
     if request.retry:
-        return NodeRow(path=node.path, status=NodeState.READY, attempt=node.attempt, started_at=node.started_at)
+        return row
+    row.started_at, row.finished_at = node.started_at, now
     if request.failed is not None:
-        error = encode_json(NodeError("resolved", request.failed, node.attempt))
-        return msgspec.structs.replace(node, status=NodeState.FAILED, error=error, finished_at=now)
+        row.status, row.error = NodeState.FAILED, encode_json(NodeError("resolved", request.failed, node.attempt))
+        return row
     try:
         check_value(request.completed)
     except InvalidValue as error:
         raise Refused(422, f"completed: {error}") from None
-    return msgspec.structs.replace(
-        node, status=NodeState.COMPLETED, output=encode_json(request.completed), finished_at=now
-    )
+    row.status, row.output = NodeState.COMPLETED, encode_json(request.completed)
+    return row
 
 
 def _info(row: ExecutionRow, now: int) -> ExecutionInfo:

@@ -14,6 +14,9 @@ from engine.ports import NoResponders, Unreachable
 from engine.secrets import UnknownSecret
 from engine.values import InvalidValue, Json, check_value, encode_json
 
+MAX_SECONDS = 10 * 366 * 86_400
+"""The longest wait that a node may ask for."""
+
 
 async def attempt(
     node: PlannedNode, ctx: AttemptContext, params: msgspec.Struct, *, limit: float | None, services: Services
@@ -31,63 +34,94 @@ async def attempt(
         return Retry(str(error) or "nothing answered", kind="unreachable")
     except UnknownSecret as error:
         return Fail(str(error), kind="secret")
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # Nobody cancelled this attempt: its code awaited something that was cancelled, and let that pass.
+        return _bug(node, ctx, error, services)
     except Exception as error:
         return _bug(node, ctx, error, services)
 
 
 def attempt_inline(node: PlannedNode, ctx: AttemptContext, params: msgspec.Struct, *, services: Services) -> Outcome:
     """The same for a pure node, which returns without ever suspending: no task, no timer."""
-    code: Awaitable[Outcome] = node.type.run(ctx, params)
-    steps = code.__await__()
     try:
-        next(steps)
-    except StopIteration as returned:
-        outcome: Outcome = returned.value
-        return outcome
-    except Exception as error:
+        code: Awaitable[Outcome] = node.type.run(ctx, params)
+        steps = code.__await__()
+        try:
+            next(steps)
+        except StopIteration as returned:
+            outcome: Outcome = returned.value
+            return outcome
+        steps.close()
+    except (Exception, asyncio.CancelledError) as error:
         return _bug(node, ctx, error, services)
-    steps.close()
     return Fail("the node waited for something, which a pure node must not do", kind="bug")
 
 
 def checked(outcome: object, node: PlannedNode, ctx: AttemptContext, max_bytes: int) -> tuple[Outcome, bytes]:
-    """The outcome with its output verified, and the output's bytes. Errors lose the secrets that the attempt used."""
-    if not isinstance(outcome, Done | Fail | Retry | Wait):
-        return Fail(f"the node returned {type(outcome).__name__}, which is no outcome", kind="bug"), b""
+    """What is kept of an outcome, and the bytes of its output or memo.
+
+    Code of others returned it: what can't be stored becomes a failure here, before anything is built on it. The output
+    that later nodes see is the one that its bytes give, so that they see the same after a crash. Secrets that the
+    attempt revealed are masked in it, in errors, and in what it published.
+    """
     match outcome:
-        case Done(output=output):
+        case Done(output=output, port=port):
+            if port not in node.ports:
+                known = ", ".join(sorted(name for name in node.ports if name is not None)) or "none"
+                return Fail(f"the node took the port {port!r}; its ports are: {known}", kind="bug"), b""
             try:
-                if type(output) is not str:
-                    check_value(output)
-                body = encode_json(output)
-            except (InvalidValue, TypeError, ValueError) as error:
-                return Fail(f"the output is not JSON data: {error}", kind="invalid_output"), b""
+                output, body = _json(output, ctx)
+            except (InvalidValue, TypeError, ValueError, RecursionError) as error:
+                return Fail(f"the output is not JSON data: {_text(str(error))}", kind="invalid_output"), b""
             if len(body) > max_bytes:
                 return Fail(f"the output of {len(body)} bytes is larger than {max_bytes}", kind="too_large"), b""
-            if node.plain_output:
-                return msgspec.structs.replace(outcome, output=_plain(body)), body
-            return outcome, body
-        case Fail(error=error):
-            return msgspec.structs.replace(outcome, error=_bounded(ctx.scrub(error))), b""
-        case Retry(error=error):
-            return msgspec.structs.replace(outcome, error=_bounded(ctx.scrub(error))), b""
-        case Wait(memo=memo):
-            return outcome, encode_json(memo)
+            ctx.mask_publications()
+            return Done(output, port), body
+        case Fail(error=error, kind=kind):
+            return Fail(ctx.scrub(_text(error)), kind=_text(kind, 64)), b""
+        case Retry(error=error, after=after, kind=kind):
+            if not (isinstance(after, int | float) and after <= MAX_SECONDS):
+                return Fail(f"the node asked to be tried again after {after!r} seconds", kind="bug"), b""
+            return Retry(ctx.scrub(_text(error)), max(0.0, after), kind=_text(kind, 64)), b""
+        case Wait(until=until, memo=memo):
+            if not (isinstance(until, int) and until <= ctx.now + MAX_SECONDS * 1_000_000):
+                return Fail(f"the node waits until {until!r}, which is no time within ten years", kind="bug"), b""
+            try:
+                memo, body = _json(memo, ctx)
+            except (InvalidValue, TypeError, ValueError, RecursionError) as error:
+                return Fail(f"the memo is not JSON data: {_text(str(error))}", kind="bug"), b""
+            return Wait(max(0, until), memo), body
+        case _:
+            return Fail(f"the node returned {type(outcome).__name__}, which is no outcome", kind="bug"), b""
 
 
-def _plain(body: bytes) -> Json:
-    return msgspec.json.decode(body)
+def _json(value: Json, ctx: AttemptContext) -> tuple[Json, bytes]:
+    kind = type(value)
+    if kind is not str:
+        check_value(value)
+    body = encode_json(value)
+    if not (kind is str or kind is int or kind is bool or value is None or kind is float):
+        value = msgspec.json.decode(body)
+    if ctx.revealed:
+        value = ctx.masked(value)
+        body = encode_json(value)
+    return value, body
 
 
-def _bounded(text: str, limit: int = 4000) -> str:
+def _text(text: object, limit: int = 4000) -> str:
+    """Text of others, fit to be stored and shown."""
+    text = str(text).encode(errors="replace").decode()
     return text if len(text) <= limit else text[:limit] + " …"
 
 
-def _bug(node: PlannedNode, ctx: AttemptContext, error: Exception, services: Services) -> Fail:
+def _bug(node: PlannedNode, ctx: AttemptContext, error: BaseException, services: Services) -> Fail:
     trace = "".join(traceback.format_exception(error))
     services.log(
         "error",
         f"node type {node.type.name} has a bug",
-        {"execution": ctx.execution, "node": ctx.path, "trace": ctx.scrub(trace)},
+        {"execution": ctx.execution, "node": ctx.path, "trace": ctx.scrub(_text(trace, 20_000))},
     )
     return Fail(f"{type(error).__name__}: {error}", kind="bug")

@@ -118,8 +118,11 @@ class Catalogue:
         try:
             params = msgspec.json.decode(row.params, type=dict[str, Json])
             tree = msgspec.json.decode(row.source)
-            return compile_plan(
-                workflow_from_tree(tree, types=self._types, filename=name, params=params), row.version, self._types
-            )
+            workflow = workflow_from_tree(tree, types=self._types, filename=name, params=params)
+            if workflow.hash != row.hash:
+                raise Unloadable(f"the stored definition {name} is damaged: deploy its file again")
+            return compile_plan(workflow, row.version, self._types)
+        except msgspec.DecodeError as error:
+            raise Unloadable(f"the stored definition {name} is damaged ({error}): deploy its file again") from error
         except (InvalidWorkflow, ExpressionError, InvalidParameters, CyclicWorkflow, UnknownNodeType) as error:
             raise Unloadable(f"{name} can't be loaded by this agent: {error}") from error

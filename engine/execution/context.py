@@ -7,7 +7,7 @@ from engine.contract import Wake
 from engine.events import Event, Kind
 from engine.execution.services import Services
 from engine.ports import Http, Reply, Unreachable
-from engine.secrets import SecretText, UnknownSecret, reveal
+from engine.secrets import SecretName, SecretText, UnknownSecret, reveal
 from engine.store.outbox import Publication
 from engine.values import Json
 
@@ -23,8 +23,8 @@ class AttemptContext:
     """One attempt's view of the world; see `engine.contract.Context`."""
 
     __slots__ = (
-        "_revealed", "_root", "_services", "_stop", "attempt", "deadline", "execution", "path", "publications", "pure",
-        "version", "wake", "workflow",
+        "_root", "_services", "_stop", "attempt", "deadline", "execution", "path", "publications", "pure",
+        "revealed", "version", "wake", "workflow",
     )  # fmt: skip
 
     def __init__(
@@ -44,7 +44,8 @@ class AttemptContext:
         self._services = services
         self._root = root
         self._stop = stop
-        self._revealed: list[tuple[str, str]] = []
+        self.revealed: dict[str, str] = {}
+        """Secrets that this attempt has seen, and their masks."""
         self.execution = execution
         self.workflow = workflow
         self.version = version
@@ -89,10 +90,11 @@ class AttemptContext:
         self._refuse_pure("publish")
         if len(self.publications) >= MAX_PUBLICATIONS:
             raise NotAllowed(f"more than {MAX_PUBLICATIONS} messages published by one attempt")
+        kept = {str(name): str(value) for name, value in (headers or {}).items()}
+        for text in (subject, *kept, *kept.values()):
+            text.encode()  # raises here, where it is this node's bug, and not in the commit
         self.publications.append(
-            Publication(
-                execution=self.execution, path=self.path, subject=subject, headers=dict(headers or {}), body=body
-            )
+            Publication(execution=self.execution, path=self.path, subject=subject, headers=kept, body=bytes(body))
         )
 
     def secret(self, text: str) -> str:
@@ -101,12 +103,17 @@ class AttemptContext:
         self._refuse_pure("secret")
         if self._services.secrets is None:
             raise UnknownSecret(text)
-        value = reveal(text, self._services.secrets)
-        self._revealed.append((value, str(text)))
-        return value
+        for part in text.parts:
+            if isinstance(part, SecretName) and (value := self._services.secrets.reveal(part)):
+                self.revealed[value] = f"[secret {part}]"
+        # The longest first: one secret may be a part of another.
+        self.revealed = dict(sorted(self.revealed.items(), key=lambda item: -len(item[0])))
+        return reveal(text, self._services.secrets)
 
     def log(self, message: str, *, level: str = "info", **fields: Json) -> None:
-        self._services.log(level, self.scrub(message), {"execution": self.execution, "node": self.path, **fields})
+        self._services.log(
+            level, self.scrub(message), {"execution": self.execution, "node": self.path, **self.masked(fields)}
+        )
 
     def emit(self, progress: float | None = None, message: str = "", **data: Json) -> None:
         if self._services.bus.live_wanted:
@@ -119,17 +126,36 @@ class AttemptContext:
                         version=self.version,
                         execution=self.execution,
                         node=self.path,
-                        data={"progress": progress, "message": self.scrub(message), **data},
+                        data={"progress": progress, "message": self.scrub(message), **self.masked(data)},
                     )
                 ]
             )
 
     def scrub(self, text: str) -> str:
         """A text with every secret that this attempt revealed replaced by its mask."""
-        for value, mask in self._revealed:
-            if value:
-                text = text.replace(value, mask)
+        for value, mask in self.revealed.items():
+            text = text.replace(value, mask)
         return text
+
+    def masked(self, value: Json) -> Json:
+        """The same for every text inside a value."""
+        if not self.revealed:
+            return value
+        if isinstance(value, str):
+            return self.scrub(value)
+        if isinstance(value, dict):
+            return {self.scrub(key): self.masked(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.masked(item) for item in value]
+        return value
+
+    def mask_publications(self) -> None:
+        """What was published is stored too."""
+        for publication in self.publications if self.revealed else ():
+            publication.subject = self.scrub(publication.subject)
+            publication.headers = {name: self.scrub(value) for name, value in publication.headers.items()}
+            for value, mask in self.revealed.items():
+                publication.body = publication.body.replace(value.encode(), mask.encode())
 
     def _refuse_pure(self, what: str) -> None:
         if self.pure:

@@ -4,6 +4,7 @@ Everything between two `commit`s is one unit: it becomes true together or not at
 """
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 
@@ -33,8 +34,13 @@ _ENDINGS = {
 class Journal:
     """The record of one execution under way."""
 
-    def __init__(self, store: Store, services: Services, plan: Plan, row: ExecutionRow, run: Run) -> None:
+    def __init__(
+        self, store: Store, services: Services, plan: Plan, row: ExecutionRow, run: Run,
+        *, failed: Callable[[BaseException], None],
+    ) -> None:  # fmt: skip
+        """`failed` is told when the store refused a commit: nothing may be built on it."""
         self._store = store
+        self._failed = failed
         self._bus = services.bus
         self._plan = plan
         self._row = row
@@ -96,8 +102,14 @@ class Journal:
         self._keep(node, NodeState.CANCELLED, finished=now)
 
     def in_doubt(self, node: PlannedNode, row: NodeRow, now: int) -> None:
+        """An attempt did not return: the process died under it."""
         self._step.rows.append(msgspec.structs.replace(row, status=NodeState.IN_DOUBT))
         self._fact(Kind.NODE_IN_DOUBT, now, {"attempt": row.attempt}, node)
+
+    def cut_short(self, node: PlannedNode, error: NodeError, *, started: int, now: int) -> None:
+        """An attempt did not return in time."""
+        self._keep(node, NodeState.IN_DOUBT, error=error, started=started)
+        self._fact(Kind.NODE_IN_DOUBT, now, {"attempt": error.attempt, "kind": error.kind}, node)
 
     # --- the execution
 
@@ -115,8 +127,9 @@ class Journal:
             self._fact(Kind.WORKFLOW_PAUSED, now, {})
 
     def finished(
-        self, state: ExecutionState, *, outputs: bytes | None, started: int, now: int, successor: ExecutionRow | None
-    ) -> None:
+        self, state: ExecutionState, *, outputs: bytes | None, started: int, now: int, successor: ExecutionRow | None,
+        reason: str = "",
+    ) -> None:  # fmt: skip
         data: dict[str, Json] = {"status": state.value, "duration_seconds": (now - started) / 1_000_000}
         error = None
         if state is ExecutionState.FAILED and self._run.failure is not None:
@@ -124,6 +137,8 @@ class Journal:
             about = {"kind": failure.kind, "message": failure.message, "node": node or None}
             error = encode_json(about)
             data["error"] = {**about, "message": failure.message[:2000]}
+        if state is ExecutionState.CANCELLED:
+            data["reason"] = reason
         if outputs is not None and len(outputs) <= MAX_FACT_OUTPUT:
             data["outputs"] = msgspec.Raw(outputs)
         self._step.finish = Finish(state, outputs, error, now, successor)
@@ -138,7 +153,7 @@ class Journal:
             return None
         self._step = Checkpoint(self._row.id)
         future = self._store.submit(step)
-        future.add_done_callback(_retrieve)
+        future.add_done_callback(self._committed)
         self.last = future
         self._order += 1
         for index in self._touched:
@@ -219,11 +234,10 @@ class Journal:
     def _fact(self, kind: Kind, now: int, data: dict[str, Json], node: PlannedNode | None = None) -> None:
         self._step.facts.append(self._event(kind, now, data, node))
 
+    def _committed(self, future: asyncio.Future[None]) -> None:
+        error = None if future.cancelled() else future.exception()
+        if error is not None:
+            self._failed(error)
+
     def _live(self, kind: Kind, now: int, data: dict[str, Json], node: PlannedNode | None = None) -> None:
         self._bus.emit([self._event(kind, now, data, node)])
-
-
-def _retrieve(future: asyncio.Future[None]) -> None:
-    """A failed commit reaches whoever waits for it; not every commit has somebody waiting."""
-    if not future.cancelled():
-        future.exception()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from engine.contract import Effect, NodeType, NodeTypes, Role, role_of
+from engine.contract import Effect, NodeType, NodeTypes
 from engine.definition.graph import Cycle, topological_levels
 from engine.definition.model import UNDEFINED, Node, OnError, Workflow
 from engine.execution.parameters import Parameters
@@ -38,8 +38,8 @@ class PlannedNode(msgspec.Struct, frozen=True, kw_only=True):
     default: Program | None
     tolerated: bool
     """Its failure lets dependents run."""
-    plain_output: bool
-    """Its output may hold secret markers, which are replaced by their masks."""
+    ports: frozenset[str | None]
+    """The outlets that it may take: None alone for a type that does not branch."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +125,7 @@ def _planned(
         when=None if node.when is None else compile_expression(node.when),
         default=None if node.default is UNDEFINED else compile_tree(node.default),
         tolerated=node.on_error is OnError.CONTINUE or not node.critical,
-        plain_output=any(role_of(field) is Role.SECRET for field in msgspec.structs.fields(type.params)),
+        ports=frozenset([None]) if type.ports is None else frozenset(type.ports(node.params)),
     )
 
 

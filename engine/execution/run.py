@@ -8,10 +8,16 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from engine.definition.model import RunIf
 from engine.execution.plan import Plan, PlannedNode
 from engine.execution.rules import Decision, decide, end_of, ending
 from engine.states import SETTLED, ExecutionState, NodeState, check_node_move
 from engine.values import Json
+
+FAILING = "the execution is failing"
+"""Why a node is skipped that may not start any more."""
+MAX_NAMED = 10
+"""Nodes named by one reason: it travels with a fact."""
 
 
 class NodeError(msgspec.Struct, frozen=True):
@@ -59,29 +65,30 @@ class Run:
         """Nodes that have not settled."""
         self.level_open = list(plan.level_sizes)
         self._unmet = [len(node.waits) for node in plan.nodes]
+        self._swept = False
 
     # --- telling it what happened
 
-    def begin(self, ask: Ask) -> Progress:
+    def begin(self, ask: Ask, at: int) -> Progress:
         """What may start now: at the start the roots, after `restore` whatever the rows make ready."""
-        return self._decide((node for node in self.plan.nodes if not self._unmet[node.index]), ask)
+        return self._decide((node for node in self.plan.nodes if not self._unmet[node.index]), ask, at)
 
     def restore(self, node: PlannedNode, state: NodeState, **settled: Json) -> None:
-        """Put back a node from its row, before `begin`. Settled ones take the same arguments as `settle`."""
+        """Put back a node from its row, before `begin`. Settled ones take the same arguments as `settle`, and come in
+        the order in which they settled: the first failure is the one that is told."""
         if state in SETTLED:
             self._record(node, state, **settled)
         else:
             self.states[node.index] = state
 
-    def settle(self, node: PlannedNode, state: NodeState, ask: Ask, **settled: Json) -> Progress:
-        """A node ended; what does that make ready?
+    def settle(self, node: PlannedNode, state: NodeState, ask: Ask, *, at: int, **settled: Json) -> Progress:
+        """A node ended at a recorded time (microseconds); what does that make ready?
 
         output   of a completed node         port   the outlet that a branching one took
         error    NodeError of a failed one, or of one whose default replaced its output
-        at       recorded time, microseconds
         """
         check_node_move(self.states[node.index], state)
-        return self._decide((self.plan.nodes[i] for i in self._record(node, state, **settled)), ask)
+        return self._decide((self.plan.nodes[i] for i in self._record(node, state, at=at, **settled)), ask, at)
 
     def move(self, node: PlannedNode, state: NodeState) -> None:
         """Change a node's state without settling it."""
@@ -154,12 +161,17 @@ class Run:
                 freed.append(dependent)
         return freed
 
-    def _decide(self, candidates: Iterable[PlannedNode], ask: Ask) -> Progress:
+    def _decide(self, candidates: Iterable[PlannedNode], ask: Ask, at: int) -> Progress:
         """Decide nodes whose inputs have settled; a skip may settle others in turn. A queue, not recursion: chains are
         as long as people write them."""
         progress = Progress()
         queue = deque(candidates)
-        while queue:
+        while True:
+            if self.failure is not None and not self._swept:
+                self._swept = True
+                queue.extend(self._sweep(progress, at))
+            if not queue:
+                break
             node = queue.popleft()
             if self.states[node.index] is not NodeState.PENDING:
                 continue
@@ -172,17 +184,31 @@ class Run:
                     error = NodeError("expression", f"when: {refused}")
             if error is not None:
                 self.states[node.index] = NodeState.READY
-                freed = self._record(node, NodeState.FAILED, error=error)
+                freed = self._record(node, NodeState.FAILED, error=error, at=at)
                 progress.failed.append((node, error))
             elif reason:
-                freed = self._record(node, NodeState.SKIPPED)
+                freed = self._record(node, NodeState.SKIPPED, at=at)
                 progress.skipped.append((node, reason))
             else:
                 self.states[node.index] = NodeState.READY
                 progress.start.append(node)
                 continue
             queue.extend(self.plan.nodes[i] for i in freed)
+        if self.failure is not None:
+            progress.start = [node for node in progress.start if self.states[node.index] is NodeState.READY]
         return progress
+
+    def _sweep(self, progress: Progress, at: int) -> list[PlannedNode]:
+        """The execution began to fail: nodes that were allowed to start and have not are skipped, except handlers.
+        Returns what that frees."""
+        freed: list[PlannedNode] = []
+        for node in self.plan.nodes:
+            index = node.index
+            waits_for_its_turn = self.states[index] is NodeState.READY and not self.attempts[index]
+            if waits_for_its_turn and node.node.run_if is RunIf.SUCCESS:
+                freed.extend(self.plan.nodes[i] for i in self._record(node, NodeState.SKIPPED, at=at))
+                progress.skipped.append((node, FAILING))
+        return freed
 
     def _refusal(self, node: PlannedNode) -> str:
         """Why a node is skipped; empty if the rules let it start."""
@@ -199,9 +225,11 @@ class Run:
         rules = node.node
         if decide(ends, join=rules.join, run_if=rules.run_if, failing=failing) is Decision.START:
             return ""
-        if failing and rules.run_if.value == "success":
-            return "the execution is failing"
-        missed = [str(need) for need, end in zip(node.node.needs, ends, strict=False) if not end.taken]
-        if rules.run_if.value == "failed":
+        if failing and rules.run_if is RunIf.SUCCESS:
+            return FAILING
+        if rules.run_if is RunIf.FAILED:
             return "nothing that it needs failed"
-        return f"not taken: {', '.join(missed or ['what it refers to'])}"
+        names = [str(need) for need in rules.needs] or list(rules.references)
+        missed = [name for name, end in zip(names, ends, strict=True) if not end.taken]
+        more = f" and {len(missed) - MAX_NAMED} more" if len(missed) > MAX_NAMED else ""
+        return f"not taken: {', '.join(missed[:MAX_NAMED])}{more}"

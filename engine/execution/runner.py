@@ -27,8 +27,8 @@ from engine.store import Store
 from engine.store.executions import ExecutionRow, NodeRow
 from engine.values import encode_json
 
-Successor = Callable[[ExecutionRow, NodeError, str], ExecutionRow | None]
-"""Makes the execution of `on_failure` for a failed one: (the failed execution, its error, the node) -> row."""
+Successor = Callable[[Plan, ExecutionRow, NodeError, str], ExecutionRow | None]
+"""Makes the execution of `on_failure`: (plan of the failed execution, its row, its error, the node) -> row."""
 
 
 class Halt(Enum):
@@ -62,7 +62,7 @@ class Runner:
         self._started_at = row.started_at or self._clock.now()
         self._run = Run(plan)
         self._inputs = Inputs(plan, row, self._run, services, self._started_at)
-        self._journal = Journal(store, services, plan, row, self._run)
+        self._journal = Journal(store, services, plan, row, self._run, failed=self._give_up)
         self._saved = {node.path: node for node in nodes}
         self._first_start = [0] * len(plan.nodes)
         self._limit = plan.workflow.max_concurrent_nodes or self._config.max_concurrent_nodes
@@ -72,6 +72,7 @@ class Runner:
         self._timers: dict[int, tuple[int, asyncio.TimerHandle]] = {}
         self._alarms: list[asyncio.TimerHandle] = []
         self._stop = Stop()
+        self._reason = ""
         self._pausing = self._halting = self._closed = False
         self._halted: asyncio.Future[Halt] = self._loop.create_future()
         self._group = asyncio.TaskGroup()
@@ -92,9 +93,23 @@ class Runner:
             for alarm in self._alarms:
                 alarm.cancel()
 
+    @property
+    def closed(self) -> bool:
+        """Its last commit is under way: it takes no more orders."""
+        return self._closed
+
+    @property
+    def pausing(self) -> bool:
+        return self._pausing
+
     def pause(self) -> None:
         """Let running attempts finish and start none; then the execution is paused."""
         self._pausing = True
+        self._advance(Progress())
+
+    def go_on(self) -> None:
+        """Take a `pause` back that has not come into effect."""
+        self._pausing = False
         self._advance(Progress())
 
     def halt(self) -> None:
@@ -102,15 +117,17 @@ class Runner:
         self._halting = True
         self._advance(Progress())
 
-    def cancel(self) -> None:
-        """Start nothing more; attempts under way are asked to end, and cut off after the grace time."""
-        if self._closed or self._run.cancelling:
-            return
-        self._run.cancelling = True
-        self._journal.moved(ExecutionState.CANCELLING, self._clock.now())
-        self._abandon()
-        self._alarms.append(self._loop.call_later(self._config.grace_seconds, self._cut_off))
-        self._advance(Progress())
+    def cancel(self, reason: str = "") -> asyncio.Future[None] | None:
+        """Start nothing more; attempts under way are asked to end, and cut off after the grace time. The future says
+        when that is durable."""
+        if not (self._closed or self._run.cancelling):
+            self._run.cancelling, self._reason = True, reason[:2000]
+            self.state = ExecutionState.CANCELLING
+            self._journal.moved(ExecutionState.CANCELLING, self._clock.now())
+            self._abandon()
+            self._alarms.append(self._loop.call_later(self._config.grace_seconds, self._cut_off))
+            self._advance(Progress())
+        return self._journal.last
 
     def under_way(self) -> dict[str, int]:
         """Nodes that are running now, and which attempt that is."""
@@ -123,24 +140,30 @@ class Runner:
             self._journal.begun(self._started_at, self._inputs.trigger_kind)
         else:
             self._restore(now)
-        limit = self.plan.workflow.timeout
-        if limit is not None:
-            left = limit - (now - self._started_at) / 1_000_000
-            self._alarms.append(self._loop.call_later(max(left, 0.0), self._time_is_over))
         if self.row.status is ExecutionState.CANCELLING:
             self.cancel()
-        else:
-            self._advance(self._run.begin(self._inputs.when))
+            return
+        ends = self._ends_at()
+        if ends is not None:
+            if ends <= now:
+                self._time_is_over()
+                return
+            self._alarms.append(self._loop.call_later((ends - now) / 1_000_000, self._time_is_over))
+        self._advance(self._run.begin(self._inputs.when, now))
+
+    def _ends_at(self) -> int | None:
+        """When the workflow's time is over (microseconds)."""
+        limit = self.plan.workflow.timeout
+        return None if limit is None else self._started_at + round(limit * 1_000_000)
 
     def _restore(self, now: int) -> None:
         """Put the checkpoints back: finished nodes are not run again."""
         if self.row.deaths:
             self._journal.went_on()
-        for node in self.plan.nodes:
-            row = self._saved.get(node.node.id)
-            if row is None:
-                continue
-            index = node.index
+        rows = (self._saved.get(node.node.id) for node in self.plan.nodes)
+        for row in sorted((row for row in rows if row is not None), key=_settled_at):
+            index = self.plan.index[row.path]
+            node = self.plan.nodes[index]
             self._run.attempts[index] = row.attempt
             self._first_start[index] = row.started_at or 0
             match row.status:
@@ -151,7 +174,8 @@ class Runner:
                     self._run.restore(node, row.status)
                     self._wake_at(node, row.due or now, row.output)
                 case NodeState.READY:  # a person said: try again
-                    self._run.restore(node, NodeState.PENDING)
+                    self._run.restore(node, row.status)
+                    self._ready.append(node)
                 case NodeState.IN_DOUBT:
                     self._run.restore(node, row.status)
                 case _:
@@ -171,23 +195,32 @@ class Runner:
             step = queue.popleft()
             now = self._clock.now()
             for node, reason in step.skipped:
-                self._run.finished_at[node.index] = now
                 self._journal.skipped(node, reason, now)
             for node, error in step.failed:
-                self._run.finished_at[node.index] = now
                 self._journal.failed(node, error, started=None, now=now)
             for node in step.start:
-                if node.inline and not (self._pausing or self._halting):
+                if not self._may_start(node):
+                    continue
+                if node.inline and not self._resting:
                     queue.append(self._run_inline(node))
                 else:
                     self._ready.append(node)
-        while self._ready and len(self._tasks) < self._limit and not (self._pausing or self._halting):
+        while self._ready and len(self._tasks) < self._limit and not self._resting:
             node = self._ready.popleft()
-            self._tasks[node.index] = self._group.create_task(self._attempt(node))
+            if self._may_start(node):
+                self._tasks[node.index] = self._group.create_task(self._attempt(node))
         halt = self._closing()
         self._journal.commit()
         if halt is not None:
             self._close(halt)
+
+    @property
+    def _resting(self) -> bool:
+        return self._pausing or self._halting
+
+    def _may_start(self, node: PlannedNode) -> bool:
+        """Still: a failure or a cancellation may have settled it while it waited for its turn."""
+        return self._run.states[node.index] in (NodeState.READY, NodeState.RETRYING)
 
     def _run_inline(self, node: PlannedNode) -> Progress:
         ctx = self._context(node)
@@ -215,8 +248,11 @@ class Runner:
         barrier = self._journal.barrier(node)
         if barrier is not None and not barrier.done():
             await asyncio.shield(barrier)
-        if self._run.states[node.index] not in (NodeState.READY, NodeState.RETRYING):
-            return Progress()  # it was cancelled while it waited
+        if not self._may_start(node):
+            return Progress()
+        if self._resting:
+            self._ready.appendleft(node)
+            return Progress()
         ctx = self._context(node)
         started = self._clock.now()
         self._first_start[node.index] = self._first_start[node.index] or started
@@ -224,6 +260,8 @@ class Runner:
         if node.node.effect is Effect.AT_MOST_ONCE:
             await self._journal.declare(node, ctx.attempt, started)
             crash_point("intent-after-commit")
+            if self._stop.requested:
+                return self._cut(node)
         self._journal.started(node, ctx.attempt, started)
         params = self._inputs.parameters(node)
         if isinstance(params, Fail):
@@ -251,6 +289,11 @@ class Runner:
                 self._run.move(node, NodeState.WAITING)
                 self._journal.waiting(node, body, started=started, due=until, now=now)
                 self._wake_at(node, until, body)
+                return Progress()
+            case Retry(error=message, kind="timeout") if node.node.effect is Effect.AT_MOST_ONCE:
+                # Nobody knows what an attempt did that was cut off: only a person may have it repeated.
+                self._run.move(node, NodeState.IN_DOUBT)
+                self._journal.cut_short(node, NodeError("timeout", message, ctx.attempt), started=started, now=now)
                 return Progress()
             case Retry(error=message, kind=kind, after=after):
                 error = NodeError(kind, message, ctx.attempt)
@@ -285,8 +328,7 @@ class Runner:
 
     def _closing(self) -> Halt | None:
         """What the end is, if this is the end; completes the step with it."""
-        resting = self._pausing or self._halting
-        if self._tasks or (self._ready and not resting):
+        if self._tasks or (self._ready and not self._resting):
             return None
         now = self._clock.now()
         if self._run.settled:
@@ -296,11 +338,14 @@ class Runner:
             return Halt.INTERRUPTED
         if self._pausing:
             return self._park(ExecutionState.PAUSED, now)
-        if self._timers:
-            due = min(due for due, _ in self._timers.values())
-            soon = due - now <= self._config.park_seconds * 1_000_000
-            return None if soon else self._park(ExecutionState.WAITING, now, due)
-        return self._park(ExecutionState.WAITING, now) if self._run.in_doubt else None
+        if not (self._timers or self._run.in_doubt):
+            return None
+        due = min((due for due, _ in self._timers.values()), default=None)
+        if due is not None and due - now <= self._config.park_seconds * 1_000_000:
+            return None
+        ends = self._ends_at()
+        moments = [moment for moment in (due, ends) if moment is not None]
+        return self._park(ExecutionState.WAITING, now, min(moments, default=None))
 
     def _park(self, state: ExecutionState, now: int, due: int | None = None) -> Halt:
         self.state = state
@@ -317,26 +362,30 @@ class Runner:
         self.state = self._run.ending
         if self.state is ExecutionState.FAILED and self._run.failure is not None:
             node, failure = self._run.failure
-            self.successor = self._make_successor(self.row, failure, node)
-        self._journal.finished(self.state, outputs=outputs, started=self._started_at, now=now, successor=self.successor)
+            self.successor = self._make_successor(self.plan, self.row, failure, node)
+        self._journal.finished(
+            self.state, outputs=outputs, started=self._started_at, now=now, successor=self.successor,
+            reason=self._reason,
+        )  # fmt: skip
 
     def _close(self, halt: Halt) -> None:
         """Nothing more may happen; let go once the last commit is durable."""
         self._closed = True
 
         def durable(commit: asyncio.Future[None]) -> None:
-            error = None if commit.cancelled() else commit.exception()
-            if self._halted.done():
-                return
-            if error is not None:
-                self._halted.set_exception(error)
-            else:
+            if not self._halted.done():  # a refused commit has told so already
                 self._halted.set_result(halt)
 
         if self._journal.last is None:
             self._halted.set_result(halt)
         else:
             self._journal.last.add_done_callback(durable)
+
+    def _give_up(self, error: BaseException) -> None:
+        """A commit was refused. What follows would build on what is not there, so nothing may follow."""
+        self._closed = True
+        if not self._halted.done():
+            self._halted.set_exception(error)
 
     # --- stopping early
 
@@ -357,8 +406,11 @@ class Runner:
             self._journal.cancelled(node, now)
 
     def _cut_off(self) -> None:
-        for task in list(self._tasks.values()):
-            task.cancel()
+        # Others wait for a commit and leave by themselves. A task that never began must not be cancelled: its code,
+        # which takes it off the list, would never run.
+        for index, task in list(self._tasks.items()):
+            if self._run.states[index] is NodeState.RUNNING:
+                task.cancel()
 
     def _cut(self, node: PlannedNode) -> Progress:
         if self._run.states[node.index] is not NodeState.RUNNING:
@@ -414,3 +466,7 @@ class Runner:
         for _, timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+
+
+def _settled_at(row: NodeRow) -> int:
+    return row.finished_at or 0

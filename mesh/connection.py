@@ -9,13 +9,14 @@ server, an expired credential among them; this never does.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 import nats
 import nats.errors
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from engine.signal import Signal
@@ -32,6 +33,23 @@ WATCH_SECONDS = 1.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 5.0
 LOST = (nats.errors.Error, OSError, TimeoutError)
 """What work on a link raises when the link, or what is behind it, does not answer."""
+
+
+class AnySubjectClient(Client):
+    """A client that survives a subject which is not UTF-8. The library's reader dies of one, and as the message stays
+    in its stream, so does each client after it (see test_a_subject_that_is_not_text_does_not_stop_the_intake)."""
+
+    def _build_message(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
+    ) -> Msg:
+        return self.msg_class(
+            subject=subject.decode("utf-8", "surrogateescape"),
+            reply=reply.decode("utf-8", "surrogateescape"),
+            data=data,
+            headers=headers,
+            _client=self,
+            _sid=sid,
+        )
 
 
 class Link:
@@ -87,9 +105,9 @@ class Connection:
         pause = FIRST_PAUSE_SECONDS
         quiet = False
         while True:
-            client = Client()
+            client = AnySubjectClient()
             try:
-                await self._connect(client)
+                await _apart(self._connect(client), "connecting to NATS")
             except LOST as error:
                 await _retire(client)
                 if not quiet:
@@ -112,7 +130,7 @@ class Connection:
         Errors of the link and of the server's answers are absorbed here, with a pause; anything else is a bug of the
         work and is raised.
         """
-        pause = FIRST_PAUSE_SECONDS
+        pause, said = FIRST_PAUSE_SECONDS, ""
         loop = asyncio.get_running_loop()
         while True:
             link = await self.link()
@@ -127,7 +145,8 @@ class Connection:
             if loop.time() - since > LONGEST_PAUSE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
             if not link.lost.is_set():
-                _logger.warning("%s: %s; trying again", name, error)
+                _logger.log(logging.DEBUG if str(error) == said else logging.WARNING, "%s: %s; trying on", name, error)
+                said = str(error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
@@ -213,10 +232,26 @@ async def _while_up(link: Link, work: Callable[[Link], Awaitable[None]], name: s
         await asyncio.wait({working, lost}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         lost.cancel()
-        while not working.done():  # the library swallows a cancellation that reaches it while it flushes
-            working.cancel()
-            await asyncio.wait({working}, timeout=WATCH_SECONDS)
+        await _end(working)
     return None if working.cancelled() else working.exception()
+
+
+async def _apart(work: Coroutine[None, None, None], name: str) -> None:
+    """Run the library's work in a task of its own, so that our cancellation is not lost in it."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        await asyncio.wait({task})
+    finally:
+        await _end(task)
+    task.result()
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    """Cancel until it has ended: the library swallows a cancellation while it flushes, and so does `wait_for` of
+    Python 3.11 when what it waits for comes at the same moment."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=WATCH_SECONDS)
 
 
 async def _retire(client: Client) -> None:

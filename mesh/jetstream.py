@@ -114,3 +114,21 @@ async def last_message(nc: Client, stream: str, subject: str) -> Stored | None:
         if error.code == NOT_FOUND:
             return None
         raise
+
+
+async def ensure_consumer(nc: Client, stream: str, config: dict[str, Json], *, new: dict[str, Json]) -> ConsumerInfo:
+    """Make a durable consumer, or change an existing one where it differs. `new` says where a new one begins."""
+    name = config["durable_name"]
+    try:
+        known = await ask(nc, f"CONSUMER.INFO.{stream}.{name}", ConsumerInfo)
+    except ApiError as error:
+        if error.code != NOT_FOUND:
+            raise
+        wanted = {**config, **new}
+    else:
+        wanted = {**known.config, **config}
+        if wanted == known.config:
+            return known
+    return await ask(
+        nc, f"CONSUMER.DURABLE.CREATE.{stream}.{name}", ConsumerInfo, {"stream_name": stream, "config": wanted}
+    )

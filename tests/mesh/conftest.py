@@ -92,7 +92,9 @@ def log() -> Iterator[_Log]:
     handler = _Log()
     logger = logging.getLogger("ganglion")
     logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
     yield handler
+    logger.setLevel(logging.NOTSET)
     logger.removeHandler(handler)
 
 

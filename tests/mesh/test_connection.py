@@ -72,7 +72,7 @@ async def test_work_is_tried_again_when_the_server_does_not_answer(connection: C
 
     await connection.serve(work, name="asking")
     assert tries == 3
-    assert "asking: nats: timeout; trying again" in log.text
+    assert "asking: nats: timeout; trying on" in log.text
 
 
 async def test_a_bug_in_the_work_is_raised(connection: Connection) -> None:

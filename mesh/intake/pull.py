@@ -1,0 +1,121 @@
+"""The messages of one consumer, as many as were asked for.
+
+The library's `fetch` sends a probe and a request for each batch, makes a task for each message, and can't tell a quiet
+stream from a dead one. Here requests stay open at the server and are topped up, messages are collected while the batch
+before is being committed, and heartbeats tell that the server still knows our request.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import msgspec
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from engine.signal import Signal
+from mesh.connection import Link
+
+HEARTBEAT_SECONDS = 5.0
+EXPIRES_SECONDS = 60.0
+MAX_BATCH = 1024
+"""Messages in one request."""
+TOP_UP = 32
+"""An open request is topped up when so many more could come: not for each slot that gets free."""
+_ACK = "$JS.ACK."
+_NAK = b"-NAK"
+_HEARTBEAT, _NO_MESSAGES, _EXPIRED, _CONFLICT = "100", "404", "408", "409"
+_PASSING = ("exceeded", "leadership change", "server shutdown", "message size")
+"""Reasons of a 409 after which the same consumer can be asked again."""
+
+
+class Silent(nats.errors.Error):
+    """The consumer is gone, or the server does not know our request any more: bind again."""
+
+
+class _Request(msgspec.Struct, frozen=True):
+    batch: int
+    expires: int = int(EXPIRES_SECONDS * 1e9)
+    idle_heartbeat: int = int(HEARTBEAT_SECONDS * 1e9)
+
+
+class Pull:
+    """An open pull on one consumer. Made by `Pull.open`."""
+
+    def __init__(self, nc: Client, stream: str, consumer: str) -> None:
+        self._nc = nc
+        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+        self._inbox = nc.new_inbox()
+        self._messages: list[Msg] = []
+        self._signal = Signal()
+        self._heard_at = 0.0
+        self._problem = ""
+        self._loop = asyncio.get_running_loop()
+        self.asked = 0
+        """Messages that the server may still send without being asked again."""
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, link: Link, stream: str, consumer: str) -> "AsyncIterator[Pull]":
+        """Nothing is fetched until `take`. At the end the server's copy of our requests ends with the inbox."""
+        pull = cls(link.nc, stream, consumer)
+        subscription = await link.nc.subscribe(
+            pull._inbox, cb=pull._receive, pending_msgs_limit=0, pending_bytes_limit=0
+        )
+        try:
+            yield pull
+        finally:
+            with suppress(nats.errors.Error):
+                await subscription.unsubscribe()
+                for msg in pull._messages:  # nobody took them: let them come again at once, not after the ack wait
+                    await link.nc.publish(msg.reply, _NAK)
+
+    async def take(self, room: int) -> list[Msg]:
+        """Messages that have come, at least one; none when the request has run out and `room` is to be asked again.
+
+        Asks for as many as there is `room` for. Raises Silent.
+        """
+        missing = min(room - len(self._messages) - self.asked, MAX_BATCH)
+        if missing > 0 and (missing >= TOP_UP or self.asked <= 0):
+            await self._ask(missing)
+        while not self._messages and self.asked > 0:
+            if not await self._signal.wait(HEARTBEAT_SECONDS):
+                self._check_pulse()
+        if self._problem:
+            raise Silent(self._problem)
+        taken, self._messages = self._messages, []
+        return taken
+
+    async def _ask(self, batch: int) -> None:
+        if self.asked <= 0:
+            self._heard_at = self._loop.time()
+            self.asked = 0
+        self.asked += batch
+        await self._nc.publish(self._next, msgspec.json.encode(_Request(batch)), self._inbox)
+
+    def _check_pulse(self) -> None:
+        silence = self._loop.time() - self._heard_at
+        if silence > 2 * HEARTBEAT_SECONDS:
+            raise Silent(f"nothing was heard of {self._next} for {silence:.0f} s")
+
+    async def _receive(self, msg: Msg) -> None:
+        self._heard_at = self._loop.time()
+        if msg.reply.startswith(_ACK):
+            self.asked -= 1
+            self._messages.append(msg)
+            self._signal.set()
+            return
+        headers = msg.headers or {}
+        status = headers.get("Status", "")
+        if status == _HEARTBEAT:
+            return
+        reason = headers.get("Description", "").lower()
+        if status in (_NO_MESSAGES, _EXPIRED) or (status == _CONFLICT and reason.startswith(_PASSING)):
+            # A request ended: what it had left will not come. Without the figure, ask for everything again.
+            left = headers.get("Nats-Pending-Messages", "")
+            self.asked = max(self.asked - int(left), 0) if left.isdigit() else 0
+        else:
+            self.asked = 0
+            self._problem = f"the server ended {self._next}: {status} {reason or 'no consumer'}"
+        self._signal.set()

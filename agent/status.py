@@ -1,11 +1,9 @@
-"""How an agent is: what the engine says, and what only the process knows."""
+"""What a running agent answers when it is asked how it is."""
 
-import msgspec
-
-from engine.control.messages import EngineStatus
+from engine.control.messages import Answer, EngineStatus
 
 
-class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
+class AgentStatus(Answer, frozen=True, kw_only=True):
     """The answer of the verb `status`."""
 
     agent: str
@@ -20,6 +18,4 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Resident."""
     uptime: float
     """Seconds."""
-    outbox_depth: int
-    """Facts that no stream has acknowledged yet."""
     engine: EngineStatus

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from engine.control.messages import EventList, Events
-from engine.values import Json, decode_json
+from engine.control.messages import Answer, Events
+from engine.values import Json
 
 if TYPE_CHECKING:
     from mesh.client import ServiceClient
@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 Shown: TypeAlias = dict[str, Json]
 """A CloudEvent."""
 
-PAGE = 500
+PAGE_SIZE = 500
 """Facts asked for at once."""
 LOOK_SECONDS = 2.0
 """How long a silent subscription is believed."""
+
+
+class Page(Answer, frozen=True, kw_only=True):
+    """An `EventList`, read."""
+
+    events: list[Shown]
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,12 +116,12 @@ async def _arrivals(client: "ServiceClient", *, live: bool) -> AsyncIterator[Sho
 
 async def _since(client: "ServiceClient", after: int, workflow: str | None) -> AsyncIterator[Shown]:
     """All facts that follow `after`."""
-    while page := await _page(client, PAGE, after, workflow):
+    while page := await _page(client, PAGE_SIZE, after, workflow):
         for event in page:
             yield event
         after = int(page[-1]["sequence"])
 
 
 async def _page(client: "ServiceClient", limit: int, after: int | None, workflow: str | None) -> list[Shown]:
-    answer = await client.call("events", Events(after=after, limit=limit, workflow=workflow), EventList)
-    return [decode_json(bytes(event)) for event in answer.events]
+    answer = await client.call("events", Events(after=after, limit=limit, workflow=workflow), Page)
+    return answer.events

@@ -1,0 +1,59 @@
+"""Answers for the agent as a whole: what the engine says, and what only the process knows."""
+
+import os
+import time
+
+import msgspec
+import psutil
+
+from agent import __version__
+from agent.mesh_wiring import Mesh
+from agent.ready import Ready
+from agent.status import AgentStatus
+from engine.control import Verb
+from engine.control.messages import EngineStatus, Nothing
+from engine.control.observing_verbs import observing_verbs
+from engine.engine import Engine
+
+
+class StatusDesk:
+    """Answers for the agent as a whole."""
+
+    def __init__(self, engine: Engine, mesh: Mesh | None) -> None:
+        self._engine = engine
+        self._mesh = mesh
+        self._since = time.monotonic()
+        [self._engine_status] = [verb for verb in observing_verbs(engine) if verb.name == "engine"]
+
+    @property
+    def verb(self) -> Verb:
+        return Verb(
+            name="status", description="How the agent is.", request=Nothing, answer=AgentStatus, handle=self._status
+        )
+
+    def ready(self) -> Ready:
+        """What is announced once everything serves."""
+        identity = self._engine.identity
+        return Ready(
+            pid=os.getpid(),
+            agent=identity.agent,
+            tenant=identity.tenant,
+            nats=self._mesh.nats if self._mesh else "",
+            mqtt=self._mesh.mqtt if self._mesh else "",
+            version=__version__,
+        )
+
+    async def _status(self, request: Nothing) -> AgentStatus:
+        ready = self.ready()
+        return AgentStatus(
+            agent=ready.agent,
+            tenant=ready.tenant,
+            version=ready.version,
+            pid=ready.pid,
+            nats=ready.nats,
+            mqtt=ready.mqtt,
+            connected=self._mesh is not None and self._mesh.connection.is_connected,
+            memory_bytes=psutil.Process().memory_info().rss,
+            uptime=time.monotonic() - self._since,
+            engine=msgspec.convert(await self._engine_status.handle(request), EngineStatus, from_attributes=True),
+        )

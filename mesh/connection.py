@@ -140,7 +140,7 @@ class Connection:
                 if not link.lost.is_set():
                     return
                 continue
-            if not isinstance(error, (*LOST, MeshError)):
+            if not _is_absorbed(error):
                 raise error
             if loop.time() - since > LONGEST_PAUSE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
@@ -218,6 +218,13 @@ def shown(url: str) -> str:
     parts = urlsplit(url if "://" in url else f"nats://{url}")
     host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname or ""
     return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
+
+
+def _is_absorbed(error: BaseException) -> bool:
+    """Whether it comes from the link or the server. Work that has a task group raises its errors in a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_absorbed(one) for one in error.exceptions)
+    return isinstance(error, (*LOST, MeshError))
 
 
 async def _while_up(link: Link, work: Callable[[Link], Awaitable[None]], name: str) -> BaseException | None:

@@ -24,9 +24,5 @@ class StreamConflict(MeshError):
     """A stream can't be made as needed, because another one is in the way."""
 
 
-class InvalidWire(ValueError):
-    """A subject or header that must not go onto the wire."""
-
-
 class AgentUnreachable(MeshError):
     """No agent answered."""

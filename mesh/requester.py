@@ -6,7 +6,7 @@ import nats.errors
 
 from engine.ports import NoResponders, Reply, Unreachable
 from mesh.connection import LOST, Connection
-from mesh.wire import check_headers, check_subject
+from mesh.wire import check_headers, check_outgoing, headers_size
 
 
 class NatsRequester:
@@ -16,15 +16,14 @@ class NatsRequester:
         self._connection = connection
 
     async def request(self, subject: str, body: bytes, *, headers: Mapping[str, str], timeout: float) -> Reply:
-        check_subject(subject)
+        check_outgoing(subject)
         check_headers(headers)
         link = self._connection.link_nowait()
         if link is None:
             raise Unreachable(f"no connection to NATS at {self._connection.servers}")
-        if len(body) > link.nc.max_payload:
-            raise ValueError(
-                f"the request of {len(body)} bytes is larger than the server takes ({link.nc.max_payload})"
-            )
+        size = len(body) + headers_size(headers)
+        if size > link.nc.max_payload:
+            raise ValueError(f"the request of {size} bytes is larger than the server takes ({link.nc.max_payload})")
         try:
             reply = await link.nc.request(subject, body, timeout=timeout, headers=dict(headers) or None)
         except nats.errors.NoRespondersError:

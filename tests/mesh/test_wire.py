@@ -1,39 +1,42 @@
 import pytest
 
-from mesh.errors import InvalidWire
-from mesh.wire import check_headers, check_subject, headers_size
+from mesh.wire import check_headers, check_outgoing, headers_size
 
 
-@pytest.mark.parametrize("subject", ["a", "log.f1", "$KV.x.y", "sensors.größe", "a.b*c"])
-def test_subjects_that_can_be_published_pass(subject: str) -> None:
-    check_subject(subject)
+@pytest.mark.parametrize("subject", ["a", "log.f1", "sensors.größe", "ganglion.trigger.default.any.x"])
+def test_subjects_that_a_workflow_may_use_pass(subject: str) -> None:
+    check_outgoing(subject)
 
 
 @pytest.mark.parametrize(
     ("subject", "why"),
     [
         ("", "empty"),
-        ("a b", "space or a control"),
-        ("a\r\nPUB x 0", "space or a control"),
-        ("a\x00", "space or a control"),
+        ("a b", "spaces and control"),
+        ("a\r\nPUB x 0", "spaces and control"),
         ("a..b", "empty token"),
-        (".a", "empty token"),
-        ("a.", "empty token"),
-        ("a.*", "wildcard \\*"),
-        ("a.>", "wildcard >"),
-        ("a" * 1025, "1025 characters"),
+        ("a.*", "wildcard"),
+        ("a\udcff", "half a character"),
+        ("$JS.API.STREAM.DELETE.X", "reserved"),
+        ("_INBOX.x.y", "reserved"),
+        ("ganglion.service.default.edge.deploy", "the agent's own"),
+        ("ganglion.event.default.edge.x.workflow.completed", "the agent's own"),
     ],
 )
-def test_subjects_that_inject_or_name_nothing_are_refused(subject: str, why: str) -> None:
-    with pytest.raises(InvalidWire, match=why):
-        check_subject(subject)
+def test_subjects_that_inject_or_impersonate_are_refused(subject: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        check_outgoing(subject)
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("X-A", "b\r\nX-B: c"), ("X-A", "b\n"), ("X A", "b"), ("X:A", "b"), ("", "b"), ("X\r\n", "b")]
-)
+    ("name", "value"),
+    [
+        ("X-A", "b\r\nX-B: c"), ("X-A", "b\n"), ("X A", "b"), ("X:A", "b"), ("", "b"), ("X\r\n", "b"),
+        ("X-A", "\ud800"),
+    ],
+)  # fmt: skip
 def test_headers_that_inject_are_refused(name: str, value: str) -> None:
-    with pytest.raises(InvalidWire):
+    with pytest.raises(ValueError, match="header"):
         check_headers({name: value})
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from engine.definition.quantities import format_duration, format_size, parse_duration, parse_size
+from engine.quantities import format_duration, format_size, parse_duration, parse_size
 from engine.values import Json
 
 _AGENT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")

@@ -21,10 +21,10 @@ Reading order:
 from engine.definition.model import Workflow
 from engine.definition.parameters import bind_params, parse_param
 from engine.definition.problems import InvalidWorkflow, Problem
-from engine.definition.quantities import format_duration, format_size, parse_duration, parse_size
 from engine.definition.reader import load_workflow, workflow_from_tree
 from engine.definition.schema import json_schema
 from engine.definition.source import Source, canonical, definition_hash, parse_tree
+from engine.quantities import format_duration, format_size, parse_duration, parse_size
 
 __all__ = [
     "InvalidWorkflow",

@@ -10,7 +10,7 @@ from msgspec import inspect
 
 from engine.definition.form import NOT_IMPLEMENTED
 from engine.definition.problems import Path, Problems, shown, suggestion
-from engine.definition.quantities import parse_duration
+from engine.quantities import parse_duration
 from engine.values import Json
 
 __all__ = ["check_known", "convert", "expected", "fields_of", "is_object", "read_fields", "read_struct"]

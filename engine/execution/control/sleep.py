@@ -6,7 +6,7 @@ import msgspec
 
 from engine.clock import format_time, parse_time
 from engine.contract import Context, Done, Effect, Fail, NodeType, Outcome, Wait
-from engine.definition.quantities import parse_duration
+from engine.quantities import parse_duration
 
 
 class SleepParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.definition import format_duration, format_size, parse_duration, parse_size
-from engine.definition.quantities import MAX_SECONDS
+from engine.quantities import MAX_SECONDS
 from engine.values import Json
 
 

@@ -119,6 +119,8 @@ async def _live(
             engine.drain()
             await asyncio.wait({running}, timeout=config.engine.grace)
             await _tell(engine, Kind.AGENT_STOPPED, {"drained": running.done()})
+            if mesh is not None:
+                await mesh.flush()
         running.cancel()
         housekeeper.cancel()
         if mesh is not None:

@@ -17,12 +17,15 @@ from mesh.credentials import Credentials
 from mesh.errors import StreamConflict
 from mesh.intake import Pump
 from mesh.live import LivePublisher
+from mesh.relay import Relay
 from mesh.requester import NatsRequester
 from mesh.server import EmbeddedServer, Settings
 from mesh.service import ControlService
 
 CONNECT_SECONDS = 10.0
 """How long the start waits for NATS. Without it the agent works on, and connects later."""
+FLUSH_SECONDS = 2.0
+"""How long a stop waits for the last facts to be sent."""
 _log = logging.getLogger("ganglion.agent")
 
 
@@ -34,6 +37,7 @@ class Mesh:
         self.requester = NatsRequester(connection)
         self._config = config
         self._server = server
+        self._relay: Relay | None = None
         self._intake: asyncio.Task[None] | None = None
         self._services: list[asyncio.Task[None]] = []
 
@@ -61,11 +65,13 @@ class Mesh:
         service = ControlService(
             self.connection, verbs, tenant=identity.tenant, agent=identity.agent, version=__version__, metadata={}
         )
+        self._relay = Relay(self.connection, engine.outbox, identity, own_server=self._server is not None)
         live = LivePublisher(engine.services.bus, self.connection, identity, engine.store.clock)
         self._services = [
             tasks.create_task(self.connection.run(), name="connection"),
             tasks.create_task(service.run(), name="service"),
             tasks.create_task(live.run(), name="live events"),
+            tasks.create_task(self._relay.run(), name="relay"),
         ]
 
         async def follow() -> None:
@@ -82,7 +88,6 @@ class Mesh:
             async with asyncio.timeout(CONNECT_SECONDS):
                 link = await self.connection.link()
                 await streams.ensure_triggers(link.nc, identity.tenant, streams.Limits())
-                await streams.ensure_events(link.nc, streams.Limits())
                 await service.ready.wait()
         except (TimeoutError, *LOST) as error:
             _log.warning("NATS does not answer yet (%s); the agent works without it until it does", error)
@@ -96,6 +101,16 @@ class Mesh:
         """Take no more messages."""
         if self._intake is not None:
             self._intake.cancel()
+
+    @property
+    def sent_seq(self) -> int:
+        """The newest fact that NATS has acknowledged."""
+        return self._relay.sent_seq if self._relay else 0
+
+    async def flush(self) -> None:
+        """Let what is in the outbox go out, for a moment; the rest goes at the next start."""
+        if self._relay is not None:
+            await self._relay.drain(FLUSH_SECONDS)
 
     def stop(self) -> None:
         """End the services; the connection and the server go with the block of `opened_mesh`."""

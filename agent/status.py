@@ -18,4 +18,6 @@ class AgentStatus(Answer, frozen=True, kw_only=True):
     """Resident."""
     uptime: float
     """Seconds."""
+    outbox_depth: int
+    """Facts that NATS has not acknowledged yet."""
     engine: EngineStatus

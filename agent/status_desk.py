@@ -45,6 +45,7 @@ class StatusDesk:
 
     async def _status(self, request: Nothing) -> AgentStatus:
         ready = self.ready()
+        status = msgspec.convert(await self._engine_status.handle(request), EngineStatus, from_attributes=True)
         return AgentStatus(
             agent=ready.agent,
             tenant=ready.tenant,
@@ -55,5 +56,6 @@ class StatusDesk:
             connected=self._mesh is not None and self._mesh.connection.is_connected,
             memory_bytes=psutil.Process().memory_info().rss,
             uptime=time.monotonic() - self._since,
-            engine=msgspec.convert(await self._engine_status.handle(request), EngineStatus, from_attributes=True),
+            outbox_depth=max(0, status.last_seq - self._mesh.sent_seq) if self._mesh else 0,
+            engine=status,
         )

@@ -71,7 +71,7 @@ def status(
         ("workflows", str(engine.workflows)),
         ("executions", ", ".join(f"{count} {name}" for name, count in engine.executions.items()) or "none open"),
         ("free slots", str(engine.free_slots)),
-        ("facts", str(engine.last_seq)),
+        ("facts", f"{engine.last_seq}, {answer.outbox_depth} not sent yet"),
         ("dead letters", str(engine.dead_letters)),
         *((name, str(count)) for name, count in sorted(engine.counters.items())),
     ]

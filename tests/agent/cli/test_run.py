@@ -1,0 +1,81 @@
+"""`ganglion run`: one execution in process."""
+
+import signal
+
+import pytest
+
+
+def test_a_run_that_completes_shows_its_nodes_and_exits_with_0(shell, hello) -> None:
+    done = shell("run", hello, "--data", '{"celsius": 20}')
+    assert done.code == 0
+    assert "hot" in done.out
+    assert 'outputs {"hot":false}' in done.out
+
+
+def test_parameters_and_data_reach_the_workflow(shell, hello) -> None:
+    data = shell.write("data.json", '{"celsius": 20, "name": "f"}')
+    done = shell("run", hello, "-p", "limit=4", "--data", f"@{data}", "--json")
+    assert done.json["outputs"] == {"hot": True}
+    assert done.json["params"] == {"limit": 4}
+    assert shell("run", hello, "-p", "limit=4", "--data", "-", stdin='{"celsius": 3}').code == 0
+
+
+def test_what_was_published_is_shown_as_not_sent(shell, hello) -> None:
+    arguments = ("run", hello, "--data", '{"celsius": 90, "name": "f"}')
+    assert "Not sent, because there is no NATS here (1):\n  alarms.f" in shell(*arguments).out
+    [message] = shell(*arguments, "--json").json["unsent"]
+    assert (message["subject"], message["node"]) == ("alarms.f", "alarm")
+
+
+def test_a_mocked_node_gives_its_value_instead_of_running(shell) -> None:
+    path = shell.write(
+        "m.yaml",
+        "name: m\nnodes:\n  get: {type: http, url: 'http://127.0.0.1:1/'}\n"
+        "  say: {type: transform, data: '{{ nodes.get.body }}'}\noutputs: '{{ nodes.say }}'\n",
+    )
+    assert shell("run", path, "--mock", 'get={"status": 200, "body": "hi"}', "--json").json["outputs"] == "hi"
+
+
+def test_a_failed_run_says_why_and_exits_with_1(shell) -> None:
+    path = shell.write("f.yaml", "name: f\nnodes:\n  a: {type: fail, message: no way}\n")
+    done = shell("run", path)
+    assert done.code == 1
+    assert "failed in a: no way" in done.out
+    assert shell("run", path, "--json").json["error"]["node"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-p", "limt=4"), "there is no parameter limt"),
+        (("-p", "limit"), "-p limit: expected NAME=VALUE"),
+        (("-p", "limit=99"), "limit"),
+        (("--data", "{"), "--data: not valid JSON"),
+        (("--data", "@none.json"), "name a file that can be read"),
+        (("--data-dir", "/proc/nowhere"), "the data directory /proc/nowhere can't be made or written"),
+    ],
+)
+def test_bad_input_is_refused_with_a_remedy_and_no_trace(shell, hello, arguments, message) -> None:
+    done = shell("run", hello, *arguments)
+    assert done.code in (1, 2)
+    assert message in done.err
+    assert "Traceback" not in done.err
+
+
+def test_ctrl_c_cancels_the_execution(shell) -> None:
+    path = shell.write(
+        "s.yaml",
+        "name: s\nnodes:\n  say: {type: log, message: started}\n  nap: {type: sleep, needs: say, duration: 1h}\n",
+    )
+    process = shell.start("run", path, "--json")
+    assert process.stderr is not None
+    assert "started" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert '"status":"cancelled"' in out
+
+
+def test_a_data_directory_keeps_what_ran(shell, hello) -> None:
+    arguments = ("run", hello, "--data", '{"celsius": 1}', "--data-dir", "kept", "--json")
+    assert [shell(*arguments).json["info"]["num"] for _ in range(2)] == [1, 2]

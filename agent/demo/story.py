@@ -102,6 +102,7 @@ class Story:
         results: dict[str, Json] = {}
         alerts: dict[str, Json] = {}
         logged: set[str] = set()
+        closely = ""  # one execution is shown with every event, the others with their end
         async with asyncio.timeout(PATIENCE_SECONDS):
             while len(results) < len(readings) or set(alerts) < warm or logged < set(readings) - warm:
                 seen = await watch.next()
@@ -113,7 +114,9 @@ class Story:
                     logged.add(subject.removeprefix("log."))
                     self._say(f"  {subject:<44} {data['celsius']} C")
                 else:
-                    self._say(_event_line(data))
+                    closely = closely or data["subject"]
+                    if data["subject"] == closely or data["type"].startswith("ganglion.workflow."):
+                        self._say(_event_line(data))
                     if data["type"] == "ganglion.workflow.completed":
                         outputs = data["data"]["outputs"]
                         results[outputs["device"]] = outputs["warm"]
@@ -223,6 +226,7 @@ def _reading(device: str, celsius: float) -> dict[str, Json]:
 
 
 def _event_line(event: dict[str, Json]) -> str:
+    """A fact with its number in the log, or a live event with a dot."""
     kind = event["type"].removeprefix("ganglion.")
     about = event.get("node", "") or ""
     details = {key: value for key, value in event["data"].items() if key in ("outputs", "port", "reason", "settled")}

@@ -1,13 +1,19 @@
 """How agents reach each other, and how the world reaches an agent: NATS, JetStream, MQTT.
 
-A link may be lost at any time and everything here goes on with the next one; what is the hub's may be absent, which
-degrades and never blocks.
+A link may be lost at any time, and everything here goes on with the next one. What is the hub's may be absent, which
+degrades and never blocks. Nothing here decides what runs: messages go into the engine's inbox, facts come out of its
+outbox, and both are committed before this side says so to anybody.
 
-    server/          the embedded nats-server: starts, comes back, dies with us
-    credentials.py   how a client proves who it is; what the command line needs to reach the agent
-    connection.py    one supervised client; `serve` runs work on each link
-    jetstream.py     the requests to JetStream's management that we make
-    streams.py       our streams and what they keep
-    wire.py          subjects and headers that may be sent
+Reading order, the way of a message and of what comes of it:
+
+    server/          the embedded nats-server: starts, comes back when it dies, dies with us
+    connection.py    one supervised client at a time; `serve` runs work on each link
+    streams.py       our streams and what they keep          jetstream.py  the management requests for them
+    intake/          messages into the inbox: fetch, commit, acknowledge
+    relay/           facts and publications out of the outbox
+    live.py          live events, while somebody listens
+    service.py       the control service, and client.py, its other side
+    requester.py     request-reply for nodes
+    credentials.py   how a client proves who it is           wire.py       what may go onto the wire
     errors.py        what is refused, with what to do next
 """

@@ -22,6 +22,8 @@ from mesh.wire import check_headers, check_outgoing, headers_size
 
 _logger = logging.getLogger("ganglion.mesh")
 PAGE = 256
+GATHER_SECONDS = 0.005
+"""Each commit may bring publications, and each look at the file costs a hop to another thread: not one for each."""
 AGAIN_SECONDS = 1.0
 """When a subject that could not be sent to is tried again."""
 KNOWN_SECONDS = 30.0
@@ -59,10 +61,15 @@ class PublicationLane:
         async with Pipeline.open(link) as pipeline:
             while True:
                 held = await self._sweep(link, pipeline)
-                await self.signal.wait(AGAIN_SECONDS if held else None)
+                if held is None:
+                    self.is_empty.set()
+                    await self.signal.wait()
+                    await asyncio.sleep(GATHER_SECONDS)
+                elif held:
+                    await self.signal.wait(AGAIN_SECONDS)
 
-    async def _sweep(self, link: Link, pipeline: Pipeline) -> set[str]:
-        """Send everything that waits; the subjects that have to be tried again."""
+    async def _sweep(self, link: Link, pipeline: Pipeline) -> set[str] | None:
+        """Send everything that waits. Returns the subjects that have to be tried again; None if nothing waited."""
         held: set[str] = set()
         after, seen = 0, False
         while page := await self._outbox.publications(after, PAGE):
@@ -70,11 +77,7 @@ class PublicationLane:
             self.is_empty.clear()
             after = page[-1].id
             await self._send_page(link, pipeline, page, held)
-        if not seen:
-            self.is_empty.set()
-        elif not held:
-            return await self._sweep(link, pipeline)  # what came meanwhile, until a look finds nothing
-        return held
+        return held if seen else None
 
     async def _send_page(self, link: Link, pipeline: Pipeline, page: list[Publication], held: set[str]) -> None:
         fit: list[Publication] = []

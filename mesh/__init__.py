@@ -7,7 +7,7 @@ outbox, and both are committed before this side says so to anybody.
 Reading order, the way of a message and of what comes of it:
 
     server/          the embedded nats-server: starts, comes back when it dies, dies with us
-    connection.py    one supervised client at a time; `serve` runs work on each link
+    connection.py    one supervised client at a time; `serve` runs work on each link (nats_client.py: the client)
     streams.py       our streams and what they keep          jetstream.py  the management requests for them
     intake/          messages into the inbox: fetch, commit, acknowledge
     relay/           facts and publications out of the outbox

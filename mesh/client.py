@@ -12,9 +12,9 @@ from nats.aio.msg import Msg
 
 from engine.control import Refused
 from engine.values import InvalidValue, Json, decode_json, encode_json
-from mesh.connection import LOST, connect, shown
 from mesh.credentials import Credentials, Tls
 from mesh.errors import AgentUnreachable
+from mesh.nats_client import LOST, AnySubjectClient, connect, retire, shown
 from mesh.service import NAME, verb_subject
 
 A = TypeVar("A", bound=msgspec.Struct)
@@ -57,20 +57,20 @@ class ServiceClient:
         """Connect; without an agent's id, to the only agent there. Raises AgentUnreachable, InvalidAccess."""
         who = credentials or Credentials()
         who.check()
-        nc = Client()
+        nc = AnySubjectClient()
         try:
-            await connect(nc, [url], who, tls, name="ganglion command", on_error=_ignore)
-        except LOST as error:
-            raise AgentUnreachable(
-                f"no NATS server answers at {shown(url)} ({error or type(error).__name__})"
-            ) from None
-        try:
+            try:
+                await connect(nc, [url], who, tls, name="ganglion command", on_error=_ignore)
+            except LOST as error:
+                raise AgentUnreachable(
+                    f"no NATS server answers at {shown(url)} ({error or type(error).__name__})"
+                ) from None
             client = cls(nc, shown(url), tenant, agent)
             if not agent:
                 client.agent = await client._only_agent()
             yield client
         finally:
-            await nc.close()
+            await retire(nc)
 
     async def call(self, verb: str, request: msgspec.Struct, answer: type[A], *, seconds: float = CALL_SECONDS) -> A:
         """One request. Raises Refused (the agent's answer), AgentUnreachable."""

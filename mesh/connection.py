@@ -10,46 +10,21 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
-from urllib.parse import urlsplit
 
-import nats
-import nats.errors
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from engine.signal import Signal
 from mesh.credentials import Credentials, Tls
 from mesh.errors import MeshError
+from mesh.nats_client import LOST, AnySubjectClient, connect, retire, shown
+
+__all__ = ["LOST", "Connection", "Link"]
 
 _logger = logging.getLogger("ganglion.mesh")
-PING_SECONDS = 10
-"""A link that is half open is noticed after two pings without an answer."""
-CONNECT_SECONDS = 5
-CLOSE_SECONDS = 2.0
 WATCH_SECONDS = 1.0
 """The client's callbacks are hints: one that breaks while it closes never calls them. Looking is the truth."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 5.0
-LOST = (nats.errors.Error, OSError, TimeoutError)
-"""What work on a link raises when the link, or what is behind it, does not answer."""
-
-
-class AnySubjectClient(Client):
-    """A client that survives a subject which is not UTF-8. The library's reader dies of one, and as the message stays
-    in its stream, so does each client after it (see test_a_subject_that_is_not_text_does_not_stop_the_intake)."""
-
-    def _build_message(
-        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
-    ) -> Msg:
-        return self.msg_class(
-            subject=subject.decode("utf-8", "surrogateescape"),
-            reply=reply.decode("utf-8", "surrogateescape"),
-            data=data,
-            headers=headers,
-            _client=self,
-            _sid=sid,
-        )
 
 
 class Link:
@@ -109,7 +84,7 @@ class Connection:
             try:
                 await _apart(self._connect(client), "connecting to NATS")
             except LOST as error:
-                await _retire(client)
+                await retire(client)
                 if not quiet:
                     _logger.warning("NATS at %s can't be reached: %s; trying on", self.servers, self._problem or error)
                     quiet = True
@@ -117,7 +92,7 @@ class Connection:
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
                 continue
             except BaseException:
-                await _retire(client)
+                await retire(client)
                 raise
             if self.number:
                 _logger.info("connected again to NATS at %s", self.servers)
@@ -161,7 +136,7 @@ class Connection:
             self._link = None
             self._connected.clear()
             link.lost.set()
-            await _retire(client)
+            await retire(client)
         _logger.warning("the connection to NATS at %s is lost: %s", self.servers, self._problem or "closed")
 
     async def _connect(self, client: Client) -> None:
@@ -178,46 +153,6 @@ class Connection:
         await connect(
             client, self._servers, self._credentials, self._tls, name=self._name, on_error=failed, on_close=hint
         )
-
-
-async def connect(
-    client: Client,
-    servers: list[str],
-    credentials: Credentials,
-    tls: Tls | None,
-    *,
-    name: str,
-    on_error: Callable[[Exception], Awaitable[None]],
-    on_close: Callable[[], Awaitable[None]] | None = None,
-) -> None:
-    """Connect a client for one connection's life. Raises one of LOST."""
-    await client.connect(
-        servers=servers,
-        name=name,
-        error_cb=on_error,
-        disconnected_cb=on_close,
-        closed_cb=on_close,
-        allow_reconnect=False,
-        max_reconnect_attempts=1,
-        reconnect_time_wait=0,
-        connect_timeout=CONNECT_SECONDS,
-        ping_interval=PING_SECONDS,
-        tls=tls.context() if tls else None,
-        tls_hostname=tls.hostname or None if tls else None,
-        tls_handshake_first=tls.handshake_first if tls else False,
-        user=credentials.user or None,
-        password=credentials.password or None,
-        token=credentials.token or None,
-        user_credentials=credentials.creds or None,
-        nkeys_seed=credentials.nkey or None,
-    )
-
-
-def shown(url: str) -> str:
-    """A url without user and password."""
-    parts = urlsplit(url if "://" in url else f"nats://{url}")
-    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname or ""
-    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
 
 
 def _is_absorbed(error: BaseException) -> bool:
@@ -243,16 +178,6 @@ async def _while_up(link: Link, work: Callable[[Link], Awaitable[None]], name: s
     return None if working.cancelled() else working.exception()
 
 
-async def _apart(work: Coroutine[None, None, None], name: str) -> None:
-    """Run the library's work in a task of its own, so that our cancellation is not lost in it."""
-    task = asyncio.create_task(work, name=name)
-    try:
-        await asyncio.wait({task})
-    finally:
-        await _end(task)
-    task.result()
-
-
 async def _end(task: "asyncio.Task[None]") -> None:
     """Cancel until it has ended: the library swallows a cancellation while it flushes, and so does `wait_for` of
     Python 3.11 when what it waits for comes at the same moment."""
@@ -261,22 +186,11 @@ async def _end(task: "asyncio.Task[None]") -> None:
         await asyncio.wait({task}, timeout=WATCH_SECONDS)
 
 
-async def _retire(client: Client) -> None:
-    """Close a client for good, in a task of its own: the library would swallow our cancellation."""
-    closing = asyncio.create_task(_close(client), name="closing a NATS client")
+async def _apart(work: Coroutine[None, None, None], name: str) -> None:
+    """Run the library's work in a task of its own, so that our cancellation is not lost in it."""
+    task = asyncio.create_task(work, name=name)
     try:
-        await asyncio.wait({closing})
+        await asyncio.wait({task})
     finally:
-        if not closing.done():
-            await asyncio.wait({closing})
-
-
-async def _close(client: Client) -> None:
-    """A client that breaks while it closes leaves tasks and its socket behind: end these too."""
-    with suppress(*LOST):
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await client.close()
-    for subscription in list(client._subs.values()):
-        subscription._stop_processing()
-    if client._transport:
-        client._transport.close()  # type: ignore[no-untyped-call]
+        await _end(task)
+    task.result()

@@ -8,9 +8,10 @@ from typing import Any
 import nats.errors
 import pytest
 
-from mesh.connection import Connection, Link, shown
+from mesh.connection import Connection, Link
 from mesh.credentials import Credentials
 from mesh.errors import InvalidAccess
+from mesh.nats_client import shown
 from mesh.server import EmbeddedServer, Settings
 
 pytestmark = pytest.mark.nats

@@ -17,6 +17,7 @@ from engine.control import Refused, Verb
 from engine.control.messages import ById, Done, Nothing
 from mesh.client import ServiceClient
 from mesh.connection import Connection
+from mesh.credentials import Credentials
 from mesh.errors import AgentUnreachable
 from mesh.server import EmbeddedServer
 from mesh.service import ControlService
@@ -179,6 +180,14 @@ async def test_who_does_not_answer_is_named(
     with pytest.raises(AgentUnreachable, match=r"no NATS server answers at nats://127\.0\.0\.1:9"):
         async with ServiceClient.open(url="nats://a:b@127.0.0.1:9", agent="edge"):
             pytest.fail("there is none")
+
+
+async def test_wrong_credentials_are_told_without_showing_them(server: EmbeddedServer) -> None:
+    wrong = Credentials(user="agent", password="not-the-one")
+    with pytest.raises(AgentUnreachable, match="Authorization Violation") as told:
+        async with ServiceClient.open(url=server.url, credentials=wrong, agent="edge"):
+            pytest.fail("it must not get in")
+    assert "not-the-one" not in str(told.value)
 
 
 async def test_messages_are_followed(server: EmbeddedServer, device: Client) -> None:

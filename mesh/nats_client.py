@@ -1,0 +1,97 @@
+"""One client of the library for one connection's life: made to connect once, and closed for good."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from mesh.credentials import Credentials, Tls
+
+PING_SECONDS = 10
+"""A link that is half open is noticed after two pings without an answer."""
+CONNECT_SECONDS = 5
+CLOSE_SECONDS = 2.0
+LOST = (nats.errors.Error, OSError, TimeoutError)
+"""What work on a link raises when the link, or what is behind it, does not answer."""
+
+
+class AnySubjectClient(Client):
+    """A client that survives a subject which is not UTF-8. The library's reader dies of one, and as the message stays
+    in its stream, so does each client after it (see test_a_subject_that_is_not_text_does_not_stop_the_intake)."""
+
+    def _build_message(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
+    ) -> Msg:
+        return self.msg_class(
+            subject=subject.decode("utf-8", "surrogateescape"),
+            reply=reply.decode("utf-8", "surrogateescape"),
+            data=data,
+            headers=headers,
+            _client=self,
+            _sid=sid,
+        )
+
+
+async def connect(
+    client: Client,
+    servers: list[str],
+    credentials: Credentials,
+    tls: Tls | None,
+    *,
+    name: str,
+    on_error: Callable[[Exception], Awaitable[None]],
+    on_close: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Connect a client for one connection's life. Raises one of LOST."""
+    await client.connect(
+        servers=servers,
+        name=name,
+        error_cb=on_error,
+        disconnected_cb=on_close,
+        closed_cb=on_close,
+        allow_reconnect=False,
+        max_reconnect_attempts=1,
+        reconnect_time_wait=0,
+        connect_timeout=CONNECT_SECONDS,
+        ping_interval=PING_SECONDS,
+        tls=tls.context() if tls else None,
+        tls_hostname=tls.hostname or None if tls else None,
+        tls_handshake_first=tls.handshake_first if tls else False,
+        user=credentials.user or None,
+        password=credentials.password or None,
+        token=credentials.token or None,
+        user_credentials=credentials.creds or None,
+        nkeys_seed=credentials.nkey or None,
+    )
+
+
+def shown(url: str) -> str:
+    """A url without user and password."""
+    parts = urlsplit(url if "://" in url else f"nats://{url}")
+    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname or ""
+    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
+
+
+async def retire(client: Client) -> None:
+    """Close a client for good, in a task of its own: the library would swallow our cancellation."""
+    closing = asyncio.create_task(_close(client), name="closing a NATS client")
+    try:
+        await asyncio.wait({closing})
+    finally:
+        if not closing.done():
+            await asyncio.wait({closing})
+
+
+async def _close(client: Client) -> None:
+    """A client that breaks while it closes leaves tasks and its socket behind: end these too."""
+    with suppress(*LOST):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await client.close()
+    for subscription in list(client._subs.values()):
+        subscription._stop_processing()
+    if client._transport:
+        client._transport.close()  # type: ignore[no-untyped-call]

@@ -92,7 +92,7 @@ class Acting:
         self.calls.append(Call(ctx.execution, ctx.path, ctx.attempt, ctx.idempotency_key))
         self.began.set()
         act = self.acts.get(ctx.path)
-        return Done(params.data) if act is None else await act(ctx, params)
+        return Done(params.data) if act is None else await act(ctx, params.data)
 
     def types(self) -> tuple[NodeType, ...]:
         common = {"description": "", "example": "", "params": Params, "run": self.run}

@@ -1,0 +1,137 @@
+"""Deployed versions: they never change, and executions keep theirs."""
+
+import asyncio
+
+import pytest
+
+from engine.contract import Done
+from engine.definition import InvalidWorkflow
+from engine.events import Kind
+from engine.states import ExecutionState
+from engine.store import definitions
+from engine.triggers.routes import Undeliverable
+
+
+def text(data: str) -> str:
+    return (
+        "name: w\nparams: {x: {type: number, default: 1}}\nnodes:\n  a: {type: act}\n"
+        f"  b: {{type: act, needs: a, data: '{data} {{{{ params.x }}}}'}}\noutputs: '{{{{ nodes.b }}}}'\n"
+    )
+
+
+async def test_same_definition_is_the_same_version(rig):
+    assert await rig.deploy(text("one")) == 1
+    assert await rig.deploy("# a comment\n" + text("one")) == 1
+    assert await rig.deploy(text("two")) == 2
+    assert await rig.deploy(text("two"), x=5) == 3
+    assert await rig.deploy(text("one")) == 4
+
+    facts = [fact.version for fact in await rig.facts() if fact.kind is Kind.DEFINITION_DEPLOYED]
+    assert facts == [1, 2, 3, 4]
+
+
+async def test_deploy_never_changes_a_version(rig):
+    await rig.deploy(text("one"))
+    before = await rig.store.read(lambda db: definitions.get(db, "w", 1))
+    await rig.deploy(text("two"))
+    after = await rig.store.read(lambda db: definitions.get(db, "w", 1))
+
+    assert (after.source, after.params, after.hash) == (before.source, before.params, before.hash)
+    assert [row.version for row in await rig.store.read(definitions.active)] == [2]
+
+
+async def test_running_execution_keeps_its_version_also_over_a_restart(open_rig, tmp_path, decoded):
+    async with open_rig() as rig:
+        entered = asyncio.Event()
+
+        async def hold(ctx, data):
+            entered.set()
+            await asyncio.Event().wait()
+
+        rig.acts["a"] = hold
+        await rig.deploy(text("old"), x=7)
+        execution = await rig.start()
+        await entered.wait()
+        await rig.deploy(text("new"))
+        copy = await rig.copy_to(tmp_path / "copy")
+    async with open_rig(copy) as rig:
+        row = await rig.end(execution)
+
+        assert (row.version, decoded(row.outputs)) == (1, "old 7")
+        newer = await rig.end(await rig.start())
+        assert (newer.version, decoded(newer.outputs)) == (2, "new 1")
+
+
+async def test_undeployed_workflow_can_not_be_started_and_what_runs_goes_on(rig):
+    gate = asyncio.Event()
+
+    async def hold(ctx, data):
+        await gate.wait()
+        return Done()
+
+    rig.acts["a"] = hold
+    await rig.deploy(text("one"))
+    execution = await rig.start()
+    assert await rig.engine.undeploy("w") is True
+    assert await rig.engine.undeploy("w") is False
+    with pytest.raises(Undeliverable, match="no workflow named w is deployed"):
+        await rig.start()
+    gate.set()
+
+    assert (await rig.end(execution)).status is ExecutionState.COMPLETED
+    assert await rig.deploy(text("one")) == 1
+
+
+async def test_params_of_one_execution_replace_the_bound_ones(rig, decoded):
+    await rig.deploy(text("x is"), x=2)
+    row = await rig.end(await rig.start(params={"x": 3}))
+
+    assert decoded(row.outputs) == "x is 3"
+
+
+async def test_active_definitions_are_known_after_a_restart(open_rig):
+    async with open_rig() as rig:
+        await rig.deploy(text("one"))
+    async with open_rig() as rig:
+        assert list(rig.engine.catalogue.active) == ["w"]
+        await rig.end(await rig.start())
+
+
+async def test_definition_that_can_not_be_loaded_is_told_and_hinders_nobody(open_rig):
+    async with open_rig() as rig:
+        await rig.deploy(text("one"))
+        await rig.deploy("name: other\nnodes:\n  l: {type: log, message: hi}")
+    async with open_rig(without=("act",)) as rig:
+        known = (await rig.ask("workflows"))["definitions"]
+        assert [(info["workflow"], bool(info["problem"])) for info in known] == [("other", False), ("w", True)]
+        with pytest.raises(Undeliverable):
+            await rig.start("w")
+        assert (await rig.end(await rig.start("other"))).status is ExecutionState.COMPLETED
+
+
+async def test_damaged_definition_is_whole_again_after_its_file_is_deployed(open_rig):
+    async with open_rig() as rig:
+        await rig.deploy(text("one"))
+        await rig.store.submit(lambda tx: tx.execute("UPDATE definitions SET source = x'7b'"))
+    async with open_rig() as rig:
+        assert "damaged" in rig.engine.catalogue.active["w"].problem
+        assert await rig.deploy(text("one")) == 1
+    async with open_rig() as rig:
+        assert rig.engine.catalogue.active["w"].problem == ""
+
+
+async def test_file_with_errors_is_refused_whole(rig):
+    with pytest.raises(InvalidWorkflow):
+        await rig.deploy("name: w\nnodes:\n  a: {type: act, needs: b}")
+
+    assert await rig.store.read(definitions.active) == []
+
+
+async def test_more_plans_than_are_remembered_are_compiled_again(rig, monkeypatch):
+    from engine.execution import catalogue
+
+    monkeypatch.setattr(catalogue, "MAX_PLANS", 2)
+    for i in range(4):
+        await rig.deploy(f"name: w{i}\nnodes:\n  a: {{type: act}}")
+    for i in (0, 1, 2, 3, 0):
+        assert (await rig.end(await rig.start(f"w{i}"))).status is ExecutionState.COMPLETED

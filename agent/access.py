@@ -3,12 +3,18 @@
 import msgspec
 
 from agent.config import Config
-from mesh.credentials import Credentials, Tls
+from mesh.credentials import Credentials, Tls, read_access
 
 
 def credentials_of(config: Config) -> Credentials:
     """Who we are at an external server."""
     return Credentials(**msgspec.structs.asdict(config.mesh.credentials))
+
+
+def credentials_at(config: Config, url: str) -> Credentials:
+    """Who we are at this server: the agent's own user where it is the agent's server. Raises InvalidAccess."""
+    known = read_access(config.data_path)
+    return known.credentials if known is not None and known.url == url else credentials_of(config)
 
 
 def tls_of(config: Config, url: str) -> Tls | None:

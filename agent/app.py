@@ -9,7 +9,7 @@ stop    schedules and intake -> engine (drains, within the grace time) -> relays
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from agent import __version__
@@ -24,13 +24,13 @@ from agent.ready import FILE, announced
 from agent.secret_files import SecretFiles
 from agent.status_desk import StatusDesk
 from agent.stopping import canceller, two_phase_stop
-from agent.upkeep import keep_house, retention
+from agent.upkeep import keep_house, retention, when_there_is_room
 from agent.workflow_files import deploy_files
 from engine.control.engine import engine_verbs
 from engine.engine import Engine
 from engine.events import Event, Identity, Kind
 from engine.execution.services import ExecutionConfig, Services
-from engine.store import Store
+from engine.store import Store, StoreFull
 from engine.store.housekeeping import Housekeeper
 from engine.triggers.cron import Cron
 from engine.values import Json
@@ -103,10 +103,11 @@ async def _live(
         running = tasks.create_task(engine.run(), name="engine")
         housekeeper = tasks.create_task(keep_house(Housekeeper(store, retention(config))), name="housekeeper")
         if config.engine.workflows_dir:
-            await deploy_files(engine, Path(config.engine.workflows_dir))
+            folder = Path(config.engine.workflows_dir)
+            await when_there_is_room(lambda: deploy_files(engine, folder))
         if mesh is not None:
             await mesh.start(engine, (*engine_verbs(engine), status.verb), tasks)
-        await follow_schedules()
+        await when_there_is_room(follow_schedules)
         schedules = tasks.create_task(cron.run(), name="schedules")
         await _tell(engine, Kind.AGENT_STARTED, {"version": __version__, "clean": store.was_clean})
         with announced(status.ready(), config.data_path / FILE, ready_file):
@@ -128,6 +129,7 @@ async def _live(
 
 
 async def _tell(engine: Engine, kind: Kind, data: dict[str, Json]) -> None:
-    """A fact about the agent itself."""
+    """A fact about the agent itself; a full disk does not hold up the start or the stop for it."""
     now = engine.store.clock.now()
-    await engine.store.submit(lambda tx: tx.fact(Event(kind=kind, time=now, data=data)))
+    with suppress(StoreFull):
+        await engine.store.submit(lambda tx: tx.fact(Event(kind=kind, time=now, data=data)), patient=False)

@@ -18,10 +18,10 @@ from engine.control.messages import ById, Cancel, Shown
 from engine.engine import Engine
 from engine.events import Bus, Identity, Subscription
 from engine.execution.services import ExecutionConfig, Log, Services
+from engine.ports import Requester
 from engine.secrets import SecretSource
 from engine.states import FINISHED
 from engine.store import Store
-from engine.store.outbox import Publication
 from engine.values import Json
 from plugins.http_client import HttpClient
 
@@ -49,12 +49,21 @@ class Trial:
         self._verbs = {verb.name: verb for verb in engine_verbs(engine)}
         self._events = events
         self._tasks = tasks
+        self.outbox = engine.outbox
+        """Holds what nodes publish: nothing here sends it."""
         self.execution = execution
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, task: Task, config: Config, *, log: Log, secrets: SecretSource, keep: Path | None = None
+        cls,
+        task: Task,
+        config: Config,
+        *,
+        log: Log,
+        secrets: SecretSource,
+        requester: Requester | None = None,
+        keep: Path | None = None,
     ) -> "AsyncIterator[Trial]":
         """Start the workflow. `keep` is a data directory that stays; without it everything goes afterwards.
 
@@ -77,6 +86,7 @@ class Trial:
             services = Services(
                 bus=bus,
                 http=http,
+                requester=requester,
                 secrets=secrets,
                 log=log,
                 agent={"id": "local", "labels": config.agent.labels},
@@ -115,10 +125,6 @@ class Trial:
         """Stop it; running nodes get the grace time."""
         request = Cancel(execution=self.execution, reason="interrupted")
         self._tasks.create_task(_carry_out(self._verbs["cancel"], request), name="cancel")
-
-    async def unsent(self) -> list[Publication]:
-        """What its nodes published, in order: without NATS it went nowhere."""
-        return await self._engine.outbox.publications()
 
 
 async def _carry_out(verb: Verb, request: msgspec.Struct) -> None:

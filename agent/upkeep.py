@@ -1,13 +1,19 @@
-"""Keeps the store within its bounds, now and then."""
+"""Keeps the store within its bounds, now and then; and what to do while the disk is full."""
 
 import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 
 from agent.config import Config
+from engine.store import StoreFull
 from engine.store.housekeeping import Housekeeper, Retention
 
 PAUSE_SECONDS = 60.0
 BREATH_SECONDS = 0.1
 """Between two steps while there is more to do: executions go first."""
+ROOM_SECONDS = 1.0
+"""How often a full disk is tried again."""
+_log = logging.getLogger("ganglion.agent")
 
 
 def retention(config: Config) -> Retention:
@@ -29,3 +35,18 @@ async def keep_house(housekeeper: Housekeeper) -> None:
     while True:
         more = await housekeeper.tidy()
         await asyncio.sleep(BREATH_SECONDS if more else PAUSE_SECONDS)
+
+
+async def when_there_is_room(work: Callable[[], Awaitable[object]]) -> None:
+    """Do it as soon as the disk takes it."""
+    told = False
+    while True:
+        try:
+            await work()
+        except StoreFull as error:
+            if not told:
+                _log.error("%s", error)
+                told = True
+            await asyncio.sleep(ROOM_SECONDS)
+        else:
+            return

@@ -78,18 +78,20 @@ async def connected(where: Where) -> "AsyncIterator[ServiceClient]":
 
 def address(where: Where) -> Address:
     """Server, credentials, tenant and agent. Raises Failure when there is nothing to go by, InvalidAccess."""
-    from agent.access import credentials_of, tls_of
+    from agent.access import credentials_at, tls_of
     from mesh.credentials import read_access
 
     config = settings(where.config, where.data_dir)
     ready = read_ready(config.data_path)
     if where.url or config.mesh.mode is Mode.EXTERNAL:
         url = where.url or config.mesh.url
-        known = read_access(config.data_path)
-        credentials = known.credentials if known is not None and known.url == url else credentials_of(config)
         agent = where.agent or ("" if where.url or ready is None else ready.agent)
         return Address(
-            url=url, credentials=credentials, tls=tls_of(config, url), tenant=config.agent.tenant, agent=agent
+            url=url,
+            credentials=credentials_at(config, url),
+            tls=tls_of(config, url),
+            tenant=config.agent.tenant,
+            agent=agent,
         )
     if ready is not None and not ready.nats:
         raise Failure(

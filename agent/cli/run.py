@@ -1,7 +1,7 @@
 """`run`: one execution of a file, in this process, without an agent."""
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,9 +34,14 @@ def run(
         Path | None,
         typer.Option("--data-dir", help="Keep the store here; without it nothing is kept.", show_default=False),
     ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", help="NATS server for publish and request nodes; without it nothing is sent.",
+                     show_default=False),
+    ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
-) -> None:
+) -> None:  # fmt: skip
     """Run a workflow file once, here and now; no agent is needed."""
     if str(file) == "-" == data:
         raise Failure("the file and --data can't both come from standard input")
@@ -51,13 +56,14 @@ def run(
         mocks=assignments(mock, "--mock"),
     )
     try:
-        code = asyncio.run(_run(task, loaded, keep=data_dir, as_json=as_json))
+        code = asyncio.run(_run(task, loaded, url=url, keep=data_dir, as_json=as_json))
     except asyncio.CancelledError:  # the second Ctrl-C; the loop is closed already
         code = Exit.FAILED
     raise typer.Exit(code)
 
 
-async def _run(task: "Task", config: Config, *, keep: Path | None, as_json: bool) -> Exit:
+async def _run(task: "Task", config: Config, *, url: str | None, keep: Path | None, as_json: bool) -> Exit:
+    from agent.borrowed_nats import borrowed_nats
     from agent.logs import engine_log, set_up_logs
     from agent.secret_files import SecretFiles
     from agent.single import single_error
@@ -65,12 +71,18 @@ async def _run(task: "Task", config: Config, *, keep: Path | None, as_json: bool
     from agent.trial import Trial
     from engine.definition import InvalidWorkflow
     from engine.store import StoreError
+    from mesh.errors import AgentUnreachable, InvalidAccess
 
     secrets = SecretFiles(config.data_path)
     set_up_logs(config.log.level, config.log.format, revealed=secrets.revealed)
     try:
         with single_error():
-            async with Trial.open(task, config, log=engine_log, secrets=secrets, keep=keep) as trial:
+            async with AsyncExitStack() as stack:
+                nats = await stack.enter_async_context(borrowed_nats(config, url)) if url else None
+                requester = nats.requester if nats else None
+                trial = await stack.enter_async_context(
+                    Trial.open(task, config, log=engine_log, secrets=secrets, requester=requester, keep=keep)
+                )
 
                 def cancel() -> None:
                     remark("cancelling; once more stops at once")
@@ -78,12 +90,16 @@ async def _run(task: "Task", config: Config, *, keep: Path | None, as_json: bool
 
                 with two_phase_stop(drain=cancel, cancel=canceller()):
                     shown = await _follow(trial, quiet=as_json)
-                unsent = await trial.unsent()
-    except (InvalidWorkflow, InvalidValue) as invalid:
+                if nats is not None:
+                    await nats.send(trial.outbox)
+                unsent = await trial.outbox.publications()
+    except (InvalidWorkflow, InvalidValue, InvalidAccess) as invalid:
         raise Failure(str(invalid)) from None
+    except AgentUnreachable as error:
+        raise Failure(str(error), Exit.UNREACHABLE) from None
     except StoreError as error:
         raise Failure(str(error), Exit.FAILED) from None
-    _report(shown, unsent, as_json)
+    _report(shown, unsent, as_json=as_json, has_nats=url is not None)
     return exit_code(shown.info.status)
 
 
@@ -103,13 +119,14 @@ async def _follow(trial: "Trial", *, quiet: bool) -> Shown:
     return shown
 
 
-def _report(shown: Shown, unsent: "list[Publication]", as_json: bool) -> None:
+def _report(shown: Shown, unsent: "list[Publication]", *, as_json: bool, has_nats: bool) -> None:
     if as_json:
         write_json({**msgspec.structs.asdict(shown), "unsent": [_message(message) for message in unsent]})
         return
     show_execution(shown)
     if unsent:
-        say(f"\nNot sent, because there is no NATS here ({len(unsent)}):")
+        reason = "it was not taken in time" if has_nats else "there is no NATS here"
+        say(f"\nNot sent, because {reason} ({len(unsent)}):")
         for message in unsent:
             say(f"  {message.subject}  {_message(message)['body'][:160]}")
 

@@ -1,6 +1,7 @@
 """`up`: the agent itself."""
 
 import asyncio
+import sqlite3
 from pathlib import Path
 from typing import Annotated
 
@@ -62,5 +63,11 @@ def up(
             runner.run(serve(settings, secrets=secrets, ready_file=ready_file))
     except (StoreError, MeshError) as error:
         raise Failure(str(error), Exit.FAILED) from None
+    except sqlite3.Error as error:
+        raise Failure(
+            f"the database in {settings.data_dir} can't be opened: {error}; is there room on the disk, and does it "
+            "belong to this user?",
+            Exit.FAILED,
+        ) from None
     except asyncio.CancelledError:  # the second signal; the loop is closed already
         raise Failure("stopped at once; what was under way goes on at the next start", Exit.FAILED) from None

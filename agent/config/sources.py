@@ -11,7 +11,7 @@ import msgspec
 from agent.config.model import Config
 from engine.values import Json
 
-OTHER_VARIABLES = frozenset({"GANGLION_CONFIG", "GANGLION_CRASH_AT", "GANGLION_URL", "GANGLION_COMPLETE"})
+OTHER_VARIABLES = frozenset({"GANGLION_CONFIG", "GANGLION_CRASH_AT", "GANGLION_URL"})
 """Variables of ours that are no settings."""
 
 _HEADER = re.compile(r"\s*\[([^\[\]]+)\]\s*(?:#.*)?$")

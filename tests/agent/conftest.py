@@ -17,6 +17,14 @@ COMMAND = [sys.executable, "-c", "from agent.cli import main; main()"]
 START_SECONDS = 20.0
 
 
+def until(look: Callable[[], Any]) -> Any:
+    """The first true answer of `look`; commands take their time, so there is no pause in between."""
+    give_up = time.monotonic() + START_SECONDS
+    while not (seen := look()):
+        assert time.monotonic() < give_up, "it took too long"
+    return seen
+
+
 class Finished:
     """What a command did."""
 
@@ -68,9 +76,9 @@ class Shell:
 class Agent:
     """A running agent on free ports."""
 
-    def __init__(self, shell: Shell, *flags: object) -> None:
+    def __init__(self, shell: Shell, *flags: object, data_dir: str = "data") -> None:
         self.shell = shell
-        self.data_dir = shell.directory / "data"
+        self.data_dir = shell.directory / data_dir
         ready = shell.directory / "ready.json"
         ready.unlink(missing_ok=True)
         self.log = (shell.directory / "agent.log").open("ab+")
@@ -90,6 +98,20 @@ class Agent:
         """A command to this agent."""
         return self.shell(*arguments, "--data-dir", self.data_dir)
 
+    def status(self, id: str) -> str:
+        status: str = self("show", id, "--json").json["info"]["status"]
+        return status
+
+    def executions(self, count: int) -> list[Any]:
+        """So many executions, once none of them is open."""
+
+        def look() -> list[Any] | None:
+            found: list[Any] = self("ps", "-a", "--json").json["executions"]
+            is_open = any(info["status"] in ("queued", "running") for info in found)
+            return found if len(found) >= count and not is_open else None
+
+        return list(until(look))
+
     def said(self) -> str:
         self.log.seek(0)
         return self.log.read().decode()
@@ -104,6 +126,11 @@ class Agent:
             self.log.close()
 
 
+@pytest.fixture(name="until")
+def until_it_is_so() -> Callable[[Callable[[], Any]], Any]:
+    return until
+
+
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
@@ -114,8 +141,8 @@ def start(shell: Shell) -> Iterator[Callable[..., Agent]]:
     """`start(*flags)` gives a running agent; all of them are gone after the test."""
     agents: list[Agent] = []
 
-    def started(*flags: object) -> Agent:
-        agents.append(Agent(shell, *flags))
+    def started(*flags: object, data_dir: str = "data") -> Agent:
+        agents.append(Agent(shell, *flags, data_dir=data_dir))
         return agents[-1]
 
     yield started

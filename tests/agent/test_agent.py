@@ -2,9 +2,13 @@
 
 import json
 import signal
+import subprocess
+from collections.abc import Iterator
 
 import nats
 import pytest
+
+from mesh.server.binary import find_server
 
 pytestmark = pytest.mark.nats
 
@@ -19,14 +23,6 @@ async def publish(url: str, *messages: tuple[str, str, dict[str, str] | None]) -
         await client.close()
 
 
-def end_of(agent, count):
-    """So many executions, once none of them is open."""
-    while True:
-        found = agent("ps", "-a", "--json").json["executions"]
-        if len(found) >= count and not any(info["status"] in ("queued", "running") for info in found):
-            return found
-
-
 async def test_a_published_message_becomes_a_completed_execution(start, hello) -> None:
     agent = start()
     deployed = agent("deploy", hello, "-p", "limit=4", "--json").json["deployed"][0]
@@ -34,7 +30,7 @@ async def test_a_published_message_becomes_a_completed_execution(start, hello) -
     assert "hello.*" in deployed["subjects"]
     await publish(agent.ready["nats"], ("hello.x", '{"celsius": 9, "name": "f"}', None))
     await publish(agent.ready["nats"], ("ganglion.trigger.default.any.hello", '{"celsius": 3, "name": "f"}', None))
-    executions = end_of(agent, 2)
+    executions = agent.executions(2)
     assert [info["status"] for info in executions] == ["completed", "completed"]
     shown = agent("show", executions[1]["execution"][:24], "--json").json
     assert shown["outputs"] == {"hot": True}
@@ -53,18 +49,17 @@ async def test_the_same_message_twice_is_one_execution(start, hello) -> None:
     message = ("hello.x", '{"celsius": 9, "name": "f"}', {"Nats-Msg-Id": "7"})
     await publish(agent.ready["nats"], message, message)
     await publish(agent.ready["nats"], ("hello.y", '{"celsius": 1, "name": "f"}', None))
-    assert len(end_of(agent, 2)) == 2
+    assert len(agent.executions(2)) == 2
 
 
-async def test_a_message_that_is_not_json_is_a_dead_letter_and_the_next_one_runs(start, hello) -> None:
+async def test_a_message_that_is_not_json_is_a_dead_letter_and_the_next_one_runs(start, hello, until) -> None:
     agent = start()
     agent("deploy", hello)
     await publish(agent.ready["nats"], ("hello.x", "nonsense", None), ("hello.x", '{"celsius": 1}', None))
-    while not (letters := agent("deadletters", "list", "--json").json["deadletters"]):
-        pass
+    letters = until(lambda: agent("deadletters", "list", "--json").json["deadletters"])
     assert "not valid JSON" in letters[0]["reason"]
     assert agent("deadletters", "show", letters[0]["id"]).out.endswith("nonsense\n")
-    assert [info["status"] for info in end_of(agent, 1)] == ["completed"]
+    assert [info["status"] for info in agent.executions(1)] == ["completed"]
     replayed = agent("deadletters", "replay", letters[0]["id"])
     assert replayed.code == 2
     assert "dead again" in replayed.err
@@ -100,7 +95,7 @@ def test_an_execution_can_be_paused_resumed_and_cancelled(start, shell) -> None:
     assert refused.err.startswith("ganglion: ")
 
 
-def test_a_killed_agent_goes_on_where_it_was(start, shell) -> None:
+def test_a_killed_agent_goes_on_where_it_was(start, shell, until) -> None:
     agent = start()
     agent("deploy", shell.write(
         "nap.yaml",
@@ -113,9 +108,8 @@ def test_a_killed_agent_goes_on_where_it_was(start, shell) -> None:
     agent.end(signal.SIGKILL)
     agent = start()
     assert "did not stop in an orderly way" in agent.said()
-    while (shown := agent("show", id, "--json").json)["info"]["status"] != "completed":
-        pass
-    assert shown["outputs"] == before
+    until(lambda: agent.status(id) == "completed")
+    assert agent("show", id, "--json").json["outputs"] == before
     assert agent.end() == 0
 
 
@@ -195,3 +189,71 @@ def test_a_follower_sees_the_past_and_the_present_once_each(start, hello, shell)
     follower.send_signal(signal.SIGINT)
     follower.communicate(timeout=20)
     assert [int(event["sequence"]) for event in seen] == list(range(1, len(seen) + 1))
+
+
+def test_a_second_signal_stops_at_once(start, shell, until) -> None:
+    shell.environ |= {"GANGLION_ENGINE__ALLOW_SHELL": "true", "GANGLION_ENGINE__GRACE": "1m"}
+    agent = start()
+    agent("deploy", shell.write("w.yaml", "name: w\nnodes:\n  a: {type: shell, argv: [sleep, '60']}\n"))
+    agent("trigger", "w")
+    until(lambda: agent("ps", "--json").json["executions"][0]["status"] == "running")
+    agent.process.send_signal(signal.SIGTERM)
+    until(lambda: "stopping" in agent.said())
+    assert agent.end() == 1
+    assert "stopped at once" in (shell.directory / "agent.log").read_text()
+
+
+def test_what_does_not_end_within_the_grace_time_is_cut_off(start, shell) -> None:
+    shell.environ |= {"GANGLION_ENGINE__ALLOW_SHELL": "true", "GANGLION_ENGINE__GRACE": "200ms"}
+    agent = start()
+    agent("deploy", shell.write("w.yaml", "name: w\nnodes:\n  a: {type: shell, argv: [sleep, '60']}\n"))
+    id = agent("trigger", "w", "--json").json["execution"]
+    assert agent.end() == 0
+    agent = start()
+    assert agent("show", id, "--json").json["info"]["status"] in ("queued", "running")
+
+
+def test_a_run_can_borrow_the_nats_of_an_agent(start, hello, shell) -> None:
+    agent = start()
+    arguments = ("run", hello, "--data", '{"celsius": 90, "name": "f"}', "--data-dir")
+    done = shell(*arguments, "kept", "--url", "nats://127.0.0.1:1")
+    assert done.code == 3
+    assert done.err.endswith("ganglion: no NATS server answers at nats://127.0.0.1:1\n")
+    shell.environ["GANGLION_DATA_DIR"] = str(agent.data_dir)
+    ran = shell("run", hello, "--data", '{"celsius": 90, "name": "f"}', "--json", "--url", agent.ready["nats"])
+    assert ran.json["unsent"] == []
+
+
+@pytest.fixture
+def server(tmp_path, until) -> Iterator[str]:
+    """The url of a nats-server that is not ours."""
+    command = [
+        find_server(),
+        "-a",
+        "127.0.0.1",
+        "-p",
+        "-1",
+        "-js",
+        "-sd",
+        tmp_path / "js",
+        "--ports_file_dir",
+        tmp_path,
+    ]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        until(lambda: any(path.stat().st_size for path in tmp_path.glob("*.ports")))
+        yield json.loads(next(tmp_path.glob("*.ports")).read_text())["nats"][0]
+        process.terminate()
+
+
+async def test_an_external_server_is_used_when_it_is_named(start, hello, shell, server) -> None:
+    shell.environ |= {"GANGLION_MESH__MODE": "external", "GANGLION_MESH__URL": server}
+    agent = start("--id", "guest")
+    assert agent.ready["nats"] == server
+    refused = agent("deploy", hello)
+    assert refused.code == 1
+    assert "on a shared server a trigger takes from an existing stream" in refused.err
+    hello.write_text(hello.read_text().replace('{subject: "hello.*"}', '{subject: "hello.*", capture: core}'))
+    assert agent("deploy", hello).code == 0
+    await publish(server, ("ganglion.trigger.default.guest.hello", '{"celsius": 1}', None))
+    assert agent.executions(1)[0]["status"] == "completed"
+    assert agent.end() == 0

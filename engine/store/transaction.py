@@ -11,7 +11,10 @@ from engine.values import encode_json
 
 T = TypeVar("T")
 
-INSERT_FACT = "INSERT INTO facts (time, kind, workflow, version, execution, node, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
+LAST_FACT = "SELECT seq FROM sqlite_sequence WHERE name = 'facts'"
+INSERT_FACT = (
+    "INSERT INTO facts (seq, time, kind, workflow, version, execution, node, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 class Transaction:
@@ -25,16 +28,26 @@ class Transaction:
         self.facts: list[Event] = []
 
     def fact(self, event: Event) -> None:
-        """Record a fact: it gets its number here, and is told to the world after the commit."""
-        data = event.data
-        encoded = bytes(data) if isinstance(data, msgspec.Raw) else encode_json(data)
-        row = (event.time, event.kind.value, event.workflow, event.version, event.execution, event.node, encoded)
-        seq = self.execute(INSERT_FACT, row).lastrowid
-        event.seq = seq or 0
-        event.data = msgspec.Raw(encoded)
+        """Record a fact: it gets its number behind the unit, and is told to the world after the commit."""
+        if not isinstance(event.data, msgspec.Raw):
+            event.data = msgspec.Raw(encode_json(event.data))
         self.facts.append(event)
+
+    def write_facts(self, since: int = 0) -> None:
+        """Write the facts from that position on, numbered without a gap behind all earlier ones."""
+        facts = self.facts[since:]
+        if not facts:
+            return
+        last = self.execute(LAST_FACT).fetchone()
+        for seq, event in enumerate(facts, 1 if last is None else last[0] + 1):
+            event.seq = seq
+        rows = [
+            (fact.seq, fact.time, fact.kind.value, fact.workflow, fact.version, fact.execution, fact.node, fact.data)
+            for fact in facts
+        ]
+        self.db.executemany(INSERT_FACT, rows)
 
 
 Unit: TypeAlias = Callable[[Transaction], T]
-"""One indivisible piece of a commit. May run twice if the disk was full: everything it does goes through the
-transaction."""
+"""One indivisible piece of a commit. May run twice, if the disk was full or another unit failed: everything it does
+goes through the transaction."""

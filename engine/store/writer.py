@@ -163,29 +163,64 @@ def _probe(tx: Transaction) -> None:
 
 
 def _commit(db: sqlite3.Connection, batch: list[_Pending]) -> list[Event]:
-    """One transaction, on the writer's thread. Raises sqlite3.Error after rolling back what concerns all units."""
-    transaction = Transaction(db)
-    execute = db.execute
+    """One transaction, on the writer's thread; a second one if a unit failed. Raises sqlite3.Error after rolling back
+    what concerns all units."""
     try:
-        execute("BEGIN IMMEDIATE")
-        for pending in batch:
-            mark = len(transaction.facts)
-            execute("SAVEPOINT unit")
-            try:
-                pending.result = pending.unit(transaction)
-                pending.error = None
-            except Exception as error:
-                if isinstance(error, sqlite3.Error) and (_code(error) not in _OWN_FAULT or not db.in_transaction):
-                    raise
-                execute("ROLLBACK TO unit")
-                del transaction.facts[mark:]
-                pending.error = error
-            execute("RELEASE unit")
+        return _transact(db, batch, _run_together)
+    except _Spoiled:
+        return _transact(db, batch, _run_apart)
+
+
+_Run = Callable[[Transaction, list[_Pending]], None]
+
+
+class _Spoiled(Exception):
+    """A unit failed, and has left in the transaction what it did before."""
+
+
+def _transact(db: sqlite3.Connection, batch: list[_Pending], run: _Run) -> list[Event]:
+    transaction = Transaction(db)
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        run(transaction, batch)
         crash_point("before-commit")
-        execute("COMMIT")
+        db.execute("COMMIT")
         crash_point("after-commit")
     except BaseException:
         if db.in_transaction:
-            execute("ROLLBACK")
+            db.execute("ROLLBACK")
         raise
     return transaction.facts
+
+
+def _run_together(tx: Transaction, batch: list[_Pending]) -> None:
+    """Without savepoints: each would copy every page that its unit changes. A unit hardly ever fails."""
+    try:
+        for pending in batch:
+            pending.result, pending.error = pending.unit(tx), None
+        tx.write_facts()
+    except Exception as error:
+        if _concerns_all(error, tx.db):
+            raise
+        raise _Spoiled from error
+
+
+def _run_apart(tx: Transaction, batch: list[_Pending]) -> None:
+    """Each unit in a savepoint of its own: one that fails rolls back alone."""
+    for pending in batch:
+        mark = len(tx.facts)
+        tx.execute("SAVEPOINT unit")
+        try:
+            pending.result, pending.error = pending.unit(tx), None
+            tx.write_facts(mark)
+        except Exception as error:
+            if _concerns_all(error, tx.db):
+                raise
+            tx.execute("ROLLBACK TO unit")
+            del tx.facts[mark:]
+            pending.error = error
+        tx.execute("RELEASE unit")
+
+
+def _concerns_all(error: Exception, db: sqlite3.Connection) -> bool:
+    return isinstance(error, sqlite3.Error) and (_code(error) not in _OWN_FAULT or not db.in_transaction)

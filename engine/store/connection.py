@@ -20,6 +20,13 @@ WRITER_SETTINGS = (
     "PRAGMA trusted_schema = OFF",
     "PRAGMA temp_store = MEMORY",
 )
+_NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
+"""For the file or its WAL; for the shared memory beside them, which also is a file."""
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether the disk has no room, as opposed to being broken."""
+    return getattr(error, "sqlite_errorcode", 0) in _NO_ROOM
 
 
 class Connection(aiosqlite.Connection):
@@ -36,8 +43,7 @@ class Connection(aiosqlite.Connection):
 
 async def open_writer(path: Path, synchronous: str) -> Connection:
     """The only connection that writes and checkpoints (two of them can corrupt a WAL before SQLite 3.51.3)."""
-    connection = _connection(f"file:{_quoted(path)}")
-    await connection
+    connection = await _opened(f"file:{_quoted(path)}")
 
     def settle(db: sqlite3.Connection) -> None:
         for statement in WRITER_SETTINGS:
@@ -60,23 +66,32 @@ async def open_writer(path: Path, synchronous: str) -> Connection:
 
 async def open_reader(path: Path) -> Connection:
     """A connection that can neither write nor checkpoint. Reads through it end within a second."""
-    connection = _connection(f"file:{_quoted(path)}?mode=ro")
-    await connection
+    connection = await _opened(f"file:{_quoted(path)}?mode=ro")
 
     def settle(db: sqlite3.Connection) -> None:
         db.execute("PRAGMA query_only = ON")
         db.execute("PRAGMA busy_timeout = 10000")
         db.execute("PRAGMA mmap_size = 0")
 
-    await connection.run(settle)
+    try:
+        await connection.run(settle)
+    except BaseException:
+        await connection.close()
+        raise
     return connection
 
 
-def _connection(uri: str) -> Connection:
+async def _opened(uri: str) -> Connection:
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(uri, uri=True, isolation_level=None, cached_statements=256)
 
-    return Connection(connect, iter_chunk_size=256)
+    connection = Connection(connect, iter_chunk_size=256)
+    try:
+        await connection
+    except BaseException:
+        connection._thread.join()  # it was told to stop; left alone it would answer to a loop that may be closed
+        raise
+    return connection
 
 
 def _quoted(path: Path) -> str:

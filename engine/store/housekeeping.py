@@ -6,6 +6,7 @@ import msgspec
 
 from engine.events import Event, Kind
 from engine.store import inbox
+from engine.store.connection import is_full
 from engine.store.errors import StoreFull
 from engine.store.store import Store
 from engine.store.transaction import Transaction
@@ -141,7 +142,7 @@ def _hand_back(db: sqlite3.Connection) -> bool:
             db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
         db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:
+        if not is_full(error):
             raise
         return False
     return bool(free > VACUUM_PAGES)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.clock import Clock, SystemClock
 from engine.events import Bus, Event
-from engine.store.connection import Connection, open_reader, open_writer
+from engine.store.connection import Connection, is_full, open_reader, open_writer
 from engine.store.errors import StoreCorrupt, StoreFull
 from engine.store.schema import migrate
 from engine.store.transaction import T, Unit
@@ -60,12 +60,15 @@ class Store:
                 store = cls(path, writer, reader, bus, clock)
                 writer.told = store._tell
                 store.epoch, store.was_clean = epoch, clean
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(writer.run(), name="store writer")
-                    try:
-                        yield store
-                    finally:
-                        writer.close()
+                try:
+                    async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(writer.run(), name="store writer")
+                        try:
+                            yield store
+                        finally:
+                            writer.close()
+                finally:
+                    writer.abandon()
                 with suppress(sqlite3.OperationalError):  # a full disk: the next start checks the file, that is all
                     await connection.run(_mark_clean)
             finally:
@@ -114,7 +117,7 @@ def _explained(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise _damaged(path, str(error)) from error
-        if code == sqlite3.SQLITE_FULL:
+        if is_full(error):
             raise StoreFull from error
         raise
 

@@ -15,7 +15,7 @@ from typing import Any
 from engine.crash import crash_point
 from engine.events import Event
 from engine.signal import Signal
-from engine.store.connection import Connection
+from engine.store.connection import Connection, is_full
 from engine.store.errors import StoreBroken, StoreFull
 from engine.store.transaction import T, Transaction, Unit
 
@@ -24,8 +24,6 @@ MAX_UNITS = 1024
 ROOM_CHECK_SECONDS = 1.0
 """How often a full disk is tried again."""
 
-_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
-"""No room: for the file or its WAL; for the shared memory beside it, which also is a file."""
 _OWN_FAULT = frozenset(
     {
         sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH,
@@ -78,19 +76,14 @@ class Writer:
 
     async def run(self) -> None:
         """Commit until `close`. Raises StoreBroken when the disk can't be trusted any more."""
-        try:
-            while self._pending or not self._closing.is_set():
-                if self._pending:
-                    batch, self._pending = self._pending[:MAX_UNITS], self._pending[MAX_UNITS:]
-                    await self._commit(batch)
-                elif self.full:
-                    self.submit(_probe)  # nobody else may be left who would find out that there is room again
-                else:
-                    await self._signal.wait()
-        finally:
-            self._closing.set()
-            _reject(self._pending, StoreBroken("the store was closed before this was written"))
-            self._pending = []
+        while self._pending or not self._closing.is_set():
+            if self._pending:
+                batch, self._pending = self._pending[:MAX_UNITS], self._pending[MAX_UNITS:]
+                await self._commit(batch)
+            elif self.full:
+                self.submit(_probe)  # nobody else may be left who would find out that there is room again
+            else:
+                await self._signal.wait()
 
     async def outside(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run something between two commits, outside a transaction (checkpoints, vacuum)."""
@@ -101,11 +94,17 @@ class Writer:
         self._closing.set()
         self._signal.set()
 
+    def abandon(self) -> None:
+        """After `run`, however it ended: whoever still waits is told that it was in vain."""
+        self._closing.set()
+        _reject(self._pending, StoreBroken("the store was closed before this was written"))
+        self._pending = []
+
     async def _commit(self, batch: list[_Pending]) -> None:
         try:
             facts = await self._connection.run(lambda db: _commit(db, batch))
         except sqlite3.Error as error:
-            if _code(error) in _FULL:
+            if is_full(error):
                 await self._wait_for_room(batch)
                 return
             if _code(error) == sqlite3.SQLITE_BUSY and not self._closing.is_set():
@@ -152,9 +151,9 @@ def _reject(batch: Iterable[_Pending], error: Exception) -> None:
 
 
 def _code(error: sqlite3.Error) -> int:
-    """SQLite's own number; the plain one where the extended says no more. Misuse is what the module found itself."""
+    """SQLite's own number. Misuse is what the module found itself."""
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE)
-    return code if code in _FULL else code & 0xFF
+    return code & 0xFF
 
 
 def _probe(tx: Transaction) -> None:

@@ -43,6 +43,8 @@ class FactLane:
         self._identity = identity
         self._limits = limits
         self._chained = chained
+        self._in_doubt = False
+        """A chain was refused, and nobody knows yet for which of its facts."""
         self._marked_seq = 0
         self._marked_at = 0.0
         self._moved = asyncio.Event()
@@ -69,8 +71,13 @@ class FactLane:
             await self._moved.wait()
 
     async def _send(self, pipeline: Pipeline, facts: list[Event]) -> None:
-        answers = await pipeline.send(self._outgoing(facts))
+        batch = self._outgoing(facts)
+        if self._chained and not self._in_doubt:
+            facts, answers = facts[-1:], [await pipeline.send_chain(batch)]
+        else:
+            answers = await pipeline.send(batch)
         crash_point("relay-after-publish-before-mark")
+        self._in_doubt = True
         for fact, answer in zip(facts, answers, strict=True):
             if not isinstance(answer, Stored):
                 reason = answer.description if isinstance(answer, Refusal) else "no answer"
@@ -78,6 +85,7 @@ class FactLane:
             self.cursor.seq = fact.seq
             # A duplicate is stored under an older number, which may be behind what followed it.
             self.cursor.stream_seq = max(self.cursor.stream_seq, answer.seq)
+        self._in_doubt = False
         self._moved.set()
 
     def _outgoing(self, facts: list[Event]) -> list[Outgoing]:

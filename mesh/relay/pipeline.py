@@ -86,12 +86,22 @@ class Pipeline:
 
     async def send(self, batch: Sequence[Outgoing]) -> list[Answer]:
         """Publish a batch in its order; the answers in the same order. Raises nats.errors.Error without connection."""
+        return await self._send(batch, 0)
+
+    async def send_chain(self, batch: Sequence[Outgoing]) -> Answer:
+        """Publish a batch in which each message demands the one before it (`Nats-Expected-Last-Msg-Id`): the answer to
+        the last is that of all, and the server is spared the others."""
+        return (await self._send(batch, len(batch) - 1))[-1]
+
+    async def _send(self, batch: Sequence[Outgoing], silent: int) -> list[Answer]:
+        """The first `silent` messages ask for no answer."""
         self._first += len(self._answers)
         self._answers = [UNANSWERED] * len(batch)
-        self._missing = len(batch)
+        self._missing = len(batch) - silent
         publish, prefix = self._nc.publish, self._prefix
-        for number, message in enumerate(batch, self._first):
-            await publish(message.subject, message.body, f"{prefix}{number}", dict(message.headers) or None)
+        for place, message in enumerate(batch):
+            reply = f"{prefix}{self._first + place}" if place >= silent else ""
+            await publish(message.subject, message.body, reply, dict(message.headers) or None)
         with suppress(TimeoutError):
             while self._missing:
                 self._heard.clear()

@@ -168,6 +168,18 @@ async def test_a_refused_fact_is_followed_by_none_and_sent_again(
     assert [seq for _, seq in await stored(link)] == list(range(1, 102))
 
 
+async def test_one_answer_confirms_a_batch(connection: Connection, writing: Any, relaying: Relaying) -> None:
+    link = await connection.link()
+    async with relaying(connection, writing) as relay:
+        await writing.facts(1)
+        await until(relay, 1)
+        before = link.nc.stats["in_msgs"]
+        await writing.facts(500)
+        await until(relay, 501)
+        assert link.nc.stats["in_msgs"] - before < 50
+    assert [seq for _, seq in await stored(link)] == list(range(1, 502))
+
+
 async def test_a_drain_ends_when_all_is_sent(connection: Connection, writing: Any, relaying: Relaying) -> None:
     async with relaying(connection, writing) as relay:
         await connection.link()

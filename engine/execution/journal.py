@@ -36,20 +36,19 @@ class Journal:
 
     def __init__(
         self, store: Store, services: Services, plan: Plan, row: ExecutionRow, run: Run,
-        *, failed: Callable[[BaseException], None],
+        *, durable: Callable[[], None], failed: Callable[[BaseException], None],
     ) -> None:  # fmt: skip
-        """`failed` is told when the store refused a commit: nothing may be built on it."""
+        """`durable` is told of each commit; `failed` when the store refused one: nothing may be built on it."""
         self._store = store
-        self._failed = failed
+        self._tell_durable = durable
+        self._tell_failed = failed
         self._bus = services.bus
         self._plan = plan
         self._row = row
         self._run = run
         self._step = Checkpoint(row.id)
-        self._touched: list[int] = []
-        self._commits: list[asyncio.Future[None] | None] = [None] * len(plan.nodes)
-        self._orders = [0] * len(plan.nodes)
-        self._order = 0
+        self._submitted = self._durable = 0
+        """How many commits were handed to the store, and how many of them are on the disk."""
         self.last: asyncio.Future[None] | None = None
         """The newest commit; None while everything known is durable."""
         self._levels_begun: set[int] = set()
@@ -155,21 +154,21 @@ class Journal:
         future = self._store.submit(step)
         future.add_done_callback(self._committed)
         self.last = future
-        self._order += 1
-        for index in self._touched:
-            self._commits[index] = future
-            self._orders[index] = self._order
-        self._touched.clear()
+        self._submitted += 1
         if self._bus.live_wanted:
             self._show(step)
         return future
 
-    def barrier(self, node: PlannedNode) -> asyncio.Future[None] | None:
-        """The commit that covers everything a node was built from. The store commits in order, so the latest commit
-        among its inputs covers all ancestors, pure ones included."""
-        if not node.waits:
-            return None
-        return self._commits[max(node.waits, key=self._orders.__getitem__)]
+    @property
+    def step(self) -> int:
+        """The number of the commit that comes next. What becomes ready in this step is built from it and from what was
+        handed over before, pure results included."""
+        return self._submitted + 1
+
+    def holds(self, step: int) -> bool:
+        """Whether everything up to that commit is durable: the store commits in order. A step that wrote nothing has
+        none. Asked between two steps."""
+        return self._durable >= step or self._durable == self._submitted
 
     async def declare(self, node: PlannedNode, attempt: int, started: int) -> None:
         """Commit that an at_most_once attempt is about to begin."""
@@ -205,7 +204,6 @@ class Journal:
         error: NodeError | None = None, started: int | None = None, finished: int | None = None,
         due: int | None = None,
     ) -> None:  # fmt: skip
-        self._touched.append(node.index)
         self._step.rows.append(
             NodeRow(
                 path=node.node.id,
@@ -237,7 +235,10 @@ class Journal:
     def _committed(self, future: asyncio.Future[None]) -> None:
         error = None if future.cancelled() else future.exception()
         if error is not None:
-            self._failed(error)
+            self._tell_failed(error)
+        else:
+            self._durable += 1
+            self._tell_durable()
 
     def _live(self, kind: Kind, now: int, data: dict[str, Json], node: PlannedNode | None = None) -> None:
         self._bus.emit([self._event(kind, now, data, node)])

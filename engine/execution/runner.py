@@ -1,7 +1,7 @@
 """Drives one run: starts what may start, writes down what attempts return, ends or parks the execution.
 
 `_advance` is one synchronous step: a node settled, pure successors run at once, and everything that became true is one
-commit. Successors with effects become tasks, which first wait for the commit of what they were built from.
+commit. Successors with effects become tasks as soon as that commit is durable.
 """
 
 import asyncio
@@ -62,11 +62,12 @@ class Runner:
         self._started_at = row.started_at or self._clock.now()
         self._run = Run(plan)
         self._inputs = Inputs(plan, row, self._run, services, self._started_at)
-        self._journal = Journal(store, services, plan, row, self._run, failed=self._give_up)
+        self._journal = Journal(store, services, plan, row, self._run, durable=self._launch, failed=self._give_up)
         self._saved = {node.path: node for node in nodes}
         self._first_start = [0] * len(plan.nodes)
         self._limit = plan.workflow.max_concurrent_nodes or self._config.max_concurrent_nodes
-        self._ready: deque[PlannedNode] = deque()
+        self._ready: deque[tuple[int, PlannedNode]] = deque()
+        """What may start, and the commit that it is built from, which must be durable before."""
         self._wakes: dict[int, Wake] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._timers: dict[int, tuple[int, asyncio.TimerHandle]] = {}
@@ -175,7 +176,7 @@ class Runner:
                     self._wake_at(node, row.due or now, row.output)
                 case NodeState.READY:  # a person said: try again
                     self._run.restore(node, row.status)
-                    self._ready.append(node)
+                    self._ready.append((0, node))
                 case NodeState.IN_DOUBT:
                     self._run.restore(node, row.status)
                 case _:
@@ -204,15 +205,26 @@ class Runner:
                 if node.inline and not self._resting:
                     queue.append(self._run_inline(node))
                 else:
-                    self._ready.append(node)
-        while self._ready and len(self._tasks) < self._limit and not self._resting:
-            node = self._ready.popleft()
-            if self._may_start(node):
-                self._tasks[node.index] = self._group.create_task(self._attempt(node))
+                    self._ready.append((self._journal.step if node.waits else 0, node))
+        while self._ready and not self._may_start(self._ready[0][1]):
+            self._ready.popleft()
         halt = self._closing()
         self._journal.commit()
         if halt is not None:
             self._close(halt)
+        else:
+            self._launch()
+
+    def _launch(self) -> None:
+        """Begin attempts, in the order in which nodes became ready: as many as may run at the same time, and none that
+        is built from what is not durable. Called again after each commit."""
+        while self._ready and len(self._tasks) < self._limit and not (self._resting or self._closed):
+            step, node = self._ready[0]
+            if not self._journal.holds(step):
+                break
+            self._ready.popleft()
+            if self._may_start(node):
+                self._tasks[node.index] = self._group.create_task(self._attempt(node))
 
     @property
     def _resting(self) -> bool:
@@ -245,13 +257,10 @@ class Runner:
         self._done(node, progress)
 
     async def _try(self, node: PlannedNode) -> Progress:
-        barrier = self._journal.barrier(node)
-        if barrier is not None and not barrier.done():
-            await asyncio.shield(barrier)
         if not self._may_start(node):
             return Progress()
         if self._resting:
-            self._ready.appendleft(node)
+            self._ready.appendleft((0, node))
             return Progress()
         ctx = self._context(node)
         started = self._clock.now()
@@ -459,7 +468,7 @@ class Runner:
         if self._run.states[node.index] is NodeState.WAITING:
             self._run.move(node, NodeState.READY)
             self._wakes[node.index] = Wake(due, None if memo is None else msgspec.json.decode(memo))
-        self._ready.append(node)
+        self._ready.append((0, node))
         self._advance(Progress())
 
     def _drop_timers(self) -> None:

@@ -11,7 +11,6 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
-from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from engine.signal import Signal
@@ -30,7 +29,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 5.0
 class Link:
     """One client that is or was connected. Never kept: ask the connection for the next one."""
 
-    def __init__(self, number: int, client: Client) -> None:
+    def __init__(self, number: int, client: AnySubjectClient) -> None:
         self.number = number
         """Counts up with each new client."""
         self.nc = client
@@ -125,7 +124,7 @@ class Connection:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
-    async def _hold(self, client: Client) -> None:
+    async def _hold(self, client: AnySubjectClient) -> None:
         self.number += 1
         link = self._link = Link(self.number, client)
         self._connected.set()
@@ -139,7 +138,7 @@ class Connection:
             await retire(client)
         _logger.warning("the connection to NATS at %s is lost: %s", self.servers, self._problem or "closed")
 
-    async def _connect(self, client: Client) -> None:
+    async def _connect(self, client: AnySubjectClient) -> None:
         async def hint() -> None:
             self._hint.set()
 

@@ -1,7 +1,7 @@
 """One client of the library for one connection's life: made to connect once, and closed for good."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -21,7 +21,32 @@ LOST = (nats.errors.Error, OSError, TimeoutError)
 
 class AnySubjectClient(Client):
     """A client that survives a subject which is not UTF-8. The library's reader dies of one, and as the message stays
-    in its stream, so does each client after it (see test_a_subject_that_is_not_text_does_not_stop_the_intake)."""
+    in its stream, so does each client after it (see test_a_subject_that_is_not_text_does_not_stop_the_intake).
+
+    It also publishes batches, which is a fifth of the work for each message."""
+
+    async def publish_batch(self, batch: Iterable[tuple[str, str, Mapping[str, str], bytes]]) -> None:
+        """Publish messages, each as (subject, reply or nothing, headers, body), in their order.
+
+        Unlike `publish` this does not look into subjects and headers: they are our own, or were checked (mesh/wire.py).
+        Raises nats.errors.Error without connection, and for a message larger than the server takes.
+        """
+        if not self.is_connected:
+            raise nats.errors.ConnectionClosedError
+        for subject, reply, headers, body in batch:
+            target = f"{subject} {reply}" if reply else subject
+            if headers:
+                lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+                head = f"NATS/1.0\r\n{lines}\r\n".encode()
+                size = len(head) + len(body)
+                command = b"HPUB %b %d %d\r\n%b%b\r\n" % (target.encode(), len(head), size, head, body)
+            else:
+                size = len(body)
+                command = b"PUB %b %d\r\n%b\r\n" % (target.encode(), size, body)
+            if size > self.max_payload:
+                raise nats.errors.MaxPayloadError
+            await self._send_command(command)
+        await self._flush_pending()
 
     def _build_message(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None

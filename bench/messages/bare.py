@@ -20,7 +20,6 @@ from pathlib import Path
 import msgspec
 import uvloop
 from contestants.ceiling import CREATE, FACT, FINISH, START, STEP, Statement
-from nats.aio.client import Client
 
 from agent.ready import Ready, write_ready
 from engine.clock import format_time
@@ -30,6 +29,7 @@ from engine.store.schema import migrate
 from mesh.connection import Link
 from mesh.intake.pull import Pull
 from mesh.jetstream import ensure_consumer
+from mesh.nats_client import AnySubjectClient
 from mesh.relay.pipeline import Outgoing, Pipeline, Stored
 from mesh.server import EmbeddedServer, Settings
 from mesh.streams import INTAKE, Limits, ensure_events, ensure_intake
@@ -69,8 +69,7 @@ class _Bare:
                     batch.append(execution)
                 await self._commit(statements)
                 self._executions.put_nowait(batch)
-                for message in messages:
-                    await self._link.nc.publish(message.reply, b"+ACK")
+                await self._link.nc.publish_batch((message.reply, "", {}, b"+ACK") for message in messages)
 
     async def step(self) -> None:
         while True:
@@ -144,7 +143,7 @@ async def main(directory: Path, ready_file: Path, sync_interval: str) -> None:
     async with EmbeddedServer.open(settings) as server:
         db = await open_writer(directory / "store.db", "full")
         await db.run(lambda db: migrate(db, 0))
-        client = Client()
+        client = AnySubjectClient()
         await client.connect(server.url, user=server.credentials.user, password=server.credentials.password)
         info = await ensure_intake(client, ["bench.>"], Limits())
         await ensure_events(client, Limits())

@@ -109,8 +109,7 @@ class Lane:
         that it has handled them all (see test_one_confirmed_acknowledgement_confirms_its_batch).
         """
         words = [_TERM if receipt.fate is Fate.DEAD else _ACK for receipt in receipts]
-        for msg, word in zip(fetched[:-1], words, strict=False):
-            await link.nc.publish(msg.reply, word)
+        await link.nc.publish_batch((msg.reply, "", {}, word) for msg, word in zip(fetched[:-1], words, strict=False))
         try:
             await link.nc.request(fetched[-1].reply, words[-1], timeout=ACK_SECONDS)
         except (nats.errors.TimeoutError, nats.errors.NoRespondersError):

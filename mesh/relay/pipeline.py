@@ -11,10 +11,10 @@ from typing import TypeAlias
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from mesh.connection import Link
+from mesh.nats_client import AnySubjectClient
 
 ANSWER_SECONDS = 5.0
 """How long the server may be silent before the rest of a batch counts as unanswered."""
@@ -65,7 +65,7 @@ _decoder = msgspec.json.Decoder(_Reply)
 class Pipeline:
     """Sends batches, one at a time. Made by `Pipeline.open`."""
 
-    def __init__(self, nc: Client) -> None:
+    def __init__(self, nc: AnySubjectClient) -> None:
         self._nc = nc
         self._prefix = f"{nc.new_inbox()}."
         self._first = 0
@@ -98,10 +98,11 @@ class Pipeline:
         self._first += len(self._answers)
         self._answers = [UNANSWERED] * len(batch)
         self._missing = len(batch) - silent
-        publish, prefix = self._nc.publish, self._prefix
-        for place, message in enumerate(batch):
-            reply = f"{prefix}{self._first + place}" if place >= silent else ""
-            await publish(message.subject, message.body, reply, dict(message.headers) or None)
+        replies = [""] * silent + [f"{self._prefix}{self._first + place}" for place in range(silent, len(batch))]
+        await self._nc.publish_batch(
+            (message.subject, reply, message.headers, message.body)
+            for message, reply in zip(batch, replies, strict=True)
+        )
         with suppress(TimeoutError):
             while self._missing:
                 self._heard.clear()

@@ -1,14 +1,27 @@
 """The process: configuration, command line, life cycle.
 
-app.py           the wiring: what runs in an agent, in which order it starts and stops
-config/          where settings come from and what there is to set
-cli/             the commands; one small file per group
-lock.py          one process per data directory
-identity.py      the agent's name, made once
-secret_files.py  where secrets come from
-logs.py          log lines for people and for machines
-ready.py         what a running agent says about itself, for supervisors and for the command line
-stopping.py      the first signal drains, the second cancels
+app.py             the wiring: what there is, in which order it starts and stops
+mesh_wiring.py     the NATS side of it: server, connection, ways in and out, the control service
+config/            where settings come from and what there is to set
+cli/               the commands; one small file per group
+demo/              `ganglion demo`
+
+lock.py            one process per data directory
+identity.py        the agent's name, made once
+secret_files.py    where secrets come from
+access.py          who we are at a NATS server
+node_types.py      what nodes can do here
+workflow_files.py  deployed at each start
+upkeep.py          retention, and what to do while the disk is full
+crashes.py         what a native crash left behind
+ready.py           what a running agent says of itself in files
+status.py          and when it is asked; status_desk.py answers
+stopping.py        the first signal drains, the second cancels
+logs.py            log lines for people and for machines
+doctor.py          is this machine fit?
+
+trial.py           one execution in this process (`ganglion run`), with mocks.py and borrowed_nats.py
+single.py          one error out of a group
 """
 
 __version__ = "0.1.0"

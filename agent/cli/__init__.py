@@ -4,6 +4,9 @@ root.py         the list of all commands
 options.py      options that many commands share
 failure.py      exit codes, and how a command gives up
 screen.py       tables, lines and JSON on standard output
+picture.py      one execution as people see it
+follow.py       events of the past, and on from there
+complete.py     what the shell can complete
 reach.py        from a command to the agent that is to carry it out
 """
 

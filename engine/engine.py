@@ -12,6 +12,7 @@ from engine.events import Identity
 from engine.execution.catalogue import Catalogue, Deployment
 from engine.execution.executor import Executor
 from engine.execution.services import Services
+from engine.execution.steering import Steering
 from engine.store import Store
 from engine.store.outbox import Outbox
 from engine.triggers.intake import Intake
@@ -33,6 +34,7 @@ class Engine:
         self.outbox = Outbox(store)
         self.catalogue = Catalogue(store, types)
         self.executor = Executor(store, self.catalogue, services)
+        self.steering = Steering(store, self.executor)
         self.intake = Intake(store, self.executor, self._routes())
         self.followers: list[Changed] = []
 

@@ -93,17 +93,17 @@ def execution_verbs(engine: Engine) -> tuple[Verb, ...]:
 
     async def pause(request: ById) -> Done:
         id = await full_id(request.execution)
-        await steer(executor.pause(id), f"{id} can't be paused")
+        await steer(engine.steering.pause(id), f"{id} can't be paused")
         return Done(message=f"{id} pauses when its running attempts have ended; `ganglion resume {id}` goes on")
 
     async def resume(request: ById) -> Done:
         id = await full_id(request.execution)
-        await steer(executor.resume(id), f"{id} can't be resumed")
+        await steer(engine.steering.resume(id), f"{id} can't be resumed")
         return Done(message=f"{id} goes on")
 
     async def cancel(request: Cancel) -> Done:
         id = await full_id(request.execution)
-        state = await steer(executor.cancel(id, request.reason), f"{id} can't be cancelled")
+        state = await steer(engine.steering.cancel(id, request.reason), f"{id} can't be cancelled")
         return Done(message=f"{id} is {state}")
 
     async def resolve(request: Resolve) -> Done:
@@ -120,7 +120,7 @@ def execution_verbs(engine: Engine) -> tuple[Verb, ...]:
         if node is None or node.status not in (NodeState.IN_DOUBT, NodeState.RUNNING):
             doubtful = [path for path, row in found.items() if row.status is NodeState.IN_DOUBT]
             raise Refused(409, f"{request.node} is not in doubt; in doubt are: {', '.join(doubtful) or 'none'}")
-        await steer(executor.resolve(id, _resolved(request, node, now)), f"{request.node} can't be resolved")
+        await steer(engine.steering.resolve(id, _resolved(request, node, now)), f"{request.node} can't be resolved")
         return Done(message=f"{request.node} is resolved; {id} goes on")
 
     async def full_id(prefix: str) -> str:

@@ -10,7 +10,10 @@ Reading order:
     context.py    what a node's code may use
     checkpoint.py results, state, facts and publications as one unit of the store
     runner.py     drives a run: starts attempts, commits what they return
-    executor.py   all runs of this agent: slots, queue, timers, recovery, pause and cancel
+    executor.py   all runs of this agent: slots, timers, recovery
+    queue.py      what waits for a slot
+    preparation.py, successor.py   from an id to a runner; the execution that a failure starts
+    steering.py   what people ask: pause, resume, cancel, resolve
     catalogue.py  deployed definitions and their plans
     control/      the node types that are the engine's own: if, switch, sleep
 """

@@ -28,6 +28,8 @@ class ExecutionConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     max_executions: int = 100
     """Executions that run at the same time; waiting and paused ones do not count."""
+    max_queued: int = 2000
+    """Queued executions known in memory; beyond that the store is asked."""
     max_concurrent_nodes: int = 64
     """Attempts of one execution that run at the same time, unless its workflow says otherwise."""
     grace_seconds: float = 10.0

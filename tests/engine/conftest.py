@@ -111,6 +111,7 @@ class Rig:
         self.engine = engine
         self.store = engine.store
         self.executor = engine.executor
+        self.steering = engine.steering
         self.acts, self.calls, self.acting = acting.acts, acting.calls, acting
         self.logs = logs
         self.seen: list[Event] = []

@@ -6,7 +6,6 @@ import pytest
 
 from engine.contract import Done, Fail, Retry
 from engine.events import Kind
-from engine.execution import executor as executor_module
 from engine.states import ExecutionState
 from engine.store import executions
 
@@ -86,9 +85,8 @@ async def test_workflow_may_bound_its_nodes_itself(rig):
     assert gate.most == 1
 
 
-async def test_more_than_the_queue_holds_wait_in_the_store_in_order(open_rig, monkeypatch):
-    monkeypatch.setattr(executor_module, "MAX_QUEUED", 5)
-    async with open_rig(max_executions=1) as rig:
+async def test_more_than_the_queue_holds_wait_in_the_store_in_order(open_rig):
+    async with open_rig(max_executions=1, max_queued=5) as rig:
         gate = rig.acts["a"] = Gate()
         await rig.deploy(ONE)
         started = [await rig.start() for _ in range(40)]
@@ -193,9 +191,8 @@ async def test_sleep_survives_a_restart_and_ends_at_its_time(open_rig, clock):
         assert [f.kind for f in await rig.facts(execution)].count(Kind.WORKFLOW_STARTED) == 1
 
 
-async def test_more_sleepers_than_one_look_finds_all_wake(open_rig, clock, monkeypatch):
-    monkeypatch.setattr(executor_module, "MAX_QUEUED", 4)
-    async with open_rig(clock=clock, max_executions=2) as rig:
+async def test_more_sleepers_than_one_look_finds_all_wake(open_rig, clock):
+    async with open_rig(clock=clock, max_executions=2, max_queued=4) as rig:
         await rig.deploy(SLEEPER)
         started = [await rig.start() for _ in range(15)]
         for execution in started:

@@ -139,7 +139,7 @@ async def test_blocked_execution_can_be_cancelled(open_rig):
         while (await rig.row(execution)).status is not ExecutionState.BLOCKED:
             await rig.settled()
 
-        assert await rig.executor.cancel(execution) is ExecutionState.CANCELLED
+        assert await rig.steering.cancel(execution) is ExecutionState.CANCELLED
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ async def test_execution_state_that_is_none_is_not_run(open_rig, tmp_path):
 
         assert shown["status"] == "blocked"
         assert rig.calls == []
-        assert await rig.executor.cancel(execution) is ExecutionState.CANCELLED
+        assert await rig.steering.cancel(execution) is ExecutionState.CANCELLED
 
 
 async def test_damage_of_one_execution_does_not_make_others_invisible(open_rig, tmp_path):

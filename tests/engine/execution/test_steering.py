@@ -91,7 +91,7 @@ async def completed(rig) -> str:
 async def test_paused_while_queued_it_does_not_start_until_resumed(open_rig):
     async with open_rig(max_executions=1) as rig:
         execution = await queued(rig)
-        assert await rig.executor.pause(execution) is ExecutionState.PAUSED
+        assert await rig.steering.pause(execution) is ExecutionState.PAUSED
         held, rig.acts["a"] = rig.acts["a"], Held()
         held.let_go.set()
         await rig.kind(Kind.WORKFLOW_COMPLETED)
@@ -100,7 +100,7 @@ async def test_paused_while_queued_it_does_not_start_until_resumed(open_rig):
         assert rig.called("a") == 1
 
         rig.acts["a"].let_go.set()
-        assert await rig.executor.resume(execution) is ExecutionState.QUEUED
+        assert await rig.steering.resume(execution) is ExecutionState.QUEUED
         row = await rig.end(execution)
 
         assert row.status is ExecutionState.COMPLETED
@@ -116,7 +116,7 @@ async def test_paused_right_after_its_start_is_not_overtaken(rig):
     held = rig.acts["a"] = Held()
     execution = await rig.start()  # committed; its runner is being made ready
 
-    await rig.executor.pause(execution)
+    await rig.steering.pause(execution)
     held.let_go.set()
     await is_in(rig, execution, ExecutionState.PAUSED)
     await rig.settled()
@@ -127,14 +127,14 @@ async def test_paused_right_after_its_start_is_not_overtaken(rig):
 
 async def test_paused_while_running_the_attempt_is_kept_and_the_next_does_not_start(rig):
     execution = await running(rig)
-    await rig.executor.pause(execution)
+    await rig.steering.pause(execution)
     rig.acts["a"].let_go.set()
     await is_in(rig, execution, ExecutionState.PAUSED)
 
     assert await rig.states(execution) == {"a": "completed"}
     assert rig.called("b") == 0
 
-    await rig.executor.resume(execution)
+    await rig.steering.resume(execution)
     row = await rig.end(execution)
 
     assert row.status is ExecutionState.COMPLETED
@@ -147,12 +147,12 @@ async def test_pause_also_holds_pure_nodes(rig):
     await rig.deploy("name: w\nnodes:\n  a: {type: act}\n  p: {type: calc, needs: a}\n  b: {type: act, needs: p}\n")
     execution = await rig.start()
     await held.entered.wait()
-    await rig.executor.pause(execution)
+    await rig.steering.pause(execution)
     held.let_go.set()
     await is_in(rig, execution, ExecutionState.PAUSED)
     assert rig.ran() == ["a"]
 
-    await rig.executor.resume(execution)
+    await rig.steering.resume(execution)
     await rig.end(execution)
 
     assert rig.ran() == ["a", "p", "b"]
@@ -160,9 +160,9 @@ async def test_pause_also_holds_pure_nodes(rig):
 
 async def test_resumed_before_the_pause_came_into_effect_it_just_goes_on(rig):
     execution = await running(rig)
-    await rig.executor.pause(execution)
+    await rig.steering.pause(execution)
 
-    assert await rig.executor.resume(execution) is ExecutionState.RUNNING
+    assert await rig.steering.resume(execution) is ExecutionState.RUNNING
     rig.acts["a"].let_go.set()
     row = await rig.end(execution)
 
@@ -173,14 +173,14 @@ async def test_resumed_before_the_pause_came_into_effect_it_just_goes_on(rig):
 async def test_timer_that_is_over_while_paused_acts_on_resume(open_rig, clock):
     async with open_rig(clock=clock) as rig:
         execution = await waiting(rig)
-        await rig.executor.pause(execution)
+        await rig.steering.pause(execution)
         clock.advance(7200)
         rig.executor.wake()
         await rig.settled()
         assert (await rig.row(execution)).status is ExecutionState.PAUSED
         assert rig.calls == []
 
-        await rig.executor.resume(execution)
+        await rig.steering.resume(execution)
         await rig.end(execution)
 
         assert rig.ran() == ["a"]
@@ -189,7 +189,7 @@ async def test_timer_that_is_over_while_paused_acts_on_resume(open_rig, clock):
 async def test_paused_execution_stays_paused_over_a_restart(open_rig):
     async with open_rig() as rig:
         execution = await running(rig)
-        await rig.executor.pause(execution)
+        await rig.steering.pause(execution)
         rig.acts["a"].let_go.set()
         await is_in(rig, execution, ExecutionState.PAUSED)
     async with open_rig() as rig:
@@ -197,7 +197,7 @@ async def test_paused_execution_stays_paused_over_a_restart(open_rig):
         await rig.end(await rig.start("other"))
         assert (await rig.row(execution)).status is ExecutionState.PAUSED
 
-        await rig.executor.resume(execution)
+        await rig.steering.resume(execution)
         await rig.end(execution)
 
         assert rig.ran() == ["x", "b"]
@@ -208,19 +208,19 @@ async def test_only_paused_and_blocked_executions_can_be_resumed(rig, state):
     execution = await state(rig)
 
     with pytest.raises(IllegalMove):
-        await rig.executor.resume(execution)
+        await rig.steering.resume(execution)
 
 
 async def test_finished_execution_can_not_be_paused_or_cancelled(rig):
     execution = await completed(rig)
 
-    for order in (rig.executor.pause, rig.executor.cancel):
+    for order in (rig.steering.pause, rig.steering.cancel):
         with pytest.raises(IllegalMove, match="an execution that is completed can't become"):
             await order(execution)
 
 
 async def test_unknown_execution_is_a_lookup_error(rig):
-    for order in (rig.executor.pause, rig.executor.resume, rig.executor.cancel):
+    for order in (rig.steering.pause, rig.steering.resume, rig.steering.cancel):
         with pytest.raises(LookupError, match="no execution nobody"):
             await order("nobody")
 
@@ -231,7 +231,7 @@ async def test_unknown_execution_is_a_lookup_error(rig):
 async def test_cancelled_while_queued_it_never_starts(open_rig):
     async with open_rig(max_executions=1) as rig:
         execution = await queued(rig)
-        assert await rig.executor.cancel(execution) is ExecutionState.CANCELLED
+        assert await rig.steering.cancel(execution) is ExecutionState.CANCELLED
         rig.acts["a"].let_go.set()
         await rig.kind(Kind.WORKFLOW_COMPLETED)
         await rig.settled()
@@ -246,7 +246,7 @@ async def test_cancelled_right_after_its_start_it_ends_cancelled(rig):
     rig.acts["a"] = held = Held()
     execution = await rig.start()
 
-    await rig.executor.cancel(execution)
+    await rig.steering.cancel(execution)
     held.let_go.set()
 
     assert (await rig.end(execution)).status is ExecutionState.CANCELLED
@@ -254,7 +254,7 @@ async def test_cancelled_right_after_its_start_it_ends_cancelled(rig):
 
 async def test_cancelled_while_running_the_attempt_is_asked_to_stop_and_its_result_is_kept(rig):
     execution = await running(rig)
-    assert await rig.executor.cancel(execution, "not needed") is ExecutionState.CANCELLING
+    assert await rig.steering.cancel(execution, "not needed") is ExecutionState.CANCELLING
     assert (await rig.row(execution)).status is ExecutionState.CANCELLING
     held = rig.acts["a"]
     held.let_go.set()
@@ -270,7 +270,7 @@ async def test_cancelled_while_running_the_attempt_is_asked_to_stop_and_its_resu
 async def test_attempt_that_does_not_stop_is_cut_off_after_the_grace_time(open_rig):
     async with open_rig(grace_seconds=0.02) as rig:
         execution = await running(rig)
-        await rig.executor.cancel(execution)
+        await rig.steering.cancel(execution)
         row = await rig.end(execution)
 
         assert row.status is ExecutionState.CANCELLED
@@ -283,7 +283,7 @@ async def test_grace_time_of_zero_ends_an_attempt_that_has_not_begun(open_rig):
         await rig.deploy("name: w\nnodes:\n  a: {type: once}\n  b: {type: act}\n")
         rig.acts |= {"a": Held(), "b": Held()}
         execution = await rig.start()
-        await rig.executor.cancel(execution)
+        await rig.steering.cancel(execution)
 
         assert (await rig.end(execution)).status is ExecutionState.CANCELLED
 
@@ -291,30 +291,30 @@ async def test_grace_time_of_zero_ends_an_attempt_that_has_not_begun(open_rig):
 async def test_cancelled_while_waiting_it_ends_at_once(rig):
     execution = await waiting(rig)
 
-    assert await rig.executor.cancel(execution) is ExecutionState.CANCELLED
+    assert await rig.steering.cancel(execution) is ExecutionState.CANCELLED
     assert await rig.states(execution) == {"s": "cancelled"}
 
 
 async def test_cancelled_while_paused_it_ends_at_once(rig):
     execution = await waiting(rig)
-    await rig.executor.pause(execution)
+    await rig.steering.pause(execution)
 
-    assert await rig.executor.cancel(execution) is ExecutionState.CANCELLED
+    assert await rig.steering.cancel(execution) is ExecutionState.CANCELLED
 
 
 async def test_cancelled_while_in_doubt_it_ends_at_once(rig):
     execution = await in_doubt(rig)
 
-    assert await rig.executor.cancel(execution) is ExecutionState.CANCELLED
+    assert await rig.steering.cancel(execution) is ExecutionState.CANCELLED
     assert await rig.states(execution) == {"a": "cancelled"}
 
 
 async def test_cancelled_twice_is_cancelled_once(rig):
     execution = await running(rig)
-    await rig.executor.cancel(execution)
-    await rig.executor.cancel(execution)
+    await rig.steering.cancel(execution)
+    await rig.steering.cancel(execution)
     with pytest.raises(IllegalMove, match="is cancelling"):
-        await rig.executor.pause(execution)
+        await rig.steering.pause(execution)
     rig.acts["a"].let_go.set()
     await rig.end(execution)
 
@@ -323,8 +323,8 @@ async def test_cancelled_twice_is_cancelled_once(rig):
 
 async def test_cancel_of_a_pausing_execution_wins(rig):
     execution = await running(rig)
-    await rig.executor.pause(execution)
-    await rig.executor.cancel(execution)
+    await rig.steering.pause(execution)
+    await rig.steering.cancel(execution)
     rig.acts["a"].let_go.set()
 
     assert (await rig.end(execution)).status is ExecutionState.CANCELLED
@@ -333,7 +333,7 @@ async def test_cancel_of_a_pausing_execution_wins(rig):
 async def test_cancel_is_not_forgotten_by_a_crash(open_rig, tmp_path):
     async with open_rig() as rig:
         execution = await running(rig)
-        await rig.executor.cancel(execution)
+        await rig.steering.cancel(execution)
         copy = await rig.copy_to(tmp_path / "copy")
         rig.acts["a"].let_go.set()
     async with open_rig(copy) as rig:
@@ -344,7 +344,7 @@ async def test_cancel_is_not_forgotten_by_a_crash(open_rig, tmp_path):
 
 
 async def test_orders_given_while_an_execution_parks_are_not_lost(rig):
-    for order, state in ((rig.executor.cancel, "cancelled"), (rig.executor.pause, "paused")):
+    for order, state in ((rig.steering.cancel, "cancelled"), (rig.steering.pause, "paused")):
         await rig.deploy(SLEEPER)
         execution = await rig.start()
         await until_closed(rig, execution)
@@ -420,12 +420,12 @@ async def test_person_who_says_retry_is_obeyed_also_in_a_failing_execution(rig):
 
 async def test_resolved_while_paused_it_waits_for_resume(rig):
     execution = await in_doubt(rig)
-    await rig.executor.pause(execution)
+    await rig.steering.pause(execution)
     await rig.ask("resolve", execution=execution, node="a", completed=1)
     await rig.settled()
     assert (await rig.row(execution)).status is ExecutionState.PAUSED
 
-    await rig.executor.resume(execution)
+    await rig.steering.resume(execution)
 
     assert (await rig.end(execution)).status is ExecutionState.COMPLETED
 
@@ -437,7 +437,7 @@ async def test_node_that_is_not_in_doubt_can_not_be_resolved(rig):
     row = (await rig.nodes(execution))["a"]
 
     with pytest.raises(IllegalMove):
-        await rig.executor.resolve(execution, row)
+        await rig.steering.resolve(execution, row)
 
 
 async def test_damaged_execution_can_be_cancelled(open_rig):
@@ -452,4 +452,4 @@ async def test_damaged_execution_can_be_cancelled(open_rig):
         with pytest.raises(StoreCorrupt):
             await rig.row(execution)
 
-        assert await rig.executor.cancel(execution) is ExecutionState.CANCELLED
+        assert await rig.steering.cancel(execution) is ExecutionState.CANCELLED

@@ -1,0 +1,117 @@
+"""From an id in the queue to a runner: read what is stored, and see whether it may run."""
+
+import msgspec
+
+from engine.events import Event, Kind
+from engine.execution.catalogue import Catalogue, Unloadable
+from engine.execution.plan import Plan
+from engine.execution.run import NodeError
+from engine.execution.runner import Runner
+from engine.execution.services import Services
+from engine.execution.successor import Successors
+from engine.states import ExecutionState
+from engine.store import Store, StoreCorrupt, Transaction, executions
+from engine.store.executions import ExecutionRow, NodeRow
+from engine.values import encode_json
+
+_RUNNABLE = frozenset(
+    {
+        ExecutionState.QUEUED,
+        ExecutionState.RUNNING,
+        ExecutionState.WAITING,
+        ExecutionState.BLOCKED,
+        ExecutionState.CANCELLING,
+    }
+)
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The execution was failed instead of run; `successor` handles that."""
+
+    successor: ExecutionRow | None
+
+
+class Preparation:
+    """Makes runners."""
+
+    def __init__(self, store: Store, catalogue: Catalogue, services: Services) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._services = services
+        self._successors = Successors(catalogue, services)
+
+    async def prepare(self, id: str, row: ExecutionRow | None) -> Runner | Failed | None:
+        """Everything that is needed to go on; None when the execution can't run (any more).
+
+        `row` is given for an execution that was just made, so that nothing has to be read.
+        """
+        nodes: list[NodeRow] = []
+        try:
+            if row is None:
+                row = await self._store.read(lambda db: executions.get(db, id))
+                if row is None or row.status not in _RUNNABLE:
+                    return None
+                nodes = await self._store.read(lambda db: executions.nodes(db, id))
+            plan = await self._catalogue.plan(row.workflow, row.version)
+        except (Unloadable, StoreCorrupt) as problem:
+            await self._block(id, str(problem))
+            return None
+        if row.started_at is not None and await self._is_poisonous(row):
+            return await self._fail(row, plan)
+        return Runner(
+            store=self._store, services=self._services, plan=plan, row=row, nodes=nodes, successor=self._successors.of
+        )
+
+    async def _is_poisonous(self, row: ExecutionRow) -> bool:
+        """An execution that had begun goes on, unless it has killed the process too often."""
+        if row.status is ExecutionState.CANCELLING:
+            return False
+        if row.status is not ExecutionState.RUNNING:
+            await self._store.submit(lambda tx: executions.move(tx, row.id, ExecutionState.RUNNING))
+            row.status = ExecutionState.RUNNING
+            return False
+        if self._store.was_clean:  # an orderly stop is no death
+            return False
+        row.deaths = await self._store.submit(lambda tx: executions.resume(tx, row.id))
+        return row.deaths > self._services.config.max_deaths
+
+    async def _fail(self, row: ExecutionRow, plan: Plan) -> Failed:
+        error = NodeError(
+            "poison",
+            f"the process died {row.deaths} times while it ran, with no checkpoint between; "
+            f"`ganglion show {row.id}` tells how far it came",
+        )
+        now = self._services.clock.now()
+        about = {"kind": error.kind, "message": error.message, "node": None}
+        successor = self._successors.of(plan, row, error, "")
+
+        def unit(tx: Transaction) -> None:
+            executions.finish(tx, row.id, ExecutionState.FAILED, now=now, outputs=None, error=encode_json(about))
+            executions.cancel_open_nodes(tx, row.id, now)
+            if successor is not None:
+                executions.create(tx, successor)
+            tx.fact(execution_fact(Kind.WORKFLOW_FAILED, row, now, {"status": "failed", "error": about}))
+
+        await self._store.submit(unit)
+        return Failed(successor)
+
+    async def _block(self, id: str, problem: str) -> None:
+        """It waits until this agent can load it; nothing of it is run, and it is never failed."""
+        self._services.log("error", f"blocked: {problem}", {"execution": id})
+        about = encode_json({"kind": "blocked", "message": problem[:4000], "node": None})
+        now = self._services.clock.now()
+
+        def unit(tx: Transaction) -> None:
+            row = executions.glimpse(tx.db, id)
+            executions.block(tx, id, about)
+            if row.status is not ExecutionState.BLOCKED:
+                tx.fact(execution_fact(Kind.WORKFLOW_BLOCKED, row, now, {"reason": problem[:2000]}))
+
+        await self._store.submit(unit)
+
+
+def execution_fact(kind: Kind, row: ExecutionRow, now: int, data: dict[str, object], node: str = "") -> Event:
+    """A fact about an execution that nobody runs."""
+    return Event(
+        kind=kind, time=now, workflow=row.workflow, version=row.version, execution=row.id, node=node, data=data
+    )

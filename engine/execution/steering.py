@@ -1,0 +1,94 @@
+"""What people ask of executions: pause, resume, cancel, resolve.
+
+An execution that is running gets the order through its runner; one that nobody runs is changed in the store, and nobody
+starts it meanwhile.
+"""
+
+import asyncio
+
+from engine.events import Kind
+from engine.execution.executor import Executor
+from engine.execution.preparation import execution_fact
+from engine.states import FINISHED, ExecutionState, IllegalMove, NodeState, check_execution_move
+from engine.store import Store, Transaction, executions
+from engine.store.executions import NodeRow
+
+
+class Steering:
+    """Each verb raises IllegalMove when the execution's state does not allow it, LookupError, StoreFull."""
+
+    def __init__(self, store: Store, executor: Executor) -> None:
+        self._store = store
+        self._executor = executor
+
+    async def pause(self, id: str) -> ExecutionState:
+        """Let running attempts finish and start none."""
+        runner = await self._executor.holder(id)
+        if runner is None:
+            return await self._move(id, ExecutionState.PAUSED, Kind.WORKFLOW_PAUSED)
+        check_execution_move(runner.state, ExecutionState.PAUSED)
+        runner.pause()
+        return ExecutionState.PAUSED
+
+    async def resume(self, id: str) -> ExecutionState:
+        """Let a paused or blocked execution go on."""
+        runner = await self._executor.holder(id)
+        if runner is None:
+            return await self._move(id, ExecutionState.QUEUED, Kind.WORKFLOW_RESUMED)
+        if not runner.pausing:
+            check_execution_move(runner.state, ExecutionState.QUEUED)
+        runner.go_on()
+        return ExecutionState.RUNNING
+
+    async def cancel(self, id: str, reason: str = "") -> ExecutionState:
+        """End an execution; running attempts get the grace time."""
+        runner = await self._executor.holder(id)
+        if runner is not None:
+            committed = runner.cancel(reason)
+            if committed is not None:
+                await asyncio.shield(committed)
+            return ExecutionState.CANCELLING
+        now = self._store.clock.now()
+
+        def unit(tx: Transaction) -> ExecutionState:
+            row = executions.expect(tx, id, ExecutionState.CANCELLING)
+            executions.finish(tx, id, ExecutionState.CANCELLED, now=now, outputs=None, error=None)
+            executions.cancel_open_nodes(tx, id, now)
+            tx.fact(execution_fact(Kind.WORKFLOW_CANCELLED, row, now, {"status": "cancelled", "reason": reason}))
+            return ExecutionState.CANCELLED
+
+        state = await self._executor.change(id, unit)
+        self._executor.count(state)
+        return state
+
+    async def resolve(self, id: str, row: NodeRow) -> ExecutionState:
+        """Replace the row of a node that is in doubt, and go on."""
+        if await self._executor.holder(id) is not None:
+            raise IllegalMove("other nodes of this execution are running: resolve it when it waits")
+        now = self._store.clock.now()
+        kind = {NodeState.COMPLETED: Kind.NODE_COMPLETED, NodeState.FAILED: Kind.NODE_FAILED}.get(row.status)
+
+        def unit(tx: Transaction) -> ExecutionState:
+            execution = executions.glimpse(tx.db, id)
+            if execution.status in FINISHED:
+                raise IllegalMove(f"the execution is {execution.status}")
+            executions.expect_node(tx, id, row.path, row.status)
+            executions.checkpoint(tx, id, row)
+            if execution.status is ExecutionState.WAITING:  # due at once: it goes on also if the process dies now
+                executions.move(tx, id, ExecutionState.WAITING, due=now)
+            if kind is not None:
+                tx.fact(execution_fact(kind, execution, now, {"attempt": row.attempt, "resolved": True}, row.path))
+            return execution.status
+
+        return await self._executor.change(id, unit)
+
+    async def _move(self, id: str, state: ExecutionState, kind: Kind) -> ExecutionState:
+        now = self._store.clock.now()
+
+        def unit(tx: Transaction) -> ExecutionState:
+            row = executions.expect(tx, id, state)
+            executions.move(tx, id, state)
+            tx.fact(execution_fact(kind, row, now, {}))
+            return state
+
+        return await self._executor.change(id, unit)

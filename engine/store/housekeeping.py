@@ -1,5 +1,6 @@
 """Retention: old things go in small steps, and their space is handed back to the disk. On by default."""
 
+import math
 import sqlite3
 
 import msgspec
@@ -77,18 +78,19 @@ def _remove_executions(tx: Transaction, keep: Retention, before: int | None, siz
     if before is not None:
         doomed.update(id for (id,) in tx.execute(f"{oldest} AND finished_at < ? LIMIT ?", (before, STEP)))
     surplus = 0
+    (count,) = tx.execute("SELECT COUNT(*) FROM executions WHERE finished_at IS NOT NULL").fetchone()
     if keep.count is not None:
-        (count,) = tx.execute("SELECT COUNT(*) FROM executions WHERE finished_at IS NOT NULL").fetchone()
         surplus = max(0, count - keep.count)
     if keep.bytes is not None and size > keep.bytes:
-        surplus = max(surplus, STEP)
+        # As many as are too much if all are alike; what is missing then goes in the next step.
+        surplus = max(surplus, math.ceil(count * (size - keep.bytes) / size))
     if surplus:
         rows = tx.execute(f"{oldest} ORDER BY finished_at LIMIT ?", (min(surplus, STEP),))
         doomed.update(id for (id,) in rows)
     keys = [(id,) for id in doomed]
     tx.db.executemany("DELETE FROM nodes WHERE execution = ?", keys)
     tx.db.executemany("DELETE FROM executions WHERE id = ?", keys)
-    return len(doomed) >= STEP
+    return len(doomed) >= STEP or (keep.bytes is not None and size > keep.bytes and bool(doomed))
 
 
 def _remove_sent_facts(tx: Transaction, before: int) -> bool:
@@ -139,7 +141,8 @@ def _hand_back(db: sqlite3.Connection) -> bool:
     (free,) = db.execute("PRAGMA freelist_count").fetchone()
     try:
         if free:
-            db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+            # A script is stepped to its end; a statement without columns only once, which is one page.
+            db.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
         db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     except sqlite3.OperationalError as error:
         if not is_full(error):

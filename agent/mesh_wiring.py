@@ -11,6 +11,7 @@ from agent.config import Config
 from agent.config.model import Mode
 from engine.control import Refused, Verb
 from engine.engine import Engine
+from engine.triggers.routes import Routes
 from mesh import streams
 from mesh.connection import LOST, Connection
 from mesh.credentials import Credentials
@@ -74,16 +75,15 @@ class Mesh:
             tasks.create_task(self._relay.run(), name="relay"),
         ]
 
-        async def follow() -> None:
-            routes = engine.intake.routes
+        async def capture(routes: Routes) -> None:
             try:
                 await pump.set_subjects(
                     intake=routes.intake_subjects, core=routes.core_subjects, externals=routes.externals
                 )
             except StreamConflict as error:
-                raise Refused(409, f"deployed, but its messages can't be taken in: {error}") from None
+                raise Refused(409, f"its messages can't be taken in: {error}") from None
 
-        engine.followers.append(follow)
+        engine.captures.append(capture)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 link = await self.connection.link()
@@ -92,7 +92,7 @@ class Mesh:
         except (TimeoutError, *LOST) as error:
             _log.warning("NATS does not answer yet (%s); the agent works without it until it does", error)
         try:
-            await follow()
+            await capture(engine.intake.routes)
         except Refused as refused:
             _log.error("%s", refused.message)
         self._intake = tasks.create_task(pump.run(), name="intake")

@@ -5,9 +5,11 @@ await prepare()      the active definitions are known; `intake` may be offered m
 await run()          recovers, runs executions, until `drain`
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from engine.contract import NodeTypes
+from engine.definition.model import Workflow
 from engine.events import Identity
 from engine.execution.catalogue import Catalogue, Deployment
 from engine.execution.executor import Executor
@@ -19,8 +21,11 @@ from engine.triggers.intake import Intake
 from engine.triggers.routes import Routes
 from engine.values import Json
 
+Capture = Callable[[Routes], Awaitable[None]]
+"""Takes in what these routes want, and no more. Asked before a definition becomes active; what it raises prevents that,
+and reaches the caller of `deploy`."""
 Changed = Callable[[], Awaitable[None]]
-"""Told after a deploy or undeploy, before its caller is answered: subscriptions and schedules follow the routes."""
+"""Told after a deploy or undeploy, before its caller is answered: schedules follow the routes."""
 
 
 class Engine:
@@ -36,7 +41,9 @@ class Engine:
         self.executor = Executor(store, self.catalogue, services)
         self.steering = Steering(store, self.executor)
         self.intake = Intake(store, self.executor, self._routes())
+        self.captures: list[Capture] = []
         self.followers: list[Changed] = []
+        self._changing = asyncio.Lock()
 
     async def prepare(self) -> None:
         """Load the active definitions."""
@@ -54,28 +61,47 @@ class Engine:
     async def deploy(
         self, source: bytes, *, filename: str = "workflow.yaml", params: Mapping[str, Json] | None = None
     ) -> tuple[Deployment, bool]:
-        """Make a file the active version; True if that changed anything. Raises InvalidWorkflow, StoreFull."""
-        deployment, changed = await self.catalogue.deploy(source, filename=filename, params=params)
-        if changed:
-            await self._changed()
-        return deployment, changed
+        """Make a file the active version; True if that changed anything. Its messages are taken in from then on.
+
+        Raises InvalidWorkflow, StoreFull, and what a capture raises; then nothing has changed.
+        """
+        async with self._changing:
+            workflow = self.catalogue.read(source, filename, params or {})
+            await self._capture(self._routes(workflow))
+            try:
+                deployment, changed = await self.catalogue.deploy(source, filename=filename, params=params)
+            except BaseException:
+                await self._capture(self._routes())
+                raise
+            if changed:
+                await self._changed()
+            return deployment, changed
 
     async def undeploy(self, workflow: str) -> bool:
         """Switch a workflow's triggers off; False if it was not deployed. What runs goes on."""
-        undeployed = await self.catalogue.undeploy(workflow)
-        if undeployed:
-            await self._changed()
-        return undeployed
+        async with self._changing:
+            undeployed = await self.catalogue.undeploy(workflow)
+            if undeployed:
+                await self._changed()
+                await self._capture(self._routes())
+            return undeployed
+
+    async def _capture(self, routes: Routes) -> None:
+        for capture in self.captures:
+            await capture(routes)
 
     async def _changed(self) -> None:
         self.intake.routes = self._routes()
         for follower in self.followers:
             await follower()
 
-    def _routes(self) -> Routes:
-        active = (
-            (name, deployment.row.version, deployment.workflow)
+    def _routes(self, coming: Workflow | None = None) -> Routes:
+        """What is active; with `coming`, as it will be once that is."""
+        active = {
+            name: (name, deployment.row.version, deployment.workflow)
             for name, deployment in self.catalogue.active.items()
             if deployment.workflow is not None
-        )
-        return Routes(active, agent=self.identity.agent, tenant=self.identity.tenant)
+        }
+        if coming is not None:
+            active[coming.name] = (coming.name, 0, coming)
+        return Routes(active.values(), agent=self.identity.agent, tenant=self.identity.tenant)

@@ -11,7 +11,6 @@ from engine.definition.model import Workflow
 from engine.execution.parameters import InvalidParameters
 from engine.execution.plan import CyclicWorkflow, Plan, UnknownNodeType, compile_plan
 from engine.expressions import ExpressionError
-from engine.signal import Signal
 from engine.store import Store, definitions
 from engine.store.definitions import DefinitionRow
 from engine.values import Json, encode_json
@@ -42,14 +41,11 @@ class Catalogue:
         self._plans: OrderedDict[tuple[str, int], Plan] = OrderedDict()
         self.active: dict[str, Deployment] = {}
         """By workflow name. Read only."""
-        self.changed = Signal()
-        """Set when `active` changed."""
 
     async def load(self) -> None:
         """Read the active definitions from the store."""
         for row in await self._store.read(definitions.active):
             self.active[row.workflow] = self._deployment(row)
-        self.changed.set()
 
     def read(self, source: bytes, filename: str, params: Mapping[str, Json]) -> Workflow:
         """A workflow from a file, checked whole: it also compiles. Raises InvalidWorkflow."""
@@ -74,7 +70,6 @@ class Catalogue:
         )
         deployment = Deployment(row, workflow)
         self.active[workflow.name] = deployment
-        self.changed.set()
         return deployment, before is None or before.row.version != row.version
 
     async def undeploy(self, name: str) -> bool:
@@ -82,7 +77,6 @@ class Catalogue:
         now = self._store.clock.now()
         done = await self._store.submit(lambda tx: definitions.undeploy(tx, name, now), patient=False)
         self.active.pop(name, None)
-        self.changed.set()
         return done
 
     async def plan(self, workflow: str, version: int) -> Plan:

@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from engine.contract import Done
+from engine.control import Refused
 from engine.definition import InvalidWorkflow
 from engine.events import Kind
 from engine.states import ExecutionState
 from engine.store import definitions
-from engine.triggers.routes import Undeliverable
+from engine.triggers.routes import Routes, Undeliverable
 
 
 def text(data: str) -> str:
@@ -135,3 +136,22 @@ async def test_more_plans_than_are_remembered_are_compiled_again(rig, monkeypatc
         await rig.deploy(f"name: w{i}\nnodes:\n  a: {{type: act}}")
     for i in (0, 1, 2, 3, 0):
         assert (await rig.end(await rig.start(f"w{i}"))).status is ExecutionState.COMPLETED
+
+
+async def test_a_definition_whose_messages_cant_be_taken_in_does_not_become_active(rig):
+    seen: list[tuple[str, ...]] = []
+
+    async def capture(routes: Routes) -> None:
+        seen.append(routes.intake_subjects)
+        if "taken.>" in routes.intake_subjects:
+            raise Refused(409, "its messages can't be taken in: another stream keeps them")
+
+    rig.engine.captures.append(capture)
+    await rig.deploy("name: w\ntriggers: [{nats: {subject: free.a}}]\nnodes:\n  a: {type: act}")
+
+    with pytest.raises(Refused, match="another stream keeps them"):
+        await rig.deploy("name: w\ntriggers: [{nats: {subject: taken.>}}]\nnodes:\n  a: {type: act}")
+
+    assert rig.engine.intake.routes.intake_subjects == ("free.a",)
+    assert rig.engine.catalogue.active["w"].row.version == 1
+    assert seen == [("free.a",), ("taken.>",)]

@@ -57,6 +57,24 @@ async def test_no_trace_of_a_secret_is_left(open_rig, secrets, acting, tmp_path)
     assert any("[secret KEY]" in text for text in shown)
 
 
+async def test_marker_that_is_not_revealed_shows_its_mask(open_rig, secrets, acting, decoded):
+    seen = []
+
+    async def echo(ctx, params):
+        ctx.log("got it", token=params.token)
+        ctx.emit(token=[params.token])
+        seen.append(params.token)
+        return Done({"echo": [params.token], params.token: 1})
+
+    acting.run = echo
+    async with open_rig(secrets=secrets, acting=acting) as rig:
+        row = await rig.run('name: w\nnodes:\n  a: {type: act, token: "{{ secrets.KEY }}"}\noutputs: "{{ nodes.a }}"')
+
+        assert decoded(row.outputs) == {"echo": ["[secret KEY]"], "[secret KEY]": 1}
+        assert [type(token) for token in seen] != [str]
+        assert all(KEY not in repr(event).encode() for event in rig.seen)
+
+
 async def test_secret_that_is_not_there_fails_the_node(open_rig, secrets, acting, decoded):
     async def use(ctx, params):
         ctx.secret(params.token)

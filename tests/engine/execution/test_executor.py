@@ -1,6 +1,7 @@
 """Slots, the queue, timers, and what one execution starts after another."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -252,6 +253,30 @@ async def test_workflow_timeout_ends_what_runs(rig, decoded):
         "node": None,
     }
     assert await rig.states(row.id) == {"a": "cancelled", "b": "cancelled"}
+
+
+async def test_workflow_timeout_that_meets_an_attempt_about_to_begin_ends_it_too(rig):
+    """A node that blocks the event loop makes a retry and the timeout due in the same turn, the retry first."""
+    scheduled = asyncio.Event()
+
+    async def retrying(ctx, data):
+        asyncio.get_running_loop().call_soon(scheduled.set)
+        return Retry("busy")
+
+    async def blocking(ctx, data):
+        await scheduled.wait()
+        time.sleep(0.08)  # noqa: ASYNC251
+        return Done()
+
+    rig.acts |= {"a": retrying, "b": blocking}
+    row = await rig.run(
+        "name: w\ntimeout: 60ms\nnodes:\n"
+        "  a: {type: act, retry: {max: 1, delay: 20ms, jitter: false}}\n  b: {type: act}\n"
+    )
+
+    assert row.status is ExecutionState.FAILED
+    assert rig.called("a") == 1
+    assert (await rig.states(row.id))["a"] == "cancelled"
 
 
 async def test_workflow_timeout_wakes_a_sleeping_execution(open_rig, clock):

@@ -84,7 +84,8 @@ async def test_attempt_count_goes_on_after_a_restart(open_rig, tmp_path):
         rig.acts["a"] = act
         await rig.deploy("name: w\nnodes:\n  a: {type: act, retry: {max: 1, delay: 0s}}")
         execution = await rig.start()
-        await rig.event(lambda e: e.kind is Kind.NODE_STARTED and b"2" in repr(e.data).encode())
+        await rig.event(lambda e: e.kind is Kind.NODE_STARTED and e.data["attempt"] == 2)
+        await rig.settled()
         copy = await rig.copy_to(tmp_path / "copy")
     async with open_rig(copy) as rig:
 

@@ -142,7 +142,7 @@ class Life:
         return self
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(cases(), st.randoms(use_true_random=False))
 def test_order_respects_edges_each_node_runs_once_and_everything_settles(case, choice):
     life = Life(*case).whole(choice)
@@ -159,7 +159,7 @@ def test_order_respects_edges_each_node_runs_once_and_everything_settles(case, c
                 assert place[other] < place[node.node.id]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(cases(), st.integers(0, 2**32), st.data())
 def test_going_on_from_any_checkpoint_gives_the_same_result(case, seed, data):
     """Where the order of settling is the same: what a failure still lets start depends on it."""
@@ -189,7 +189,7 @@ def _following(order: list[str], life: Life) -> random.Random:
     return Following()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(cases(), st.randoms(use_true_random=False), st.randoms(use_true_random=False))
 def test_without_failures_the_order_of_settling_changes_nothing(case, one, other):
     plan, ends, ports = case

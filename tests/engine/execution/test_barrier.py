@@ -6,7 +6,6 @@ import threading
 import pytest
 
 from engine.contract import Done
-from engine.events import Kind
 
 
 class HeldWriter:
@@ -49,17 +48,19 @@ async def turns(count: int = 50) -> None:
 )
 async def test_effect_waits_for_the_commit_of_all_its_ancestors(rig, between, needs):
     held = None
+    returned = asyncio.Event()
 
     async def first(ctx, data):
         nonlocal held
         held = HeldWriter(rig.store)
         await held.reached()
+        returned.set()
         return Done(1)
 
     rig.acts["first"] = first
     await rig.deploy(f"name: w\nnodes:\n  first: {{type: act}}\n{between}  effect: {{type: act, needs: {needs}}}\n")
     execution = await rig.start()
-    await rig.kind(Kind.NODE_STARTED, execution, "first")
+    await returned.wait()
     await turns()
     assert held is not None
     assert rig.called("effect") == 0

@@ -405,6 +405,22 @@ async def test_drain_finishes_running_attempts_and_leaves_the_rest(open_rig):
         assert (await rig.row(first)).deaths == 0
 
 
+async def test_hard_stop_starts_nothing_of_the_queue(open_rig):
+    async with open_rig(running=False, max_executions=2) as rig:
+        gate = rig.acts["a"] = Gate()
+        running = asyncio.create_task(rig.engine.run())
+        await rig.deploy(ONE)
+        started = [await rig.start() for _ in range(5)]
+        await gate.wait_until(2)
+        running.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+        assert gate.order == started[:2]
+        assert rig.executor.free_slots() == 0
+
+
 async def test_drain_without_work_ends_at_once(open_rig):
     async with open_rig(running=False) as rig:
         running = asyncio.create_task(rig.engine.run())

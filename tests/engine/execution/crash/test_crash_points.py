@@ -19,11 +19,11 @@ HERE = Path(__file__).parent
 COUNT = 6
 POINTS = {
     # How often a life must have died there at least: the work has many passings.
-    "before-commit": 5,
-    "after-commit": 5,
-    "checkpoint-before-commit": 5,
-    "effect-before-result": 5,
-    "intent-after-commit": 3,
+    "before-commit": 4,
+    "after-commit": 4,
+    "checkpoint-before-commit": 4,
+    "effect-before-result": 4,
+    "intent-after-commit": 2,
     "inbox-after-insert": 2,
     "intake-after-commit": 2,
 }

@@ -39,7 +39,8 @@ class Cursor(msgspec.Struct, kw_only=True):
 
 
 def publish(tx: Transaction, publication: Publication, now: int) -> None:
-    """Add to the second lane, in the transaction of the node's checkpoint."""
+    """Add to the second lane, in the transaction of the node's checkpoint, which also has a fact."""
+    tx.publications += 1
     tx.execute(
         "INSERT INTO publications (execution, path, subject, headers, body, created_at) VALUES (?, ?, ?, ?, ?, ?)",
         (
@@ -63,6 +64,7 @@ class Outbox:
         """Set when there may be new facts or publications; looking is the truth."""
         self.last_seq = 0
         """The newest fact known to this process; 0 before the first."""
+        self._publications_known = 0
         store.listeners.append(self._told)
 
     def _told(self, facts: list[Event]) -> None:
@@ -104,6 +106,11 @@ class Outbox:
                 (cursor.name, cursor.seq, cursor.stream_created, cursor.stream_seq, now),
             )
         )
+
+    def has_more_publications(self) -> bool:
+        """Whether some were committed since this was last asked: a look at the file costs more than most commits."""
+        known, self._publications_known = self._publications_known, self._store.writer.publications
+        return self._publications_known > known
 
     async def publications(self, after: int = 0, limit: int = 256) -> list[Publication]:
         """Messages to send, oldest first."""

@@ -20,12 +20,14 @@ INSERT_FACT = (
 class Transaction:
     """Statements and facts of one commit. Lives on the writer's thread only."""
 
-    __slots__ = ("db", "execute", "facts")
+    __slots__ = ("db", "execute", "facts", "publications")
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
         self.execute = db.execute
         self.facts: list[Event] = []
+        self.publications = 0
+        """How many messages of nodes it adds to the outbox; perhaps of a unit that failed."""
 
     def fact(self, event: Event) -> None:
         """Record a fact: it gets its number behind the unit, and is told to the world after the commit."""

@@ -57,6 +57,8 @@ class Writer:
         self.full = False
         """The disk is full; units that can't wait are refused, the others are parked."""
         self.commits = 0
+        self.publications = 0
+        """Grows with each commit that adds messages to the outbox: a reason to look there."""
 
     def submit(self, unit: Unit[T], *, patient: bool = True) -> asyncio.Future[T]:
         """Add a unit to the next commit. The future has its result once that is durable.
@@ -102,7 +104,7 @@ class Writer:
 
     async def _commit(self, batch: list[_Pending]) -> None:
         try:
-            facts = await self._connection.run(lambda db: _commit(db, batch))
+            committed = await self._connection.run(lambda db: _commit(db, batch))
         except sqlite3.Error as error:
             if is_full(error):
                 await self._wait_for_room(batch)
@@ -126,8 +128,9 @@ class Writer:
                 pending.future.set_exception(pending.error)
             else:
                 pending.future.set_result(pending.result)
-        if facts:
-            self.told(facts)
+        self.publications += committed.publications
+        if committed.facts:
+            self.told(committed.facts)
 
     async def _wait_for_room(self, batch: list[_Pending]) -> None:
         self.full = True
@@ -161,7 +164,7 @@ def _probe(tx: Transaction) -> None:
     tx.execute("INSERT INTO meta VALUES ('probe', '') ON CONFLICT (key) DO UPDATE SET value = ''")
 
 
-def _commit(db: sqlite3.Connection, batch: list[_Pending]) -> list[Event]:
+def _commit(db: sqlite3.Connection, batch: list[_Pending]) -> Transaction:
     """One transaction, on the writer's thread; a second one if a unit failed. Raises sqlite3.Error after rolling back
     what concerns all units."""
     try:
@@ -177,7 +180,7 @@ class _Spoiled(Exception):
     """A unit failed, and has left in the transaction what it did before."""
 
 
-def _transact(db: sqlite3.Connection, batch: list[_Pending], run: _Run) -> list[Event]:
+def _transact(db: sqlite3.Connection, batch: list[_Pending], run: _Run) -> Transaction:
     transaction = Transaction(db)
     try:
         db.execute("BEGIN IMMEDIATE")
@@ -189,7 +192,7 @@ def _transact(db: sqlite3.Connection, batch: list[_Pending], run: _Run) -> list[
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
-    return transaction.facts
+    return transaction
 
 
 def _run_together(tx: Transaction, batch: list[_Pending]) -> None:

@@ -62,6 +62,7 @@ class Relay:
         """The outbox has one signal and two readers: whoever took it would take it from the other."""
         while True:
             await self._outbox.signal.wait()
-            self._publications.is_empty.clear()
             self._facts.signal.set()
-            self._publications.signal.set()
+            if self._outbox.has_more_publications():
+                self._publications.is_empty.clear()
+                self._publications.signal.set()

@@ -33,7 +33,16 @@ class MockedTypes:
 def _mocked(node_type: NodeType, mocks: Mapping[str, Json]) -> NodeType:
     async def run(ctx: Context, params: Any) -> Outcome:
         if ctx.path in mocks:
-            return Done(mocks[ctx.path])
+            return _outcome(node_type, mocks[ctx.path])
         return await node_type.run(ctx, params)
 
     return msgspec.structs.replace(node_type, run=run)
+
+
+def _outcome(node_type: NodeType, value: Json) -> Done:
+    """What a mocked node returns. Of a branching one the value says the way: true, false, or a port's name."""
+    if node_type.ports is None:
+        return Done(value)
+    if isinstance(value, bool):
+        return Done(value, port="then" if value else "else")
+    return Done(value, port=str(value))

@@ -36,6 +36,19 @@ def test_a_mocked_node_gives_its_value_instead_of_running(shell) -> None:
     assert shell("run", path, "--mock", 'get={"status": 200, "body": "hi"}', "--json").json["outputs"] == "hi"
 
 
+def test_a_mocked_branch_goes_the_way_that_its_value_names(shell) -> None:
+    path = shell.write(
+        "b.yaml",
+        "name: b\nnodes:\n  pick: {type: switch, value: trigger.data.kind, cases: {red: r}}\n"
+        "  hot: {type: if, condition: trigger.data.celsius > 8}\n"
+        "  one: {type: transform, needs: [pick.red, hot.else], data: taken}\noutputs: '{{ nodes.one }}'\n",
+    )
+    done = shell(
+        "run", path, "--data", '{"kind": "x", "celsius": 9}', "--mock", 'pick="red"', "--mock", "hot=false", "--json"
+    )
+    assert done.json["outputs"] == "taken"
+
+
 def test_a_failed_run_says_why_and_exits_with_1(shell) -> None:
     path = shell.write("f.yaml", "name: f\nnodes:\n  a: {type: fail, message: no way}\n")
     done = shell("run", path)

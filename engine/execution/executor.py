@@ -91,12 +91,17 @@ class Executor:
     def admit(self, rows: Sequence[ExecutionRow]) -> None:
         """Take up executions that were just committed as queued, in this order."""
         for row in rows:
-            self._queue.admit(row)
+            if not self._is_held(row.id):  # the store may have told of it before its intake did
+                self._queue.admit(row)
         self._fill()
 
     def _enqueue(self, id: str) -> None:
-        if id not in self._running and id not in self._changing:
+        if not self._is_held(id):
             self._queue.add(id)
+
+    def _is_held(self, id: str) -> bool:
+        """It runs, or an order is changing it: it must not be started."""
+        return id in self._running or id in self._changing
 
     def _fill(self) -> None:
         """Start queued executions while there are slots."""

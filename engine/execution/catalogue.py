@@ -49,16 +49,15 @@ class Catalogue:
 
     def read(self, source: bytes, filename: str, params: Mapping[str, Json]) -> Workflow:
         """A workflow from a file, checked whole: it also compiles. Raises InvalidWorkflow."""
-        workflow = load_workflow(source, types=self._types, filename=filename, params=params)
-        compile_plan(workflow, 0, self._types)
-        return workflow
+        return self._read(source, filename, params).workflow
 
     async def deploy(
         self, source: bytes, *, filename: str = "workflow.yaml", params: Mapping[str, Json] | None = None
     ) -> tuple[Deployment, bool]:
         """Make a file the active version; True if that changed anything. Raises InvalidWorkflow, StoreFull."""
         given = dict(params or {})
-        workflow = self.read(source, filename, given)
+        plan = self._read(source, filename, given)
+        workflow = plan.workflow
         tree = canonical(parse_tree(source, filename).tree)
         before = self.active.get(workflow.name)
         now = self._store.clock.now()
@@ -68,6 +67,7 @@ class Catalogue:
             ),
             patient=False,
         )
+        self.remember(msgspec.structs.replace(plan, version=row.version))
         deployment = Deployment(row, workflow)
         self.active[workflow.name] = deployment
         return deployment, before is None or before.row.version != row.version
@@ -100,6 +100,11 @@ class Catalogue:
         if len(self._plans) > MAX_PLANS:
             self._plans.popitem(last=False)
         return plan
+
+    def _read(self, source: bytes, filename: str, params: Mapping[str, Json]) -> Plan:
+        """The plan of a file that has no version yet."""
+        workflow = load_workflow(source, types=self._types, filename=filename, params=params)
+        return compile_plan(workflow, 0, self._types)
 
     def _deployment(self, row: DefinitionRow) -> Deployment:
         try:

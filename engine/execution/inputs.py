@@ -70,5 +70,5 @@ class Inputs:
         self._execution["attempt"] = max(1, self._run.attempts[node.index])
         finished_at = self._run.finished_at
         # The recorded time of the last input: it is in the rows, so that an evaluation after a crash sees the same.
-        now = max((finished_at[source] for source in node.waits), default=self._started_at)
+        now = max([finished_at[source] for source in node.waits], default=self._started_at)
         return Scope(self._values, now=now, seed=f"{self._row.id}/{node.node.id}")

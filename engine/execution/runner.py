@@ -194,16 +194,14 @@ class Runner:
         queue = deque([progress])
         while queue:
             step = queue.popleft()
-            now = self._clock.now()
             for node, reason in step.skipped:
-                self._journal.skipped(node, reason, now)
+                self._journal.skipped(node, reason, self._clock.now())
             for node, error in step.failed:
-                self._journal.failed(node, error, started=None, now=now)
+                self._journal.failed(node, error, started=None, now=self._clock.now())
             for node in step.start:
-                if not self._may_start(node):
-                    continue
                 if node.inline and not self._resting:
-                    queue.append(self._run_inline(node))
+                    if self._may_start(node):
+                        queue.append(self._run_inline(node))
                 else:
                     self._ready.append((self._journal.step if node.waits else 0, node))
         while self._ready and not self._may_start(self._ready[0][1]):

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from agent import __version__
+from agent.collector import spare_what_stays
 from agent.config import Config
 from agent.crashes import crash_file
 from agent.identity import agent_id
@@ -73,6 +74,7 @@ async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None
             store, types=types, services=services, identity=Identity(agent, config.agent.tenant, store.epoch)
         )
         await engine.prepare()
+        spare_what_stays()
         await _live(engine, mesh, config, stop, ready_file)
     _log.info("stopped")
 

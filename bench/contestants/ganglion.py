@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from agent.collector import spare_what_stays
 from contestants import STEPS, nodes_per_second, steps_per_second
 from engine.contract import Context, Done, Effect, NodeType, Outcome
 from engine.engine import Engine
@@ -107,6 +108,7 @@ async def _engine(directory: Path, config: ExecutionConfig) -> AsyncIterator[tup
 async def _chain(executions: int, at_once: int, directory: Path) -> float:
     async with _engine(directory, ExecutionConfig(max_executions=at_once)) as (engine, ends):
         await engine.deploy(chain_file())
+        spare_what_stays()
 
         async def execute(x: int) -> Json:
             started = await engine.intake.start_by_hand("chain", data={"x": x}, kind="bench")
@@ -118,6 +120,7 @@ async def _chain(executions: int, at_once: int, directory: Path) -> float:
 async def _fan(executions: int, width: int, directory: Path) -> float:
     async with _engine(directory, ExecutionConfig()) as (engine, ends):
         await engine.deploy(fan_file(width), filename="fan.json")
+        spare_what_stays()
 
         async def execute(x: int) -> Json:
             started = await engine.intake.start_by_hand("fan", data={"x": x}, kind="bench")

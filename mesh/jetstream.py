@@ -116,6 +116,15 @@ async def last_message(nc: Client, stream: str, subject: str) -> Stored | None:
         raise
 
 
+async def drop_consumer(nc: Client, stream: str, name: str) -> None:
+    """Remove a durable consumer, if it is there. In a WorkQueue the messages that it did not acknowledge stay."""
+    try:
+        await ask(nc, f"CONSUMER.DELETE.{stream}.{name}", Success)
+    except ApiError as error:
+        if error.code != NOT_FOUND:
+            raise
+
+
 async def ensure_consumer(nc: Client, stream: str, config: dict[str, Json], *, new: dict[str, Json]) -> ConsumerInfo:
     """Make a durable consumer, or change an existing one where it differs. `new` says where a new one begins."""
     name = config["durable_name"]

@@ -15,7 +15,7 @@ from engine.values import Json
 from mesh.connection import Link
 from mesh.intake.pull import Pull
 from mesh.intake.sink import Sink, Slots, accept_when_there_is_room
-from mesh.jetstream import StreamInfo, ensure_consumer
+from mesh.jetstream import StreamInfo, drop_consumer, ensure_consumer
 
 ACK_SECONDS = 5.0
 """How long the server may take to confirm; then it delivers again, and the inbox knows the message."""
@@ -40,6 +40,8 @@ class Source(msgspec.Struct, frozen=True):
     """Set where it fetches for one workflow."""
     only_new: bool = False
     """Begin with what comes after the consumer is made, not with what the stream holds."""
+    private: bool = False
+    """Nobody else fetches from it."""
 
 
 class Lane:
@@ -62,6 +64,10 @@ class Lane:
         info = await self._prepare(link)
         if info is None:
             return
+        if self.source.private:
+            # What was fetched on an earlier link, or before a kill -9, and not acknowledged comes again at once: the
+            # old consumer would hold it back until its ack wait is over.
+            await drop_consumer(link.nc, self.source.stream, self.source.consumer)
         await ensure_consumer(link.nc, self.source.stream, self._config(), new={"deliver_policy": self._begin()})
         self.ready.set()
         async with Pull.open(link, self.source.stream, self.source.consumer) as pull:

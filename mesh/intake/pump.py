@@ -145,7 +145,7 @@ class Pump:
     async def _take_intake(self) -> None:
         """The agent's own stream: it is not there while no workflow wants a subject, nor its lane."""
         while True:
-            await self._serve(self._lane(Source(INTAKE, _OURS), self._intake_stream))
+            await self._serve(self._lane(Source(INTAKE, _OURS, private=True), self._intake_stream))
             while not self._intake:
                 await self._intake_wanted.wait()
 
@@ -160,7 +160,7 @@ class Pump:
 
     def _trigger_sources(self) -> list[Source]:
         if self._own_server:
-            return [Source(TRIGGERS, _OURS)]
+            return [Source(TRIGGERS, _OURS, private=True)]
         start = f"ganglion.trigger.{self._tenant}"
         return [
             Source(TRIGGERS, f"{self._tenant}-{self._agent}", (f"{start}.{self._agent}.>",)),

@@ -163,6 +163,23 @@ async def test_a_consumer_that_was_deleted_is_made_again(pump: Pump, inbox: Any,
     assert [message.body for message in await inbox.wait_for(2)] == [b"1", b"2"]
 
 
+async def test_what_a_killed_agent_had_fetched_comes_again_at_once(
+    connection: Connection, inbox: Any, pumping: Pumping, link: Link, device: Client
+) -> None:
+    async with pumping(connection, inbox) as pump:
+        await pump.set_subjects(intake=["a"])
+        await _trigger(device, {"Nats-Msg-Id": "1"})
+        await inbox.wait_for(1)
+    await link.nc.flush()  # the server knows that nobody fetches any more
+    await publish(device, "a", b"1", b"2")
+    await _trigger(device, {"Nats-Msg-Id": "2"})
+    for stream in ("GANGLION_INTAKE", "GANGLION_TRIGGERS"):  # in the agent's place, and never acknowledged
+        await (await link.js.pull_subscribe_bind("agent", stream=stream)).fetch(2 if "INTAKE" in stream else 1)
+    async with asyncio.timeout(10), pumping(connection, inbox) as pump:  # the server would wait for 30 s
+        await pump.set_subjects(intake=["a"])
+        assert len(await inbox.wait_for(4)) == 4
+
+
 async def test_a_silent_server_is_bound_again(
     connection: Connection, inbox: Any, pumping: Pumping, link: Link, device: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

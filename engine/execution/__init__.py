@@ -9,6 +9,7 @@ Reading order:
     retry.py      how long until the next try
     context.py    what a node's code may use
     checkpoint.py results, state, facts and publications as one unit of the store
+    settlement.py from an outcome to states, rows, facts and the nodes that may start
     runner.py     drives a run: starts attempts, commits what they return
     executor.py   all runs of this agent: slots, timers, recovery
     queue.py      what waits for a slot

@@ -11,16 +11,17 @@ from enum import Enum
 
 import msgspec
 
-from engine.contract import Done, Effect, Fail, Outcome, Retry, Wait, Wake
+from engine.contract import Effect, Fail, Wake
 from engine.crash import crash_point
-from engine.execution.attempt import attempt, attempt_inline, checked
+from engine.execution.attempt import attempt, attempt_inline
 from engine.execution.context import AttemptContext, Stop
 from engine.execution.inputs import Inputs
 from engine.execution.journal import Journal
+from engine.execution.node_timers import NodeTimers
 from engine.execution.plan import Plan, PlannedNode
-from engine.execution.retry import retry_delay
 from engine.execution.run import NodeError, Progress, Run
 from engine.execution.services import Services
+from engine.execution.settlement import Settlement
 from engine.expressions import ExpressionError
 from engine.states import ExecutionState, NodeState
 from engine.store import Store
@@ -63,6 +64,9 @@ class Runner:
         self._run = Run(plan)
         self._inputs = Inputs(plan, row, self._run, services, self._started_at)
         self._journal = Journal(store, services, plan, row, self._run, durable=self._launch, failed=self._give_up)
+        self._timers = NodeTimers(services.clock, self._woken)
+        self._stop = Stop()
+        self._settlement = Settlement(self._run, self._inputs, self._journal, self._timers, services, self._stop)
         self._saved = {node.path: node for node in nodes}
         self._first_start = [0] * len(plan.nodes)
         self._limit = plan.workflow.max_concurrent_nodes or self._config.max_concurrent_nodes
@@ -70,9 +74,7 @@ class Runner:
         """What may start, and the commit that it is built from, which must be durable before."""
         self._wakes: dict[int, Wake] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._timers: dict[int, tuple[int, asyncio.TimerHandle]] = {}
         self._alarms: list[asyncio.TimerHandle] = []
-        self._stop = Stop()
         self._reason = ""
         self._pausing = self._halting = self._closed = False
         self._halted: asyncio.Future[Halt] = self._loop.create_future()
@@ -90,7 +92,7 @@ class Runner:
                 self._begin()
                 return await self._halted
         finally:
-            self._drop_timers()
+            self._timers.drop()
             for alarm in self._alarms:
                 alarm.cancel()
 
@@ -173,7 +175,7 @@ class Runner:
                     self._journal.in_doubt(node, row, now)
                 case NodeState.RETRYING | NodeState.WAITING:
                     self._run.restore(node, row.status)
-                    self._wake_at(node, row.due or now, row.output)
+                    self._timers.set(node, row.due or now, row.output)
                 case NodeState.READY:  # a person said: try again
                     self._run.restore(node, row.status)
                     self._ready.append((0, node))
@@ -238,11 +240,10 @@ class Runner:
         self._run.move(node, NodeState.RUNNING)
         self._journal.started(node, ctx.attempt, started)
         params = self._inputs.parameters(node)
-        if not isinstance(params, Fail):
-            params_or_outcome: Outcome = attempt_inline(node, ctx, params, services=self._services)
-        else:
-            params_or_outcome = params
-        return self._settle(node, ctx, params_or_outcome, started)
+        if isinstance(params, Fail):
+            return self._settlement.settle(node, ctx, params, started)
+        outcome = attempt_inline(node, ctx, params, services=self._services)
+        return self._settlement.settle(node, ctx, outcome, started)
 
     async def _attempt(self, node: PlannedNode) -> None:
         """One attempt as a task."""
@@ -250,7 +251,7 @@ class Runner:
             progress = await self._try(node)
         except asyncio.CancelledError:
             if self._stop.requested:
-                self._done(node, self._cut(node))
+                self._done(node, self._settlement.cut(node))
             raise
         self._done(node, progress)
 
@@ -268,68 +269,20 @@ class Runner:
             await self._journal.declare(node, ctx.attempt, started)
             crash_point("intent-after-commit")
             if self._stop.requested:
-                return self._cut(node)
+                return self._settlement.cut(node)
         self._journal.started(node, ctx.attempt, started)
         params = self._inputs.parameters(node)
         if isinstance(params, Fail):
-            return self._settle(node, ctx, params, started)
+            return self._settlement.settle(node, ctx, params, started)
         limit = self._time_left(node, started)
         ctx.deadline = None if limit is None else self._clock.monotonic() + limit
         outcome = await attempt(node, ctx, params, limit=limit, services=self._services)
         crash_point("effect-before-result")
-        return self._settle(node, ctx, outcome, self._first_start[node.index])
+        return self._settlement.settle(node, ctx, outcome, self._first_start[node.index])
 
     def _done(self, node: PlannedNode, progress: Progress) -> None:
         del self._tasks[node.index]
         self._advance(progress)
-
-    def _settle(self, node: PlannedNode, ctx: AttemptContext, outcome: Outcome, started: int) -> Progress:
-        """Turn an outcome into states, rows and facts; returns what that makes possible."""
-        outcome, body = checked(outcome, node, ctx, self._config.max_output_bytes)
-        now = self._clock.now()
-        ask = self._inputs.when
-        match outcome:
-            case Done(output=output, port=port):
-                self._journal.completed(node, ctx, body, port=port, started=started, now=now)
-                return self._run.settle(node, NodeState.COMPLETED, ask, output=output, port=port, at=now)
-            case Wait(until=until):
-                self._run.move(node, NodeState.WAITING)
-                self._journal.waiting(node, body, started=started, due=until, now=now)
-                self._wake_at(node, until, body)
-                return Progress()
-            case Retry(error=message, kind="timeout") if node.node.effect is Effect.AT_MOST_ONCE:
-                # Nobody knows what an attempt did that was cut off: only a person may have it repeated.
-                self._run.move(node, NodeState.IN_DOUBT)
-                self._journal.cut_short(node, NodeError("timeout", message, ctx.attempt), started=started, now=now)
-                return Progress()
-            case Retry(error=message, kind=kind, after=after):
-                error = NodeError(kind, message, ctx.attempt)
-                delay = retry_delay(node.node.retry, ctx.attempt, after, jitter=self._services.jitter)
-                if not self._may_retry(node, delay, now):
-                    return self._fail(node, ctx, error, started, now)
-                due = now + round(delay * 1_000_000)
-                self._run.move(node, NodeState.RETRYING)
-                self._journal.retrying(node, error, started=started, due=due, now=now)
-                self._wake_at(node, due, None)
-                return Progress()
-            case Fail(error=message, kind=kind):
-                return self._fail(node, ctx, NodeError(kind, message, ctx.attempt), started, now)
-
-    def _fail(self, node: PlannedNode, ctx: AttemptContext, error: NodeError, started: int, now: int) -> Progress:
-        ask = self._inputs.when
-        if node.default is not None:
-            self._run.tell_error(node, error)
-            try:
-                output = self._inputs.default(node)
-                body = encode_json(output)
-            except (ExpressionError, ValueError) as refused:
-                error = NodeError("expression", f"default: {refused}", error.attempt)
-            else:
-                ctx.publications.clear()
-                self._journal.completed(node, ctx, body, port=None, started=started, now=now, error=error)
-                return self._run.settle(node, NodeState.COMPLETED, ask, output=output, error=error, at=now)
-        self._journal.failed(node, error, started=started, now=now)
-        return self._run.settle(node, NodeState.FAILED, ask, error=error, at=now)
 
     # --- the end
 
@@ -345,9 +298,9 @@ class Runner:
             return Halt.INTERRUPTED
         if self._pausing:
             return self._park(ExecutionState.PAUSED, now)
-        if not (self._timers or self._run.in_doubt):
+        due = self._timers.next_due
+        if due is None and not self._run.in_doubt:
             return None
-        due = min((due for due, _ in self._timers.values()), default=None)
         if due is not None and due - now <= self._config.park_seconds * 1_000_000:
             return None
         ends = self._ends_at()
@@ -407,7 +360,7 @@ class Runner:
         """Cancel all nodes that are not under way, and ask the others to stop."""
         self._stop.requested = True
         self._ready.clear()
-        self._drop_timers()
+        self._timers.drop()
         now = self._clock.now()
         for node in self._run.abandon(now):
             self._journal.cancelled(node, now)
@@ -418,13 +371,6 @@ class Runner:
         for index, task in list(self._tasks.items()):
             if self._run.states[index] is NodeState.RUNNING:
                 task.cancel()
-
-    def _cut(self, node: PlannedNode) -> Progress:
-        if self._run.states[node.index] is not NodeState.RUNNING:
-            return Progress()
-        now = self._clock.now()
-        self._journal.cancelled(node, now)
-        return self._run.settle(node, NodeState.CANCELLED, self._inputs.when, at=now)
 
     # --- attempts and timers
 
@@ -447,32 +393,13 @@ class Runner:
             limit = left if limit is None else min(limit, left)
         return limit
 
-    def _may_retry(self, node: PlannedNode, delay: float, now: int) -> bool:
-        if self._stop.requested or self._run.attempts[node.index] > node.node.retry.max:
-            return False
-        deadline = node.node.deadline
-        return deadline is None or (now - self._first_start[node.index]) / 1_000_000 + delay < deadline
-
-    def _wake_at(self, node: PlannedNode, due: int, memo: bytes | None) -> None:
-        # An hour at most: the wall clock may be set while we wait.
-        delay = min(max(0.0, (due - self._clock.now()) / 1_000_000), 3600.0)
-        self._timers[node.index] = (due, self._loop.call_later(delay, self._woken, node, due, memo))
-
     def _woken(self, node: PlannedNode, due: int, memo: bytes | None) -> None:
-        if self._clock.now() < due:
-            self._wake_at(node, due, memo)
-            return
-        del self._timers[node.index]
         if self._run.states[node.index] is NodeState.WAITING:
             self._run.move(node, NodeState.READY)
             self._wakes[node.index] = Wake(due, None if memo is None else msgspec.json.decode(memo))
-        self._ready.append((0, node))
+        # A timer commits first: the row that it comes from may still be on its way.
+        self._ready.append((self._journal.step - 1, node))
         self._advance(Progress())
-
-    def _drop_timers(self) -> None:
-        for _, timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
 
 
 def _settled_at(row: NodeRow) -> int:

@@ -51,6 +51,8 @@ class Run:
         self.states = [NodeState.PENDING] * size
         self.ports: list[str | None] = [None] * size
         self.attempts = [0] * size
+        self.first_start = [0] * size
+        """When each node's first attempt began, microseconds; 0 before that."""
         self.outputs: dict[str, Json] = {}
         """Outputs of completed nodes by id: `nodes` in expressions. Shared with every evaluation, never copied."""
         self.errors: dict[str, dict[str, Json]] = {}

@@ -19,6 +19,7 @@ from engine.execution.inputs import Inputs
 from engine.execution.journal import Journal
 from engine.execution.node_timers import NodeTimers
 from engine.execution.plan import Plan, PlannedNode
+from engine.execution.restoration import restore
 from engine.execution.run import NodeError, Progress, Run
 from engine.execution.services import Services
 from engine.execution.settlement import Settlement
@@ -67,8 +68,7 @@ class Runner:
         self._timers = NodeTimers(services.clock, self._woken)
         self._stop = Stop()
         self._settlement = Settlement(self._run, self._inputs, self._journal, self._timers, services, self._stop)
-        self._saved = {node.path: node for node in nodes}
-        self._first_start = [0] * len(plan.nodes)
+        self._rows = nodes
         self._limit = plan.workflow.max_concurrent_nodes or self._config.max_concurrent_nodes
         self._ready: deque[tuple[int, PlannedNode]] = deque()
         """What may start, and the commit that it is built from, which must be durable before."""
@@ -142,7 +142,10 @@ class Runner:
         if self._fresh:
             self._journal.begun(self._started_at, self._inputs.trigger_kind)
         else:
-            self._restore(now)
+            if self.row.deaths:
+                self._journal.went_on()
+            again = restore(self._run, self._journal, self._timers, self._rows, now)
+            self._ready.extend((0, node) for node in again)
         if self.row.status is ExecutionState.CANCELLING:
             self.cancel()
             return
@@ -158,34 +161,6 @@ class Runner:
         """When the workflow's time is over (microseconds)."""
         limit = self.plan.workflow.timeout
         return None if limit is None else self._started_at + round(limit * 1_000_000)
-
-    def _restore(self, now: int) -> None:
-        """Put the checkpoints back: finished nodes are not run again."""
-        if self.row.deaths:
-            self._journal.went_on()
-        rows = (self._saved.get(node.node.id) for node in self.plan.nodes)
-        for row in sorted((row for row in rows if row is not None), key=_settled_at):
-            index = self.plan.index[row.path]
-            node = self.plan.nodes[index]
-            self._run.attempts[index] = row.attempt
-            self._first_start[index] = row.started_at or 0
-            match row.status:
-                case NodeState.RUNNING:  # the intent of an at_most_once attempt that did not return
-                    self._run.restore(node, NodeState.IN_DOUBT)
-                    self._journal.in_doubt(node, row, now)
-                case NodeState.RETRYING | NodeState.WAITING:
-                    self._run.restore(node, row.status)
-                    self._timers.set(node, row.due or now, row.output)
-                case NodeState.READY:  # a person said: try again
-                    self._run.restore(node, row.status)
-                    self._ready.append((0, node))
-                case NodeState.IN_DOUBT:
-                    self._run.restore(node, row.status)
-                case _:
-                    output = None if row.output is None else msgspec.json.decode(row.output)
-                    error = None if row.error is None else msgspec.json.decode(row.error, type=NodeError)
-                    at = row.finished_at or now
-                    self._run.restore(node, row.status, output=output, port=row.port, error=error, at=at)
 
     # --- one step
 
@@ -263,7 +238,7 @@ class Runner:
             return Progress()
         ctx = self._context(node)
         started = self._clock.now()
-        self._first_start[node.index] = self._first_start[node.index] or started
+        self._run.first_start[node.index] = self._run.first_start[node.index] or started
         self._run.move(node, NodeState.RUNNING)
         if node.node.effect is Effect.AT_MOST_ONCE:
             await self._journal.declare(node, ctx.attempt, started)
@@ -278,7 +253,7 @@ class Runner:
         ctx.deadline = None if limit is None else self._clock.monotonic() + limit
         outcome = await attempt(node, ctx, params, limit=limit, services=self._services)
         crash_point("effect-before-result")
-        return self._settlement.settle(node, ctx, outcome, self._first_start[node.index])
+        return self._settlement.settle(node, ctx, outcome, self._run.first_start[node.index])
 
     def _done(self, node: PlannedNode, progress: Progress) -> None:
         del self._tasks[node.index]
@@ -389,7 +364,7 @@ class Runner:
         """Seconds that an attempt may take: the node's `timeout`, and what is left of its `deadline`."""
         limit = node.node.timeout
         if node.node.deadline is not None:
-            left = max(0.0, node.node.deadline - (now - self._first_start[node.index]) / 1_000_000)
+            left = max(0.0, node.node.deadline - (now - self._run.first_start[node.index]) / 1_000_000)
             limit = left if limit is None else min(limit, left)
         return limit
 
@@ -400,7 +375,3 @@ class Runner:
         # A timer commits first: the row that it comes from may still be on its way.
         self._ready.append((self._journal.step - 1, node))
         self._advance(Progress())
-
-
-def _settled_at(row: NodeRow) -> int:
-    return row.finished_at or 0

@@ -67,4 +67,6 @@ def _running(command: list[str], ready: Path) -> Iterator[str]:
                 time.sleep(0.01)
             yield json.loads(ready.read_text())["nats"]
         finally:
+            if process.poll() is not None:
+                sys.stderr.write(f"{command[0]} ended:\n{log.read_text()}\n")
             process.terminate()

@@ -64,6 +64,25 @@ async def test_more_than_fits_is_dropped_and_counted(connection: Connection, dev
         running.cancel()
 
 
+async def test_more_than_may_be_published_is_not_made_until_there_is_room_again(
+    connection: Connection, device: Client
+) -> None:
+    bus = Bus()
+    heard = await device.subscribe("ganglion.live.>")
+    await device.flush()
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(LivePublisher(bus, connection, IDENTITY, SystemClock()).run())
+        await until(lambda: bus.live_wanted, connection)
+        bus.emit(started(str(number)) for number in range(1500))
+        await until(lambda: not bus.live_wanted, connection)
+        for _ in range(1000):
+            await heard.next_msg(5)
+        await until(lambda: bus.live_wanted, connection)
+        bus.emit([started("again")])
+        assert msgspec.json.decode((await heard.next_msg(5)).data)["node"] == "again"
+        running.cancel()
+
+
 async def _nothing(_: Any) -> None: ...
 
 

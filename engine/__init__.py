@@ -11,4 +11,8 @@ Reading order, the way of a message:
     contract      what a node type is, and what its code may use
     store/        SQLite: one writer, one transaction per checkpoint
     events/       what happened: durable facts and live events
+    control/      what people and programs may ask of it
+    engine.py     the whole, put together
+
+Below these stand the words that all share: values, secrets, states, ids, clock, quantities, subjects, schedule.
 """

@@ -7,7 +7,7 @@ device that names the subject must not make the agent speak to its own service.
 import re
 from collections.abc import Mapping
 
-from engine.triggers.subjects import check_subject
+from engine.subjects import check_subject
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _OURS, _STARTS = "ganglion.", "ganglion.trigger."

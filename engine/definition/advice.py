@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 
 from engine.contract import Effect
 from engine.definition.model import Capture, Join, NatsTrigger, Node, Workflow
-from engine.triggers.subjects import overlaps
+from engine.subjects import overlaps
 
 __all__ = ["warnings"]
 

@@ -8,8 +8,8 @@ from engine.definition.form import NOT_IMPLEMENTED
 from engine.definition.formulas import Formulas
 from engine.definition.model import UNDEFINED, Capture, CronTrigger, NatsTrigger, Trigger
 from engine.definition.problems import Path, Problems, shown, suggestion
-from engine.triggers.schedule import check_schedule, check_timezone, timezones
-from engine.triggers.subjects import check_capture, check_subject
+from engine.schedule import check_schedule, check_timezone, timezones
+from engine.subjects import check_capture, check_subject
 from engine.values import Json
 
 __all__ = ["read_triggers"]

@@ -4,13 +4,13 @@
     intake.py     messages -> inbox rows and executions in one commit, or dead letters
     envelope.py   subject and headers, checked
     routes.py     which workflows a message starts
-    subjects.py   NATS subjects as text: valid, matching, overlapping, covering
     bodies.py     its body as `trigger.data`
     ticket.py     what it asks of the commit
     admission.py  who runs the executions, and how many more there is room for
 
 and of a schedule:
 
-    schedule.py   when it is due, in its time zone
     cron.py       schedules start executions
+
+(Subjects and schedules themselves, as a file writes them, are `engine/subjects.py` and `engine/schedule.py`.)
 """

@@ -21,13 +21,13 @@ import msgspec
 from engine.clock import format_time
 from engine.definition.model import CronTrigger, Misfire
 from engine.ids import new_execution_id
+from engine.schedule import Schedule
 from engine.signal import Signal
 from engine.states import ExecutionState
 from engine.store import Store, Transaction, executions, schedules
 from engine.store.executions import ExecutionRow
 from engine.triggers.admission import Admission
 from engine.triggers.routes import Active, Routes
-from engine.triggers.schedule import Schedule
 from engine.values import Json
 
 __all__ = ["Cron"]

@@ -11,8 +11,8 @@ from functools import cached_property
 import msgspec
 
 from engine.definition.model import Capture, NatsTrigger, Workflow
+from engine.subjects import cover
 from engine.triggers.message import Message
-from engine.triggers.subjects import cover
 
 __all__ = ["ANY_STREAM", "Active", "External", "Match", "Routes", "Undeliverable"]
 

@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.definition.model import BodyFormat, Capture, CronTrigger, NatsTrigger, Trigger, Workflow
+from engine.subjects import matches
 from engine.triggers.message import Message
 from engine.triggers.routes import External, Routes, Undeliverable
-from engine.triggers.subjects import matches
 
 patterns = st.tuples(st.lists(st.sampled_from(["a", "b", "*"]), max_size=3), st.sampled_from(["a", "b", "*", ">"])).map(
     lambda parts: ".".join([*parts[0], parts[1]])

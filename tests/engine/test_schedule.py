@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.clock import format_time, parse_time
-from engine.triggers.schedule import Schedule, check_schedule, check_timezone, timezones
+from engine.schedule import Schedule, check_schedule, check_timezone, timezones
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR = 3_600_000_000

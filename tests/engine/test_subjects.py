@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.triggers.subjects import check_capture, check_subject, cover, matches, overlaps
+from engine.subjects import check_capture, check_subject, cover, matches, overlaps
 
 tokens = st.sampled_from(["a", "b", "c"])
 subjects = st.lists(tokens, min_size=1, max_size=4).map(".".join)

@@ -192,4 +192,6 @@ async def _apart(work: Coroutine[None, None, None], name: str) -> None:
         await asyncio.wait({task})
     finally:
         await _end(task)
+        if not task.cancelled():
+            task.exception()  # seen, also where our own cancellation goes first
     task.result()

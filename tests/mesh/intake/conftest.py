@@ -46,6 +46,13 @@ class Inbox:
                 await self.taken.wait()
         return self.messages
 
+    async def wait_for_body(self, body: bytes) -> None:
+        """Until this message came; others may come again meanwhile."""
+        async with asyncio.timeout(15):
+            while body not in {message.body for message in self.messages}:
+                self.taken.clear()
+                await self.taken.wait()
+
 
 @pytest.fixture
 def inbox() -> Inbox:

@@ -146,11 +146,10 @@ async def test_the_intake_follows_a_killed_server(
         link = await connection.link()
         async with client(server) as device:
             await publish(device, "a", b"%d" % number)
-        await inbox.wait_for(number + 1)
+        await inbox.wait_for_body(b"%d" % number)  # what was not acknowledged before the kill comes again
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)
         await link.lost.wait()
-    assert {message.body for message in inbox.messages} == {b"0", b"1", b"2"}
 
 
 async def test_a_consumer_that_was_deleted_is_made_again(pump: Pump, inbox: Any, link: Link, device: Client) -> None:

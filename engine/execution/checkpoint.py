@@ -45,6 +45,11 @@ class Checkpoint:
     def empty(self) -> bool:
         return not (self.rows or self.facts or self.started_at or self.move or self.finish)
 
+    @property
+    def only_starts(self) -> bool:
+        """Nothing is built on it yet, and the result of the first node mostly comes at once."""
+        return self.started_at is not None and not (self.rows or self.move or self.finish)
+
     def __call__(self, tx: Transaction) -> None:
         execution = self.execution
         if self.started_at is not None:

@@ -151,7 +151,7 @@ class Journal:
         if step.empty:
             return None
         self._step = Checkpoint(self._row.id)
-        future = self._store.submit(step)
+        future = self._store.submit(step, lazy=step.only_starts)
         future.add_done_callback(self._committed)
         self.last = future
         self._submitted += 1

@@ -76,9 +76,9 @@ class Store:
         finally:
             await connection.close()
 
-    def submit(self, unit: Unit[T], *, patient: bool = True) -> asyncio.Future[T]:
+    def submit(self, unit: Unit[T], *, patient: bool = True, lazy: bool = False) -> asyncio.Future[T]:
         """See Writer.submit."""
-        return self.writer.submit(unit, patient=patient)
+        return self.writer.submit(unit, patient=patient, lazy=lazy)
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """The result of a query on the reader's thread; sees every commit that was reported before."""

@@ -23,6 +23,8 @@ MAX_UNITS = 1024
 """Units in one commit; more wait for the next, so that latency stays bounded."""
 ROOM_CHECK_SECONDS = 1.0
 """How often a full disk is tried again."""
+LAZY_SECONDS = 0.002
+"""How long a lazy unit waits for another one to go with."""
 
 _OWN_FAULT = frozenset(
     {
@@ -60,20 +62,24 @@ class Writer:
         self.publications = 0
         """Grows with each commit that adds messages to the outbox: a reason to look there."""
 
-    def submit(self, unit: Unit[T], *, patient: bool = True) -> asyncio.Future[T]:
+    def submit(self, unit: Unit[T], *, patient: bool = True, lazy: bool = False) -> asyncio.Future[T]:
         """Add a unit to the next commit. The future has its result once that is durable.
 
         `patient` units wait out a full disk; others get StoreFull (intake and requests from outside, which must not
-        be accepted without a commit).
+        be accepted without a commit). A `lazy` one begins no commit for a moment: it is about to be followed.
         """
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
         if self._closing.is_set():
             future.set_exception(StoreBroken("the store is closed, or broken: nothing can be written any more"))
         elif self.full and not patient:
             future.set_exception(StoreFull())
         else:
             self._pending.append(_Pending(unit, future, patient=patient))
-            self._signal.set()
+            if lazy:
+                loop.call_later(LAZY_SECONDS, self._signal.set)
+            else:
+                self._signal.set()
         return future
 
     async def run(self) -> None:

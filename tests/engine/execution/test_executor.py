@@ -299,6 +299,7 @@ async def test_workflow_timeout_that_passed_while_the_agent_was_down_starts_noth
         await rig.deploy(text)
         execution = await rig.start()
         await gate.wait_until(1)
+        await rig.kind(Kind.WORKFLOW_STARTED, execution)
         copy = await rig.copy_to(tmp_path / "copy")
         gate.open()
     clock.advance(3601)

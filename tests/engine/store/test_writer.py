@@ -193,3 +193,14 @@ async def test_lock_of_somebodys_tool_is_waited_out(store, tmp_path):
     tool.close()
 
     assert await future == "patient"
+
+
+async def test_a_lazy_unit_goes_with_the_one_that_follows_it_and_alone_if_none_does(store):
+    before = store.writer.commits
+    lazy = store.submit(lambda tx: "lazy", lazy=True)
+    assert await store.submit(lambda tx: "next") == "next"
+    assert lazy.done()
+    assert store.writer.commits == before + 1
+
+    assert await store.submit(lambda tx: "alone", lazy=True) == "alone"
+    assert store.writer.commits == before + 2

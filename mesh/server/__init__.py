@@ -3,6 +3,7 @@
 embedded.py   start it, keep it running, stop it
 settings.py   what it is told: its configuration file, its two users
 child.py      one process: spawned so that it dies with us, its log read line by line
+room.py       wait until a full disk has room again
 guard.py      whose data directory it is; what a killed agent left behind
 binary.py     where the program is
 """

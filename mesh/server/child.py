@@ -28,6 +28,10 @@ _KNOWN = "Plaintext passwords detected"  # in a file that only we can read
 _CLIENTS = "Listening for client connections on "
 _MQTT = "Listening for MQTT clients on "
 _READY = "Server is ready"
+_STUCK = re.compile(
+    "(Filestore|JetStream) .*(critical write error|no space left on device|will be disabled)", re.IGNORECASE
+)
+"""A stream that could not be written refuses everything until the server is started again, room or not."""
 _libc = ctypes.PyDLL(None) if sys.platform == "linux" else None
 # PyDLL keeps the interpreter lock during the call: between fork and exec nothing else may run.
 
@@ -51,6 +55,7 @@ class Child:
         self._log = log
         self._ready = asyncio.Event()
         self._last: deque[str] = deque(maxlen=5)
+        self._stuck = asyncio.Event()
         self.clients = ""
         """`host:port` where it takes clients, by its own word: right for port 0, and never another server's."""
         self.mqtt = ""
@@ -94,9 +99,16 @@ class Child:
             ready.cancel()
         return child
 
-    async def wait(self) -> int:
-        """Its exit status, once it has ended."""
-        return await self._process.wait()
+    async def wait(self) -> int | None:
+        """Its exit status, once it has ended; None once it can't write its store any more."""
+        ended = asyncio.ensure_future(self._process.wait())
+        stuck = asyncio.ensure_future(self._stuck.wait())
+        try:
+            await asyncio.wait({ended, stuck}, return_when=asyncio.FIRST_COMPLETED)
+            return ended.result() if ended.done() else None
+        finally:
+            ended.cancel()
+            stuck.cancel()
 
     async def stop(self) -> None:
         """Ask it to close its store, and wait for that; kill it when it takes too long."""
@@ -133,6 +145,8 @@ class Child:
             level, text = (match["level"], match["text"]) if match else ("ERR", line)
             if not self._ready.is_set():
                 self._learn(level, text)
+            if level in _LEVELS and _STUCK.match(text):
+                self._stuck.set()
             if text:
                 self._log(logging.DEBUG if text.startswith(_KNOWN) else _LEVELS.get(level, logging.DEBUG), text)
 

@@ -12,6 +12,7 @@ from mesh.errors import ServerRefused
 from mesh.server.binary import find_server
 from mesh.server.child import Child, Log
 from mesh.server.guard import Guard
+from mesh.server.room import room
 from mesh.server.settings import AGENT_USER, Settings, check, render
 
 _logger = logging.getLogger("ganglion.nats")
@@ -97,11 +98,17 @@ class EmbeddedServer:
             status = await self._child.wait()
             if loop.time() - since > CALM_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
-            self._log(logging.ERROR, f"nats-server ended (status {status}), starting it again in {pause:.1f} s")
+            if status is None:
+                self._log(logging.ERROR, "nats-server can't write its store: it is started again when there is room")
+                await room(self._settings.directory)
+                self._log(logging.WARNING, "there is room for the store of nats-server, starting it again")
+            else:
+                self._log(logging.ERROR, f"nats-server ended (status {status}), starting it again in {pause:.1f} s")
             while True:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
                 try:
+                    await self._child.stop()  # it may still run: the store is full, or a file could not be written
                     await self._start(tasks)
                 except (ServerRefused, OSError) as error:
                     self._log(logging.ERROR, f"{error}; trying again in {pause:.1f} s")

@@ -29,8 +29,14 @@ class Client:
                 self._client = NatsClient()
                 await _bounded(
                     self._client.connect(
-                        self._url, allow_reconnect=False, connect_timeout=1, error_cb=_ignore, **self._login()
-                    )
+                        self._url,
+                        allow_reconnect=False,
+                        reconnect_time_wait=0,
+                        connect_timeout=1,
+                        error_cb=_ignore,
+                        **self._login(),
+                    ),
+                    seconds=2,
                 )
             return self._client
 
@@ -38,15 +44,15 @@ class Client:
         client, self._client = self._client, None
         if client is not None:
             with suppress(*LOST):
-                await _bounded(client.close())
+                await _bounded(client.close(), seconds=0.2)
             if client._transport:
                 client._transport.close()
 
 
-async def _bounded(work: Coroutine[Any, Any, None]) -> None:
+async def _bounded(work: Coroutine[Any, Any, None], *, seconds: float) -> None:
     """Against a server that is killed meanwhile the library may wait for ever, and swallow what cancels it."""
     task = asyncio.create_task(work)
-    await asyncio.wait({task}, timeout=2)
+    await asyncio.wait({task}, timeout=seconds)
     if not task.done():
         task.cancel()
         raise TimeoutError

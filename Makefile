@@ -50,6 +50,11 @@ format: $(VENV)/.installed  ## Bring the code into its form
 bench: $(VENV)/.bench  ## Measure, side by side with others
 	@for program in bench/[a-z]*.py; do echo "== $$program"; $(BIN)/python "$$program" || exit 1; done
 
+.PHONY: chaos
+chaos: $(VENV)/.installed  ## Kill an agent 500 times over 10,000 executions; SEED=n plays one again (half an hour)
+	GANGLION_CHAOS_KILLS=$${KILLS:-500} GANGLION_CHAOS_EXECUTIONS=$${EXECUTIONS:-10000} GANGLION_CHAOS_SEED=$${SEED:-$$(date +%s)} \
+		$(BIN)/pytest -q -s tests/faults/test_random_kills.py
+
 .PHONY: clean
 clean:  ## Remove the virtual environment and everything made by tools
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

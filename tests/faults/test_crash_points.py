@@ -11,8 +11,8 @@ from tests.faults.agent import ROOT
 
 pytestmark = [pytest.mark.nats, pytest.mark.crash]
 
-BATCH = 4
-"""New messages for each process."""
+WAVES, BATCH = 2, 3
+"""New messages for each process: the second wave comes when the first is through."""
 PASSINGS = (1, 2, 3, 5, 9, 17, 33, 65, 129, 257)
 POINTS = (
     "intake-after-fetch",
@@ -33,9 +33,8 @@ POINTS = (
 async def test_nothing_is_lost_or_done_twice_when_the_agent_is_killed(siege, point, record_property) -> None:
     kills = 0
     for passing in PASSINGS:
-        messages = siege.publish(BATCH)
-        await siege.agent.start(crash_at=f"{point}:{passing}")
-        if await siege.done(messages):
+        await siege.agent.spawn(crash_at=f"{point}:{passing}")
+        if all([await siege.done(siege.publish(BATCH)) for _ in range(WAVES)]):
             break
         assert siege.agent.killed_itself, siege.agent.said()
         kills += 1

@@ -9,19 +9,25 @@ bug and is reported as one.
 
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Protocol, TypeAlias
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
+from engine.construct import Body, Construct
+from engine.outcome import Done, Expectation, Fail, Outcome, Retry, Wait, Wake
 from engine.ports import Http, Reply
 from engine.values import Json
 
 __all__ = [
+    "Body",
     "Condition",
+    "Construct",
     "Context",
     "Done",
     "Effect",
+    "Expectation",
     "Fail",
+    "Inner",
     "NodeType",
     "NodeTypes",
     "Outcome",
@@ -44,50 +50,6 @@ class Effect(StrEnum):
     """Repeat it after a crash, with the same idempotency key."""
     AT_MOST_ONCE = "at_most_once"
     """Never repeat it by itself: an attempt that did not return is in doubt until a person resolves it."""
-
-
-# --- how an attempt ends -------------------------------------------------------------------------------------------
-
-
-class Done(msgspec.Struct, frozen=True):
-    """The attempt succeeded. `output` is what `nodes.<id>` shows; `port` names the outlet taken by a branching type."""
-
-    output: Json = None
-    port: str | None = None
-
-
-class Retry(msgspec.Struct, frozen=True):
-    """A passing fault: try again as the node's policy allows, not before `after` seconds."""
-
-    error: str
-    after: float = 0.0
-    kind: str = "unavailable"
-
-
-class Wait(msgspec.Struct, frozen=True):
-    """Nothing to do before `until` (microseconds since 1970). The node holds no slot; then `run` is called again, with
-    `ctx.wake` set. `memo` comes back in the wake; it is stored."""
-
-    until: int
-    memo: Json = None
-
-
-class Fail(msgspec.Struct, frozen=True):
-    """The attempt failed for good; no retry will help. `kind` is one word for conditions and catch filters."""
-
-    error: str
-    kind: str = "failed"
-    output: Json = None
-
-
-Outcome: TypeAlias = Done | Retry | Wait | Fail
-
-
-class Wake(msgspec.Struct, frozen=True):
-    """Why a waiting node runs again: the time it waited for has come."""
-
-    at: int
-    memo: Json = None
 
 
 # --- what an attempt may use ---------------------------------------------------------------------------------------
@@ -168,6 +130,8 @@ class Role(StrEnum):
     """Read at deploy: may use `params` only."""
     SECRET = "secret"  # noqa: S105 - a role's name
     """A template that may hold `secrets.<NAME>`; the code must pass it through `ctx.secret`."""
+    BODY = "body"
+    """Belongs to a body of a control-flow type: its nodes, or what is evaluated in its scope (see `Body`)."""
 
 
 Condition = Annotated[Any, msgspec.Meta(extra={"role": Role.EXPRESSION})]
@@ -176,6 +140,8 @@ Static = msgspec.Meta(extra={"role": Role.STATIC})
 """Mark of a field read at deploy: `Annotated[str, Static]`."""
 Secret = msgspec.Meta(extra={"role": Role.SECRET})
 """Mark of a secret-capable field: `Annotated[str, Secret]`."""
+Inner = msgspec.Meta(extra={"role": Role.BODY})
+"""Mark of a field that belongs to a body: `Annotated[Json, Inner]`."""
 
 
 def role_of(field: msgspec.structs.FieldInfo) -> Role:
@@ -197,12 +163,17 @@ class NodeType(msgspec.Struct, frozen=True, kw_only=True):
     params: type[msgspec.Struct]
     """The typed parameters, `forbid_unknown_fields`; field descriptions through `msgspec.Meta(description=...)`."""
     run: Callable[[Context, Any], Awaitable[Outcome]]
+    """One attempt. A type with a `construct` is never run."""
     effect: Effect
     """What it is unless the node says otherwise."""
     pure_capable: bool = False
     """May a node of this type say `effect: pure`? A pure run must not suspend."""
     ports: Callable[[Mapping[str, Json]], tuple[str, ...]] | None = None
     """Names of the outlets, from the node's parameters as written; None for a type that does not branch."""
+    bodies: Mapping[str, Body] = {}
+    """The groups of nodes that a control-flow type holds, by name, in the order in which a file shows them."""
+    construct: Callable[[Any], Construct] | None = None
+    """Makes the state machine of a type with bodies, from evaluated parameters. Raises ValueError for unfit ones."""
     example: str
     """A whole workflow in YAML, small, that shows it; a test runs it."""
     aliases: tuple[str, ...] = ()

@@ -68,7 +68,21 @@ def test_each_library_stays_with_its_owner() -> None:
 
 
 ENGINE = (
-    ("clock", "crash", "ids", "ports", "quantities", "schedule", "secrets", "signal", "states", "subjects", "values"),
+    (
+        "clock",
+        "construct",
+        "crash",
+        "ids",
+        "outcome",
+        "ports",
+        "quantities",
+        "schedule",
+        "secrets",
+        "signal",
+        "states",
+        "subjects",
+        "values",
+    ),
     ("contract", "events", "expressions"),
     ("reference", "definition", "store"),
     ("triggers", "execution"),

@@ -16,6 +16,7 @@ from engine.values import Json
 __all__ = [
     "UNDEFINED",
     "Backoff",
+    "Body",
     "BodyFormat",
     "Capture",
     "CronTrigger",
@@ -161,6 +162,18 @@ class Need(msgspec.Struct, frozen=True):
         return self.node if self.port is None else f"{self.node}.{self.port}"
 
 
+class Body(msgspec.Struct, frozen=True, kw_only=True):
+    """The nodes inside a control-flow node, and what is evaluated in their scope."""
+
+    nodes: Mapping[str, "Node"]
+    outward: tuple[str, ...] = ()
+    """Ids of nodes outside this body that its nodes and expressions refer to, in order of first mention; of enclosing
+    bodies, of the workflow itself, or of bodies that it `sees`."""
+    before: str | None = None
+    after: Mapping[str, Json] = {}
+    asks: Mapping[str, str] = {}
+
+
 class Node(msgspec.Struct, frozen=True, kw_only=True):
     """A box of the workflow."""
 
@@ -170,7 +183,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     """The type's own fields, as written; static ones hold their value."""
     needs: tuple[Need, ...] = ()
     references: tuple[str, ...] = ()
-    """Ids of the nodes that its fields refer to, in order of first mention."""
+    """Ids of the nodes beside it that its fields and its bodies refer to, in order of first mention."""
     when: str | None = None
     join: Join = Join.ALL
     run_if: RunIf = RunIf.SUCCESS
@@ -182,6 +195,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     """Replaces the output where the node fails, and lets the execution go on whatever `on_error` is; as written."""
     critical: bool = True
     effect: Effect
+    bodies: Mapping[str, Body] = {}
+    """Of a control-flow node, by the names of `NodeType.bodies`; those that the file leaves out are not here."""
 
 
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):

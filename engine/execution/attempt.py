@@ -88,14 +88,15 @@ def checked(outcome: object, node: PlannedNode, ctx: AttemptContext, max_bytes: 
             if not (isinstance(after, int | float) and after <= MAX_SECONDS):
                 return Fail(f"the node asked to be tried again after {after!r} seconds", kind="bug"), b""
             return Retry(ctx.scrub(_text(error)), max(0.0, after), kind=_text(kind, 64)), b""
-        case Wait(until=until, memo=memo):
-            if not (isinstance(until, int) and until <= ctx.now + MAX_SECONDS * 1_000_000):
+        case Wait(until=until, memo=memo, expects=expects):
+            forever = until is None and expects is not None
+            if not forever and not (isinstance(until, int) and until <= ctx.now + MAX_SECONDS * 1_000_000):
                 return Fail(f"the node waits until {until!r}, which is no time within ten years", kind="bug"), b""
             try:
                 memo, body = _json(memo, ctx)
             except (InvalidValue, TypeError, ValueError, RecursionError) as error:
                 return Fail(f"the memo is not JSON data: {_text(str(error))}", kind="bug"), b""
-            return Wait(max(0, until), memo), body
+            return Wait(None if until is None else max(0, until), memo, expects), body
         case _:
             return Fail(f"the node returned {type(outcome).__name__}, which is no outcome", kind="bug"), b""
 

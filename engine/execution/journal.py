@@ -89,9 +89,9 @@ class Journal:
         }
         self._fact(Kind.NODE_RETRY, now, data, node)
 
-    def waiting(self, node: PlannedNode, memo: bytes, *, started: int, due: int, now: int) -> None:
+    def waiting(self, node: PlannedNode, memo: bytes, *, started: int, due: int | None, now: int) -> None:
         self._keep(node, NodeState.WAITING, output=memo, started=started, due=due)
-        self._fact(Kind.NODE_WAITING, now, {"until": format_time(due)}, node)
+        self._fact(Kind.NODE_WAITING, now, {"until": None if due is None else format_time(due)}, node)
 
     def skipped(self, node: PlannedNode, reason: str, now: int) -> None:
         self._keep(node, NodeState.SKIPPED, finished=now)

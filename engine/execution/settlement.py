@@ -39,7 +39,8 @@ class Settlement:
             case Wait(until=until):
                 self._run.move(node, NodeState.WAITING)
                 self._journal.waiting(node, body, started=started, due=until, now=now)
-                self._timers.set(node, until, body)
+                if until is not None:
+                    self._timers.set(node, until, body)
                 return Progress()
             case Retry(error=message, kind="timeout") if node.node.effect is Effect.AT_MOST_ONCE:
                 # Nobody knows what an attempt did that was cut off: only a person may have it repeated.

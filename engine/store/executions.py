@@ -37,6 +37,11 @@ class ExecutionRow(msgspec.Struct, kw_only=True):
     due: int | None = None
     deaths: int = 0
     """Deaths of the process with this execution running, and no checkpoint since."""
+    parent: str = ""
+    """The execution whose node at `parent_path` waits for this one; empty without one."""
+    parent_path: str = ""
+    depth: int = 0
+    """How many parents there are above it."""
 
     @property
     def trigger_value(self) -> Json:
@@ -60,19 +65,21 @@ class NodeRow(msgspec.Struct, kw_only=True):
     started_at: int | None = None
     finished_at: int | None = None
     due: int | None = None
+    seq: int = 0
+    """The order in which the nodes of an execution changed, from 1 on."""
 
 
 _EXECUTION = ", ".join(name for name in ExecutionRow.__struct_fields__)
 _STATUS = ExecutionRow.__struct_fields__.index("status")
 _STATES = {state.value: state for state in ExecutionState}
 _INSERT = (
-    "INSERT INTO executions (id, workflow, version, status, root, cause, hops, trigger, params, created_at, crc) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO executions (id, workflow, version, status, root, cause, hops, trigger, params, created_at, parent, "
+    "parent_path, depth, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _CHECKPOINT = (
     "INSERT OR REPLACE INTO nodes "
-    "(execution, path, status, attempt, port, output, error, started_at, finished_at, due, crc) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "(execution, path, status, attempt, port, output, error, started_at, finished_at, due, seq, crc) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -83,7 +90,7 @@ def create(tx: Transaction, row: ExecutionRow) -> int:
         tx.execute(
             _INSERT,
             (row.id, row.workflow, row.version, row.status.value, row.root, row.cause, row.hops, row.trigger,
-             row.params, row.created_at, crc),
+             row.params, row.created_at, row.parent, row.parent_path, row.depth, crc),
         ).lastrowid
         or 0
     )  # fmt: skip
@@ -136,7 +143,7 @@ def checkpoint(tx: Transaction, execution: str, row: NodeRow) -> None:
     tx.execute(
         _CHECKPOINT,
         (execution, row.path, row.status.value, row.attempt, row.port, row.output, row.error, row.started_at,
-         row.finished_at, row.due, _crc_of_node(execution, row)),
+         row.finished_at, row.due, row.seq, _crc_of_node(execution, row)),
     )  # fmt: skip
 
 
@@ -271,7 +278,7 @@ def _node_rows(db: sqlite3.Connection, execution: str) -> list[tuple[Json, ...]]
     # All at once: a cursor that an error keeps alive would keep the reader's snapshot too, and what came after it
     # would not be seen.
     return db.execute(
-        "SELECT path, status, attempt, port, output, error, started_at, finished_at, due, crc "
+        "SELECT path, status, attempt, port, output, error, started_at, finished_at, due, seq, crc "
         "FROM nodes WHERE execution = ? ORDER BY path",
         (execution,),
     ).fetchall()
@@ -302,11 +309,15 @@ def _node(execution: str, values: tuple[Json, ...]) -> NodeRow:
 def _crc_of_execution(row: ExecutionRow) -> int:
     """Over what an execution is made of; its state and its end change, and are not covered."""
     head = f"{row.id}/{row.workflow}@{row.version}/{row.root}/{row.cause}/{row.hops}/{row.created_at}"
+    if row.parent:  # rows of before there were any stay valid
+        head = f"{head}/{row.parent}/{row.parent_path}/{row.depth}"
     return _crc(head, row.trigger, row.params)
 
 
 def _crc_of_node(execution: str, row: NodeRow) -> int:
     head = f"{execution}/{row.path}/{row.status}/{row.attempt}/{row.port}/{row.started_at}/{row.finished_at}/{row.due}"
+    if row.seq:
+        head = f"{head}/{row.seq}"
     return _crc(head, row.output, row.error)
 
 

@@ -79,6 +79,24 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ) WITHOUT ROWID;
         """,
     ),
+    (
+        "nested-nodes",
+        """
+        ALTER TABLE nodes ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE executions ADD COLUMN parent TEXT NOT NULL DEFAULT '';
+        ALTER TABLE executions ADD COLUMN parent_path TEXT NOT NULL DEFAULT '';
+        ALTER TABLE executions ADD COLUMN depth INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX executions_children ON executions (parent) WHERE parent != '';
+
+        CREATE TABLE waits (
+            execution TEXT NOT NULL, path TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,
+            workflow TEXT NOT NULL, node TEXT NOT NULL, detail BLOB NOT NULL,
+            created_at INTEGER NOT NULL, due INTEGER, answer BLOB, answered_at INTEGER,
+            PRIMARY KEY (execution, path)
+        ) WITHOUT ROWID;
+        CREATE INDEX waits_open ON waits (kind, key) WHERE answered_at IS NULL;
+        """,
+    ),
 )
 
 

@@ -1,0 +1,89 @@
+"""Nodes that hold nodes: what a control-flow type says of its bodies, and how it decides what runs next.
+
+A construct is a pure state machine. The engine asks `next` until it waits or ends, runs the bodies that it opens, and
+tells it how each ended. After a crash the same questions are asked again: bodies that had ended are told from their
+rows, so that nothing is run twice and a construct needs no memory of its own.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from engine.outcome import Done, Fail
+from engine.states import NodeState
+from engine.values import Json
+
+__all__ = ["Body", "Construct", "Ending", "Opening"]
+
+
+def _none(_: Mapping[str, Json]) -> tuple[str, ...]:
+    return ()
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True):
+    """One group of nodes inside a node. Paths are keys from the node's own object, such as `("catch", "nodes")`."""
+
+    at: tuple[str, ...] = ("nodes",)
+    """Where its nodes stand."""
+    names: Callable[[Mapping[str, Json]], tuple[str, ...]] = _none
+    """What its expressions see besides the enclosing scope (`item`, `index`), from the node's fields as written."""
+    before: tuple[str, ...] | None = None
+    """An expression asked before it is opened, in its scope; false means that it is not."""
+    after: Mapping[str, tuple[str, ...]] = {}
+    """Texts evaluated when its nodes have settled, in its scope: name -> where they stand."""
+    asks: Mapping[str, tuple[str, ...]] = {}
+    """The same for expressions without braces."""
+    sees: tuple[str, ...] = ()
+    """Bodies of the same node that come before: their nodes are in its scope."""
+    shielded: bool = False
+    """It also runs when the construct is stopped."""
+
+
+class Opening(msgspec.Struct, frozen=True):
+    """Run a body once."""
+
+    body: str
+    """Which one, by its name in `NodeType.bodies`."""
+    suffix: str
+    """Its place under the node's path: `[17]`, `/catch`, `/pages[0]`; unique within the construct."""
+    names: Mapping[str, Json] = {}
+    """The values of `Body.names`."""
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How a body ended."""
+
+    opening: Opening
+    state: NodeState
+    """completed, failed or cancelled."""
+    values: Mapping[str, Json] = {}
+    """What `after` and `asks` gave; empty unless it completed."""
+    kind: str = ""
+    """Of the error of a failed one."""
+    message: str = ""
+    node: str = ""
+    """The path of the node that failed."""
+
+
+class Construct(Protocol):
+    """One run of a control-flow node. Calls come one at a time, from the event loop; none may block."""
+
+    concurrency: int
+    """How many bodies may be open at once."""
+
+    def next(self) -> Opening | Done | Fail | None:
+        """What to do now: open a body, end, or (None) wait for an open one to end."""
+        ...
+
+    def refused(self, opening: Opening) -> None:
+        """The body's `before` was false."""
+        ...
+
+    def ended(self, ending: Ending) -> None:
+        """A body ended; perhaps before a crash. Endings of concurrent bodies come in any order."""
+        ...
+
+    def stop(self) -> None:
+        """The execution is cancelled, or fails elsewhere: open nothing more, except what is shielded."""
+        ...

@@ -6,15 +6,32 @@ variable a point costs one comparison.
 
 import os
 import signal
+from collections.abc import Callable
 
-_point, _, _count = os.environ.get("GANGLION_CRASH_AT", "").partition(":")
-_left = int(_count) if _count.isdigit() else 1
+Observer = Callable[[str], None]
+"""Told the name of each point that is passed."""
+
+
+def _killer(place: str) -> Observer | None:
+    """Kills this process where `place` says; None for no place."""
+    point, _, count = place.partition(":")
+    left = int(count) if count.isdigit() else 1
+
+    def kill(name: str) -> None:
+        nonlocal left
+        if name == point:
+            left -= 1
+            if left <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return kill if point else None
+
+
+observer = _killer(os.environ.get("GANGLION_CRASH_AT", ""))
+"""A simulation, whose processes are objects, puts its own here."""
 
 
 def crash_point(name: str) -> None:
     """Die here if the environment says so."""
-    global _left
-    if _point and name == _point:
-        _left -= 1
-        if _left <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+    if observer is not None:
+        observer(name)

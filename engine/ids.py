@@ -6,6 +6,8 @@ from functools import lru_cache
 _DIGITS = b"0123456789abcdefghjkmnpqrstvwxyz"
 _DIGIT_OF_BYTE = _DIGITS * 8
 """256 is a multiple of 32: a random byte becomes an unbiased random digit."""
+random_bytes = os.urandom
+"""A simulation that is to be played again puts its own here."""
 
 
 def new_execution_id(now_microseconds: int) -> str:
@@ -13,7 +15,7 @@ def new_execution_id(now_microseconds: int) -> str:
 
     Ids sort by their millisecond; those of one millisecond are in no order. Letters i, l, o and u do not occur.
     """
-    return _time_digits(now_microseconds // 1000) + os.urandom(16).translate(_DIGIT_OF_BYTE).decode()
+    return _time_digits(now_microseconds // 1000) + random_bytes(16).translate(_DIGIT_OF_BYTE).decode()
 
 
 @lru_cache(maxsize=8)

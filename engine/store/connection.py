@@ -1,9 +1,9 @@
-"""One SQLite connection on its own thread, and the settings that make it safe."""
+"""SQLite connections, each on a thread of its own, and the settings that make them safe."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import aiosqlite
 
@@ -29,21 +29,52 @@ def is_full(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) in _NO_ROOM
 
 
-class Connection(aiosqlite.Connection):
-    """A connection that runs a whole function on its thread, so that no await stands between its statements.
+class Connection(Protocol):
+    """A connection that runs a whole function, so that no await stands between its statements.
 
-    A cancelled task therefore can't leave a transaction open: what was handed over runs to its end.
+    Functions run one at a time, in the order in which they were handed over, and to their end: a cancelled caller can't
+    leave a transaction open.
     """
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """The result of `work(connection)`, executed on this connection's thread."""
+        """The result of `work(connection)`, or what it raised."""
+        ...
+
+    async def close(self) -> None:
+        """After what was handed over before."""
+        ...
+
+
+Connect: TypeAlias = Callable[[str], Awaitable[Connection]]
+"""Opens the file of a URI; raises sqlite3.Error. A simulation brings one that runs everything on its own loop."""
+
+
+class ThreadConnection(aiosqlite.Connection):
+    """The connection of every real store: functions run on a thread of its own."""
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
         return result
 
 
-async def open_writer(path: Path, synchronous: str) -> Connection:
+async def connect_thread(uri: str) -> Connection:
+    """Open with a thread."""
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, isolation_level=None, cached_statements=256)
+
+    connection = ThreadConnection(connect, iter_chunk_size=256)
+    try:
+        await connection
+    except BaseException:
+        connection._thread.join()  # it was told to stop; left alone it would answer to a loop that may be closed
+        raise
+    return connection
+
+
+async def open_writer(path: Path, synchronous: str, connect: Connect = connect_thread) -> Connection:
     """The only connection that writes and checkpoints (two of them can corrupt a WAL before SQLite 3.51.3)."""
-    connection = await _opened(f"file:{_quoted(path)}")
+    connection = await connect(f"file:{_quoted(path)}")
 
     def settle(db: sqlite3.Connection) -> None:
         for statement in WRITER_SETTINGS:
@@ -64,9 +95,9 @@ async def open_writer(path: Path, synchronous: str) -> Connection:
     return connection
 
 
-async def open_reader(path: Path) -> Connection:
+async def open_reader(path: Path, connect: Connect = connect_thread) -> Connection:
     """A connection that can neither write nor checkpoint. Reads through it end within a second."""
-    connection = await _opened(f"file:{_quoted(path)}?mode=ro")
+    connection = await connect(f"file:{_quoted(path)}?mode=ro")
 
     def settle(db: sqlite3.Connection) -> None:
         db.execute("PRAGMA query_only = ON")
@@ -77,19 +108,6 @@ async def open_reader(path: Path) -> Connection:
         await connection.run(settle)
     except BaseException:
         await connection.close()
-        raise
-    return connection
-
-
-async def _opened(uri: str) -> Connection:
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(uri, uri=True, isolation_level=None, cached_statements=256)
-
-    connection = Connection(connect, iter_chunk_size=256)
-    try:
-        await connection
-    except BaseException:
-        connection._thread.join()  # it was told to stop; left alone it would answer to a loop that may be closed
         raise
     return connection
 

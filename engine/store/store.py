@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.clock import Clock, SystemClock
 from engine.events import Bus, Event
-from engine.store.connection import Connection, is_full, open_reader, open_writer
+from engine.store.connection import Connect, Connection, connect_thread, is_full, open_reader, open_writer
 from engine.store.errors import StoreCorrupt, StoreFull
 from engine.store.schema import migrate
 from engine.store.transaction import T, Unit
@@ -39,7 +39,13 @@ class Store:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, path: Path, *, bus: Bus | None = None, clock: Clock | None = None, synchronous: str = "full"
+        cls,
+        path: Path,
+        *,
+        bus: Bus | None = None,
+        clock: Clock | None = None,
+        synchronous: str = "full",
+        connect: Connect = connect_thread,
     ) -> "AsyncIterator[Store]":
         """Open or create the file, migrate it, and write until the block ends.
 
@@ -50,11 +56,11 @@ class Store:
         bus = bus or Bus()
         path.parent.mkdir(parents=True, exist_ok=True)
         with _explained(path):
-            connection = await open_writer(path, synchronous)
+            connection = await open_writer(path, synchronous, connect)
         try:
             with _explained(path):
                 epoch, clean = await connection.run(lambda db: _prepare(db, path, clock.now()))
-            reader = await open_reader(path)
+            reader = await open_reader(path, connect)
             try:
                 writer = Writer(connection)
                 store = cls(path, writer, reader, bus, clock)

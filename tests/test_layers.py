@@ -26,7 +26,7 @@ OWNERS = {
     "typer": ("agent/cli",),
     "rich": ("agent/cli",),
     "uvloop": ("agent",),
-    "psutil": ("agent", "mesh", "plugins"),
+    "psutil": ("engine/resources", "agent", "mesh", "plugins"),
     "paho": ("agent/demo",),
     "msgspec": OURS,
 }
@@ -85,6 +85,7 @@ ENGINE = (
     ),
     ("contract", "events", "expressions"),
     ("reference", "definition", "store"),
+    ("resources",),
     ("triggers", "execution"),
     ("engine",),
     ("control",),

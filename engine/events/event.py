@@ -23,24 +23,37 @@ class Kind(StrEnum):
     NODE_SKIPPED = "node.skipped"
     NODE_WAITING = "node.waiting"
     NODE_IN_DOUBT = "node.in_doubt"
+    ITERATION_FAILED = "iteration.failed"
+    """A body of a control-flow node failed, whatever became of that."""
+    FORM_OPENED = "form.opened"
+    FORM_SUBMITTED = "form.submitted"
+    FORM_EXPIRED = "form.expired"
     DEFINITION_DEPLOYED = "definition.deployed"
     DEFINITION_UNDEPLOYED = "definition.undeployed"
     MESSAGE_DEAD = "message.dead"
     MESSAGE_REPLAYED = "message.replayed"
+    MESSAGE_DROPPED = "message.dropped"
     OUTBOX_DROPPED = "outbox.dropped"
     AGENT_STARTED = "agent.started"
     AGENT_STOPPED = "agent.stopped"
+    AGENT_THROTTLED = "agent.throttled"
+    """The load of the machine changed how much may run; at most once a minute."""
 
     NODE_STARTED = "node.started"
+    ITERATION_COMPLETED = "iteration.completed"
     LEVEL_STARTED = "level.started"
     LEVEL_COMPLETED = "level.completed"
     CHECKPOINT_CREATED = "checkpoint.created"
     PROGRESS_UPDATE = "progress.update"
+    AGENT_ADJUSTED = "agent.adjusted"
 
 
 LIVE = frozenset(
-    {Kind.NODE_STARTED, Kind.LEVEL_STARTED, Kind.LEVEL_COMPLETED, Kind.CHECKPOINT_CREATED, Kind.PROGRESS_UPDATE}
-)
+    {
+        Kind.NODE_STARTED, Kind.LEVEL_STARTED, Kind.LEVEL_COMPLETED, Kind.CHECKPOINT_CREATED, Kind.PROGRESS_UPDATE,
+        Kind.AGENT_ADJUSTED,
+    }
+)  # fmt: skip
 """Kinds that are published at once and kept nowhere."""
 FACTS = frozenset(Kind) - LIVE
 """Kinds that go through the outbox."""

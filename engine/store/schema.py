@@ -97,6 +97,36 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         CREATE INDEX waits_open ON waits (kind, key) WHERE answered_at IS NULL;
         """,
     ),
+    (
+        "large-values",
+        """
+        CREATE TABLE large_values (hash TEXT PRIMARY KEY, size INTEGER NOT NULL, body BLOB NOT NULL);
+        CREATE TABLE value_uses (
+            execution TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (execution, hash)
+        ) WITHOUT ROWID;
+        CREATE INDEX value_uses_hash ON value_uses (hash);
+        ALTER TABLE nodes ADD COLUMN large TEXT;
+        CREATE INDEX nodes_large ON nodes (execution, large) WHERE large IS NOT NULL;
+        ALTER TABLE executions ADD COLUMN large_trigger TEXT;
+        ALTER TABLE executions ADD COLUMN large_outputs TEXT;
+        """,
+    ),
+    (
+        "waits-buffer",
+        """
+        ALTER TABLE waits ADD COLUMN ended_at INTEGER;
+        CREATE INDEX waits_forms ON waits (key) WHERE kind = 'form';
+
+        CREATE TABLE kept_messages (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            workflow TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, size INTEGER NOT NULL,
+            received_at INTEGER NOT NULL, expires_at INTEGER NOT NULL
+        );
+        CREATE INDEX kept_messages_key ON kept_messages (key, id);
+        CREATE INDEX kept_messages_age ON kept_messages (expires_at);
+        CREATE INDEX kept_messages_workflow ON kept_messages (workflow, id, size);
+        """,
+    ),
 )
 
 

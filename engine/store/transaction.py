@@ -11,6 +11,9 @@ from engine.values import encode_json
 
 T = TypeVar("T")
 
+Answer: TypeAlias = tuple[str, str, bytes]
+"""(execution, path of the node that waited, what it is told)."""
+
 LAST_FACT = "SELECT seq FROM sqlite_sequence WHERE name = 'facts'"
 INSERT_FACT = (
     "INSERT INTO facts (seq, time, kind, workflow, version, execution, node, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -20,12 +23,16 @@ INSERT_FACT = (
 class Transaction:
     """Statements and facts of one commit. Lives on the writer's thread only."""
 
-    __slots__ = ("db", "execute", "facts", "publications")
+    __slots__ = ("answers", "db", "execute", "facts", "orphans", "publications")
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
         self.execute = db.execute
         self.facts: list[Event] = []
+        self.answers: list[Answer] = []
+        """Answers to waiting nodes, told to who runs them after the commit."""
+        self.orphans: list[str] = []
+        """Executions that another one waited for, and waits no more: cancelled after the commit."""
         self.publications = 0
         """How many messages of nodes it adds to the outbox; perhaps of a unit that failed."""
 

@@ -17,7 +17,7 @@ from engine.events import Event
 from engine.signal import Signal
 from engine.store.connection import Connection, is_full
 from engine.store.errors import StoreBroken, StoreFull
-from engine.store.transaction import T, Transaction, Unit
+from engine.store.transaction import Answer, T, Transaction, Unit
 
 MAX_UNITS = 1024
 """Units in one commit; more wait for the next, so that latency stays bounded."""
@@ -53,6 +53,10 @@ class Writer:
         self._connection = connection
         self.told: Callable[[list[Event]], None] = lambda _: None
         """Called on the event loop with the facts of each commit, after the units' callers have their results."""
+        self.answered: Callable[[list[Answer]], None] = lambda _: None
+        """The same for answers to waiting nodes."""
+        self.orphaned: Callable[[list[str]], None] = lambda _: None
+        """The same for executions that nobody waits for any more."""
         self._pending: list[_Pending] = []
         self._signal = Signal()
         self._closing = asyncio.Event()
@@ -137,6 +141,10 @@ class Writer:
         self.publications += committed.publications
         if committed.facts:
             self.told(committed.facts)
+        if committed.answers:
+            self.answered(committed.answers)
+        if committed.orphans:
+            self.orphaned(committed.orphans)
 
     async def _wait_for_room(self, batch: list[_Pending]) -> None:
         self.full = True
@@ -216,7 +224,7 @@ def _run_together(tx: Transaction, batch: list[_Pending]) -> None:
 def _run_apart(tx: Transaction, batch: list[_Pending]) -> None:
     """Each unit in a savepoint of its own: one that fails rolls back alone."""
     for pending in batch:
-        mark = len(tx.facts)
+        mark, answers, orphans = len(tx.facts), len(tx.answers), len(tx.orphans)
         tx.execute("SAVEPOINT unit")
         try:
             pending.result, pending.error = pending.unit(tx), None
@@ -225,7 +233,7 @@ def _run_apart(tx: Transaction, batch: list[_Pending]) -> None:
             if _concerns_all(error, tx.db):
                 raise
             tx.execute("ROLLBACK TO unit")
-            del tx.facts[mark:]
+            del tx.facts[mark:], tx.answers[answers:], tx.orphans[orphans:]
             pending.error = error
         tx.execute("RELEASE unit")
 

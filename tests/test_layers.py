@@ -72,6 +72,7 @@ ENGINE = (
         "clock",
         "construct",
         "crash",
+        "file_patterns",
         "ids",
         "outcome",
         "ports",

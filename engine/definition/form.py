@@ -38,7 +38,7 @@ NOT_IMPLEMENTED: Final[dict[str, frozenset[str]]] = {
         {"foreach", "while", "repeat", "try", "workflow", "wait", "form", "llm", "embed", "retrieve", "agent_loop"}
         | {"wasm", "mcp", "code", "state"}
     ),
-    "trigger": frozenset({"webhook", "file", "fleet", "workflow", "event", "mqtt", "form"}),
+    "trigger": frozenset({"webhook", "fleet", "event", "mqtt", "form"}),
     "trigger field": frozenset({"deliver", "buffer", "queue", "start", "filter"}),
     "name in scope": frozenset({"vars", "item", "index", "error"}),
 }

@@ -21,8 +21,12 @@ __all__ = [
     "Capture",
     "CronTrigger",
     "Duration",
+    "FileFormat",
+    "FileTrigger",
+    "Happening",
     "Join",
     "Misfire",
+    "MoveTo",
     "NatsTrigger",
     "Need",
     "Node",
@@ -32,6 +36,7 @@ __all__ = [
     "RunIf",
     "Trigger",
     "Workflow",
+    "WorkflowTrigger",
 ]
 
 UNDEFINED = msgspec.UNSET
@@ -96,6 +101,35 @@ class Misfire(StrEnum):
     ALL = "all"
 
 
+class Happening(StrEnum):
+    """What another workflow's execution, or one of its nodes, came to."""
+
+    COMPLETED = "completed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    STARTED = "started"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    BLOCKED = "blocked"
+    NODE_COMPLETED = "node.completed"
+    NODE_FAILED = "node.failed"
+    NODE_RETRY = "node.retry"
+    NODE_SKIPPED = "node.skipped"
+    NODE_WAITING = "node.waiting"
+    NODE_IN_DOUBT = "node.in_doubt"
+
+
+class FileFormat(StrEnum):
+    """How a file becomes `trigger.data.content`."""
+
+    JSON = "json"
+    TEXT = "text"
+    BASE64 = "base64"
+    PATH = "path"
+    """Not at all: nodes read it where it lies."""
+
+
 class Param(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A declared parameter and the rules of its value."""
 
@@ -138,7 +172,55 @@ class CronTrigger(msgspec.Struct, frozen=True, kw_only=True, tag="cron", forbid_
     data: Annotated[Json, Says(description="What `trigger.data` is.")] = None
 
 
-Trigger: TypeAlias = NatsTrigger | CronTrigger
+class WorkflowTrigger(msgspec.Struct, frozen=True, kw_only=True, tag="workflow", forbid_unknown_fields=True):
+    """What happens to executions of another workflow of this agent starts an execution."""
+
+    name: Annotated[str, Says(description="The other workflow's name.")]
+    on: Annotated[
+        Happening | tuple[Happening, ...],
+        Says(description="What of it: completed, partial, failed, cancelled, started, node.failed …; one or a list."),
+    ] = Happening.COMPLETED
+    when: Annotated[
+        str | None,
+        Says(description="An expression without braces that sees `event` (`event.data` becomes `trigger.data`) and "
+             "`params`; where it is false nothing is started."),
+    ] = None  # fmt: skip
+
+    @property
+    def happenings(self) -> tuple[Happening, ...]:
+        return (self.on,) if isinstance(self.on, Happening) else self.on
+
+
+class MoveTo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a file goes that was taken in."""
+
+    move: Annotated[str, Says(description="A directory; a relative one lies in the one that is watched.")]
+
+
+class FileTrigger(msgspec.Struct, frozen=True, kw_only=True, tag="file", forbid_unknown_fields=True):
+    """A file that somebody has finished writing starts an execution."""
+
+    path: Annotated[
+        str,
+        Says(description="Which files: a pattern with *, ? and ** (any directories). Relative ones lie under [engine] "
+             "files_dir; absolute ones must be under a directory of [engine] watch."),
+    ]  # fmt: skip
+    settle: Annotated[
+        Duration, Says(description="A file is taken when its size and its time have not changed for so long.")
+    ] = 2.0
+    format: Annotated[
+        FileFormat, Says(description="How the file becomes `trigger.data.content`; path: it does not.")
+    ] = FileFormat.JSON
+    max_bytes: Annotated[
+        int, Says(description="A larger file becomes a dead letter. Not for format: path.", ge=1, le=16 * 2**20)
+    ] = 2**20
+    then: Annotated[
+        Literal["keep", "delete"] | MoveTo,
+        Says(description="What becomes of the file once it is taken in: keep, delete, or {move: done}."),
+    ] = "keep"
+
+
+Trigger: TypeAlias = NatsTrigger | CronTrigger | WorkflowTrigger | FileTrigger
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,13 +11,15 @@ import msgspec
 
 from engine.contract import NodeType, NodeTypes, Role, role_of
 from engine.definition.form import NAME, NodeForm, WorkflowForm
-from engine.definition.model import CronTrigger, NatsTrigger
+from engine.definition.model import CronTrigger, FileTrigger, NatsTrigger, WorkflowTrigger
 
 __all__ = ["json_schema"]
 
 Schema: TypeAlias = dict[str, Any]
 
 _TEXT: Final[Schema] = {"type": "string", "pattern": r"\{\{|\{%", "description": "A text that is evaluated."}
+
+_TRIGGERS: Final = {"nats": NatsTrigger, "cron": CronTrigger, "workflow": WorkflowTrigger, "file": FileTrigger}
 
 _DURATION: Final[Schema] = {
     "type": ["string", "number"],
@@ -30,7 +32,7 @@ _DURATION: Final[Schema] = {
 def json_schema(types: NodeTypes) -> Schema:
     """The schema (draft 2020-12) of workflow files whose nodes are of these types."""
     known = [type for name in types.names() if (type := types.get(name)) is not None]
-    structs = list(dict.fromkeys([WorkflowForm, NodeForm, NatsTrigger, CronTrigger, *(type.params for type in known)]))
+    structs = list(dict.fromkeys([WorkflowForm, NodeForm, *_TRIGGERS.values(), *(type.params for type in known)]))
     refs, defs = msgspec.json.schema_components(structs)
     found = {struct: defs[ref["$ref"].rpartition("/")[2]] for struct, ref in zip(structs, refs, strict=True)}
     parts = {name: part for name, part in defs.items() if not any(part is one for one in found.values())}
@@ -60,7 +62,7 @@ def json_schema(types: NodeTypes) -> Schema:
 
 def _trigger(found: Mapping[Any, Schema]) -> Schema:
     kinds = {}
-    for kind, struct in (("nats", NatsTrigger), ("cron", CronTrigger)):
+    for kind, struct in _TRIGGERS.items():
         part = found[struct]
         fields = {name: _evaluated(field) for name, field in part["properties"].items() if name != "type"}
         required = [name for name in part["required"] if name != "type"]

@@ -6,15 +6,35 @@ from collections.abc import Mapping
 from engine.definition.fields import is_object, read_struct
 from engine.definition.form import NOT_IMPLEMENTED
 from engine.definition.formulas import Formulas
-from engine.definition.model import UNDEFINED, Capture, CronTrigger, NatsTrigger, Trigger
+from engine.definition.model import (
+    UNDEFINED,
+    Capture,
+    CronTrigger,
+    FileFormat,
+    FileTrigger,
+    MoveTo,
+    NatsTrigger,
+    Trigger,
+    WorkflowTrigger,
+)
+from engine.definition.names import check_workflow_name
 from engine.definition.problems import Path, Problems, shown, suggestion
+from engine.expressions import ExpressionError, compile_expression
+from engine.file_patterns import check_directory, parse_pattern
 from engine.schedule import check_schedule, check_timezone, timezones
 from engine.subjects import check_capture, check_subject
 from engine.values import Json
 
-__all__ = ["read_triggers"]
+__all__ = ["EVENT_FIELDS", "read_triggers"]
 
-_FORMS: dict[str, type[NatsTrigger] | type[CronTrigger]] = {"nats": NatsTrigger, "cron": CronTrigger}
+_FORMS: dict[str, type[NatsTrigger] | type[CronTrigger] | type[WorkflowTrigger] | type[FileTrigger]] = {
+    "nats": NatsTrigger,
+    "cron": CronTrigger,
+    "workflow": WorkflowTrigger,
+    "file": FileTrigger,
+}
+EVENT_FIELDS = ("type", "workflow", "execution", "node", "time", "data")
+"""What `event` has in the `when` of a workflow trigger."""
 _STREAM = re.compile(r"[^\s.*>/\\]{1,255}")
 
 
@@ -29,7 +49,7 @@ def read_triggers(tree: Json, formulas: Formulas, problems: Problems) -> tuple[T
         item = formulas.static(written, path)
         if item is UNDEFINED or not is_object(item, path, problems):
             continue
-        trigger = _read(item, path, problems)
+        trigger = _read(item, path, formulas, problems)
         if trigger is None:
             continue
         if trigger in triggers:
@@ -38,7 +58,7 @@ def read_triggers(tree: Json, formulas: Formulas, problems: Problems) -> tuple[T
     return tuple(triggers)
 
 
-def _read(item: Mapping[str, Json], path: Path, problems: Problems) -> Trigger | None:
+def _read(item: Mapping[str, Json], path: Path, formulas: Formulas, problems: Problems) -> Trigger | None:
     if len(item) != 1:
         problems.add(path, "expected one kind of trigger", 'write `- nats: {subject: "sensors.>"}`, one `-` for each')
         return None
@@ -55,6 +75,10 @@ def _read(item: Mapping[str, Json], path: Path, problems: Problems) -> Trigger |
         _check_nats(trigger, (*path, kind), problems)
     elif isinstance(trigger, CronTrigger):
         _check_cron(trigger, (*path, kind), problems)
+    elif isinstance(trigger, WorkflowTrigger):
+        _check_workflow(trigger, (*path, kind), formulas, problems)
+    elif isinstance(trigger, FileTrigger):
+        _check_file(trigger, (*path, kind), problems)
     return trigger if len(problems) == found else None
 
 
@@ -83,3 +107,55 @@ def _check_cron(trigger: CronTrigger, path: Path, problems: Problems) -> None:
     except ValueError as error:
         hint = suggestion(trigger.timezone, timezones(), otherwise="such as Europe/Berlin")
         problems.add((*path, "timezone"), str(error), hint)
+
+
+def _check_workflow(trigger: WorkflowTrigger, path: Path, formulas: Formulas, problems: Problems) -> None:
+    check_workflow_name(trigger.name, (*path, "name"), problems)
+    happenings = trigger.happenings
+    if not happenings:
+        problems.add((*path, "on"), "nothing to start on", "write `on: [completed, failed]`")
+    if len(set(happenings)) < len(happenings):
+        problems.add((*path, "on"), "the same event is there twice", "remove one of them")
+    if trigger.when is not None:
+        _check_when(trigger.when, (*path, "when"), formulas, problems)
+
+
+def _check_when(source: str, path: Path, formulas: Formulas, problems: Problems) -> None:
+    """An expression that is evaluated before there is an execution."""
+    if source.strip().startswith("{{"):
+        problems.add(path, "this field is an expression already", "remove the braces {{ }}")
+        return
+    try:
+        program = compile_expression(source)
+    except ExpressionError as error:
+        problems.add(path, f"{error.message} (character {error.offset + 1} of {shown(source)})", error.hint)
+        return
+    for reference in program.references:
+        name = reference.path[0] if reference.path else None
+        if reference.root == "params":
+            formulas.static(f"{{{{ params.{name} }}}}" if name is not None else "{{ params }}", path)
+        elif reference.root != "event":
+            problems.add(path, f"{reference.root} is not known before an execution starts", "event and params are")
+        elif name is not None and name not in EVENT_FIELDS:
+            problems.add(path, f"there is no event.{name}", suggestion(str(name), EVENT_FIELDS))
+
+
+def _check_file(trigger: FileTrigger, path: Path, problems: Problems) -> None:
+    try:
+        pattern = parse_pattern(trigger.path)
+    except ValueError as error:
+        problems.add((*path, "path"), f"{error}, got {shown(trigger.path)}")
+        return
+    if isinstance(trigger.then, MoveTo):
+        try:
+            check_directory(trigger.then.move)
+        except ValueError as error:
+            problems.add((*path, "then", "move"), f"{error}, got {shown(trigger.then.move)}")
+    if trigger.format is FileFormat.PATH and trigger.then == "delete":
+        problems.add(
+            (*path, "then"),
+            "with format: path the file would be gone before a node reads it",
+            "use another format, or then: {move: done}",
+        )
+    if pattern.absolute and not pattern.base:
+        problems.add((*path, "path"), "it begins with a wildcard", "name a directory first, such as /srv/inbox/*.csv")

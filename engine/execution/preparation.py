@@ -9,8 +9,8 @@ from engine.execution.run import NodeError
 from engine.execution.runner import Runner
 from engine.execution.services import Services
 from engine.execution.successor import Successors
-from engine.states import ExecutionState
-from engine.store import Store, StoreCorrupt, Transaction, executions
+from engine.states import ExecutionState, NodeState
+from engine.store import Store, StoreCorrupt, Transaction, executions, waits
 from engine.store.executions import ExecutionRow, NodeRow
 from engine.values import encode_json
 
@@ -46,12 +46,15 @@ class Preparation:
         `row` is given for an execution that was just made, so that nothing has to be read.
         """
         nodes: list[NodeRow] = []
+        answers: dict[str, bytes | None] = {}
         try:
             if row is None:
                 row = await self._store.read(lambda db: executions.get(db, id))
                 if row is None or row.status not in _RUNNABLE:
                     return None
-                nodes = await self._store.read(lambda db: executions.nodes(db, id))
+                nodes = await self._store.read(lambda db: executions.nodes(db, id, whole=True))
+                if any(node.status is NodeState.WAITING for node in nodes):
+                    answers = await self._store.read(lambda db: waits.open_of(db, id))
             plan = await self._catalogue.plan(row.workflow, row.version)
         except (Unloadable, StoreCorrupt) as problem:
             await self._block(id, str(problem))
@@ -59,7 +62,8 @@ class Preparation:
         if row.started_at is not None and await self._is_poisonous(row):
             return await self._fail(row, plan)
         return Runner(
-            store=self._store, services=self._services, plan=plan, row=row, nodes=nodes, successor=self._successors.of
+            store=self._store, services=self._services, plan=plan, row=row, nodes=nodes, successor=self._successors.of,
+            answers=answers,
         )
 
     async def _is_poisonous(self, row: ExecutionRow) -> bool:

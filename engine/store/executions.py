@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from engine.states import FINISHED, SETTLED, ExecutionState, NodeState, check_execution_move, check_node_move
+from engine.store import values
 from engine.store.errors import StoreCorrupt
 from engine.store.transaction import Transaction
 from engine.values import Json
@@ -42,6 +43,10 @@ class ExecutionRow(msgspec.Struct, kw_only=True):
     parent_path: str = ""
     depth: int = 0
     """How many parents there are above it."""
+    large_trigger: str | None = None
+    """The hash of a large trigger, as stored; `get` fills `trigger` in."""
+    large_outputs: str | None = None
+    """The same for `outputs`."""
 
     @property
     def trigger_value(self) -> Json:
@@ -67,6 +72,8 @@ class NodeRow(msgspec.Struct, kw_only=True):
     due: int | None = None
     seq: int = 0
     """The order in which the nodes of an execution changed, from 1 on."""
+    large: str | None = None
+    """The hash of an output or memo that is too large for the row: `values.load` gives its bytes. `output` is None."""
 
 
 _EXECUTION = ", ".join(name for name in ExecutionRow.__struct_fields__)
@@ -74,23 +81,24 @@ _STATUS = ExecutionRow.__struct_fields__.index("status")
 _STATES = {state.value: state for state in ExecutionState}
 _INSERT = (
     "INSERT INTO executions (id, workflow, version, status, root, cause, hops, trigger, params, created_at, parent, "
-    "parent_path, depth, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "parent_path, depth, large_trigger, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _CHECKPOINT = (
     "INSERT OR REPLACE INTO nodes "
-    "(execution, path, status, attempt, port, output, error, started_at, finished_at, due, seq, crc) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "(execution, path, status, attempt, port, output, error, started_at, finished_at, due, seq, large, crc) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
 def create(tx: Transaction, row: ExecutionRow) -> int:
     """Insert a new execution; returns (and sets) its number."""
     crc = _crc_of_execution(row)
+    trigger, row.large_trigger = values.split(tx, row.id, row.trigger)
     row.num = (
         tx.execute(
             _INSERT,
-            (row.id, row.workflow, row.version, row.status.value, row.root, row.cause, row.hops, row.trigger,
-             row.params, row.created_at, row.parent, row.parent_path, row.depth, crc),
+            (row.id, row.workflow, row.version, row.status.value, row.root, row.cause, row.hops, trigger or b"",
+             row.params, row.created_at, row.parent, row.parent_path, row.depth, row.large_trigger, crc),
         ).lastrowid
         or 0
     )  # fmt: skip
@@ -132,29 +140,56 @@ def finish(
     tx: Transaction, execution: str, status: ExecutionState, *, now: int, outputs: bytes | None, error: bytes | None
 ) -> None:
     """Record the end of an execution."""
+    outputs, large = values.split(tx, execution, outputs)
     tx.execute(
-        "UPDATE executions SET status = ?, outputs = ?, error = ?, finished_at = ?, due = NULL WHERE id = ?",
-        (status.value, outputs, error, now, execution),
+        "UPDATE executions SET status = ?, outputs = ?, large_outputs = ?, error = ?, finished_at = ?, due = NULL "
+        "WHERE id = ?",
+        (status.value, outputs, large, error, now, execution),
     )
 
 
 def checkpoint(tx: Transaction, execution: str, row: NodeRow) -> None:
-    """Write a node's row, replacing an earlier one (a retry, a wait, an intent)."""
+    """Write a node's row, replacing an earlier one (a retry, a wait, an intent). A large output or memo is stored once,
+    and the row refers to it; one that comes as a reference must be stored already."""
+    output, large = row.output, row.large
+    replaced = None
+    if large is not None:
+        values.use(tx, execution, large)
+    elif output is not None and len(output) > values.LARGE:
+        replaced = _large_of(tx, execution, row.path)
+        output, large = values.split(tx, execution, output)
     tx.execute(
         _CHECKPOINT,
-        (execution, row.path, row.status.value, row.attempt, row.port, row.output, row.error, row.started_at,
-         row.finished_at, row.due, row.seq, _crc_of_node(execution, row)),
+        (execution, row.path, row.status.value, row.attempt, row.port, output, row.error, row.started_at,
+         row.finished_at, row.due, row.seq, large, _crc_of_node(execution, row, output, large)),
     )  # fmt: skip
+    if replaced is not None and replaced != large and not _refers(tx, execution, replaced):
+        values.release(tx, execution, replaced)  # a node that waits again and again would pile its memos up
+
+
+def _large_of(tx: Transaction, execution: str, path: str) -> str | None:
+    found = tx.execute("SELECT large FROM nodes WHERE execution = ? AND path = ?", (execution, path)).fetchone()
+    return None if found is None else found[0]
+
+
+def _refers(tx: Transaction, execution: str, hash: str) -> bool:
+    found = tx.execute(
+        "SELECT EXISTS (SELECT 1 FROM nodes WHERE execution = ?1 AND large = ?2) "
+        "OR EXISTS (SELECT 1 FROM executions WHERE id = ?1 AND ?2 IN (large_trigger, large_outputs))",
+        (execution, hash),
+    ).fetchone()
+    return bool(found[0])
 
 
 def get(db: sqlite3.Connection, execution: str) -> ExecutionRow | None:
-    """One execution. Raises StoreCorrupt when the row is not what was written."""
+    """One execution, whole. Raises StoreCorrupt when the row is not what was written."""
     found = db.execute(f"SELECT {_EXECUTION}, crc FROM executions WHERE id = ?", (execution,)).fetchone()
-    return _execution(found) if found else None
+    return _execution(db, found) if found else None
 
 
 def glimpse(db: sqlite3.Connection, execution: str) -> ExecutionRow:
-    """What the row says, true or not: to be shown or ended, never to be run. Raises LookupError."""
+    """What the row says, true or not, without large values: to be shown or ended, never to be run. Raises
+    LookupError."""
     found = db.execute(f"SELECT {_EXECUTION} FROM executions WHERE id = ?", (execution,)).fetchone()
     if found is None:
         raise LookupError(f"no execution {execution}")
@@ -179,7 +214,7 @@ def listing(
     before: int | None = None,
     limit: int = 50,
 ) -> list[ExecutionRow]:
-    """Executions, newest first, as their rows say; `before` is the `num` to page on from."""
+    """Executions, newest first, as their rows say, without large values; `before` is the `num` to page on from."""
     conditions, arguments = ["1"], list[str | int]()
     if workflow is not None:
         conditions.append("workflow = ?")
@@ -198,9 +233,15 @@ def listing(
     return [_unverified(row) for row in rows]
 
 
-def nodes(db: sqlite3.Connection, execution: str) -> list[NodeRow]:
-    """The node rows of an execution in order of path. Raises StoreCorrupt."""
-    return [_node(execution, row) for row in _node_rows(db, execution)]
+def nodes(db: sqlite3.Connection, execution: str, *, whole: bool = False) -> list[NodeRow]:
+    """The node rows of an execution in order of path, with large values only if they are to be `whole`. Raises
+    StoreCorrupt."""
+    rows = [_node(execution, row) for row in _node_rows(db, execution)]
+    if whole:
+        for row in rows:
+            if row.large is not None:
+                row.output, row.large = values.load(db, row.large), None
+    return rows
 
 
 def queued(db: sqlite3.Connection, *, after: int, limit: int) -> list[tuple[str, int]]:
@@ -254,9 +295,9 @@ def expect_node(tx: Transaction, execution: str, path: str, new: NodeState) -> N
 
 def cancel_open_nodes(tx: Transaction, execution: str, now: int) -> None:
     """Nodes under way become cancelled with their execution. A damaged row stays as it is, and is told as damaged."""
-    for values in _node_rows(tx.db, execution):
+    for found in _node_rows(tx.db, execution):
         try:
-            row = _node(execution, values)
+            row = _node(execution, found)
         except StoreCorrupt:
             continue
         if row.status not in SETTLED:
@@ -278,47 +319,53 @@ def _node_rows(db: sqlite3.Connection, execution: str) -> list[tuple[Json, ...]]
     # All at once: a cursor that an error keeps alive would keep the reader's snapshot too, and what came after it
     # would not be seen.
     return db.execute(
-        "SELECT path, status, attempt, port, output, error, started_at, finished_at, due, seq, crc "
+        "SELECT path, status, attempt, port, output, error, started_at, finished_at, due, seq, large, crc "
         "FROM nodes WHERE execution = ? ORDER BY path",
         (execution,),
     ).fetchall()
 
 
-def _unverified(values: Sequence[Json]) -> ExecutionRow:
-    row = ExecutionRow(**dict(zip(ExecutionRow.__struct_fields__, values, strict=True)))
+def _unverified(found: Sequence[Json]) -> ExecutionRow:
+    row = ExecutionRow(**dict(zip(ExecutionRow.__struct_fields__, found, strict=True)))
     # A state that is none is damage: such an execution is not run, and can be cancelled.
     row.status = _STATES.get(row.status, ExecutionState.BLOCKED)
     return row
 
 
-def _execution(values: tuple[Json, ...]) -> ExecutionRow:
-    row = _unverified(values[:-1])
-    if values[-1] != _crc_of_execution(row) or row.status != values[_STATUS]:
+def _execution(db: sqlite3.Connection, found: tuple[Json, ...]) -> ExecutionRow:
+    row = _unverified(found[:-1])
+    if row.large_trigger is not None:
+        row.trigger = values.load(db, row.large_trigger)
+    if found[-1] != _crc_of_execution(row) or row.status != found[_STATUS]:
         raise StoreCorrupt(f"the stored execution {row.id} is damaged; it is not run")
+    if row.large_outputs is not None:
+        row.outputs = values.load(db, row.large_outputs)
     return row
 
 
-def _node(execution: str, values: tuple[Json, ...]) -> NodeRow:
-    row = NodeRow(**dict(zip(NodeRow.__struct_fields__, values[:-1], strict=True)))
-    if values[-1] != _crc_of_node(execution, row):
+def _node(execution: str, found: tuple[Json, ...]) -> NodeRow:
+    row = NodeRow(**dict(zip(NodeRow.__struct_fields__, found[:-1], strict=True)))
+    if found[-1] != _crc_of_node(execution, row, row.output, row.large):
         raise StoreCorrupt(f"the checkpoint of {row.path} in execution {execution} is damaged; it is not run")
     row.status = NodeState(row.status)
     return row
 
 
 def _crc_of_execution(row: ExecutionRow) -> int:
-    """Over what an execution is made of; its state and its end change, and are not covered."""
+    """Over what an execution is made of, a large trigger too; its state and its end change, and are not covered."""
     head = f"{row.id}/{row.workflow}@{row.version}/{row.root}/{row.cause}/{row.hops}/{row.created_at}"
     if row.parent:  # rows of before there were any stay valid
         head = f"{head}/{row.parent}/{row.parent_path}/{row.depth}"
     return _crc(head, row.trigger, row.params)
 
 
-def _crc_of_node(execution: str, row: NodeRow) -> int:
+def _crc_of_node(execution: str, row: NodeRow, output: bytes | None, large: str | None) -> int:
     head = f"{execution}/{row.path}/{row.status}/{row.attempt}/{row.port}/{row.started_at}/{row.finished_at}/{row.due}"
     if row.seq:
         head = f"{head}/{row.seq}"
-    return _crc(head, row.output, row.error)
+    if large:
+        head = f"{head}/{large}"
+    return _crc(head, output, row.error)
 
 
 def _crc(head: str, *bodies: bytes | None) -> int:

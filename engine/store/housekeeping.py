@@ -1,12 +1,17 @@
-"""Retention: old things go in small steps, and their space is handed back to the disk. On by default."""
+"""Retention: old things go in small steps, and their space is handed back to the disk. On by default.
+
+A table that grows is named below: in WITH_EXECUTIONS, PURGES or EXPIRIES.
+"""
 
 import math
 import sqlite3
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
+from engine.crash import crash_point
 from engine.events import Event, Kind
-from engine.store import inbox
+from engine.store import inbox, values
 from engine.store.connection import is_full
 from engine.store.errors import StoreFull
 from engine.store.store import Store
@@ -14,8 +19,16 @@ from engine.store.transaction import Transaction
 
 STEP = 500
 """Executions or facts that go in one commit: other units wait no longer than that takes."""
+NODES = 20_000
+"""Node rows that go in one commit, unless a single execution has more."""
 VACUUM_PAGES = 2000
 """Free pages handed back in one step."""
+WAL_PAGES = 8192
+"""The WAL is begun anew above this."""
+WAL_PATIENCE_MS = 50
+"""How long that may wait for readers: nothing is written meanwhile."""
+SAMPLE = 200
+"""Facts that are looked at to tell how large all of them are."""
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,14 +70,32 @@ class Housekeeper:
 
 
 def _remove(tx: Transaction, keep: Retention, now: int, size: int) -> bool:
-    oldest = _before(now, keep.age)
-    steps = [_remove_executions(tx, keep, oldest, size)]
-    if oldest is not None:
-        tx.execute("DELETE FROM deadletters WHERE received_at < ?", (oldest,))
-    steps.append(inbox.forget(tx, before=now - round(keep.dedupe * 1_000_000)) >= 5000)
+    steps = [_remove_executions(tx, keep, _before(now, keep.age), size)]
+    steps.extend([expire(tx, keep, now) for expire in EXPIRIES])
     steps.append(_remove_sent_facts(tx, now - round(keep.outbox_keep * 1_000_000)))
     steps.append(_drop_facts(tx, keep, _before(now, keep.outbox_age), now))
     return any(steps)
+
+
+def _expire_deadletters(tx: Transaction, keep: Retention, now: int) -> bool:
+    oldest = _before(now, keep.age)
+    if oldest is not None:
+        tx.execute("DELETE FROM deadletters WHERE received_at < ?", (oldest,))
+    return False
+
+
+def _expire_inbox(tx: Transaction, keep: Retention, now: int) -> bool:
+    return inbox.forget(tx, before=now - round(keep.dedupe * 1_000_000)) >= 5000
+
+
+WITH_EXECUTIONS: tuple[str, ...] = ("nodes", "waits")
+"""Tables whose rows go with the execution that their column `execution` names."""
+ELSEWHERE: tuple[str, ...] = ("facts", "files", "publications", "inbox", "value_uses")
+"""Tables with such a column that have a rule of their own."""
+PURGES: tuple[Callable[[Transaction, Sequence[str]], None], ...] = (values.purge,)
+"""For what is kept of executions in another form: called with the ids of those that go."""
+EXPIRIES: tuple[Callable[[Transaction, Retention, int], bool], ...] = (_expire_deadletters, _expire_inbox)
+"""For what goes by itself in time: removes a step of it; true if there is more to do now."""
 
 
 def _before(now: int, seconds: float | None) -> int | None:
@@ -73,10 +104,11 @@ def _before(now: int, seconds: float | None) -> int | None:
 
 def _remove_executions(tx: Transaction, keep: Retention, before: int | None, size: int) -> bool:
     """Finished executions that are too old, too many, or too large together."""
-    doomed: set[str] = set()
+    doomed: dict[str, None] = {}
     oldest = "SELECT id FROM executions WHERE finished_at IS NOT NULL"
     if before is not None:
-        doomed.update(id for (id,) in tx.execute(f"{oldest} AND finished_at < ? LIMIT ?", (before, STEP)))
+        rows = tx.execute(f"{oldest} AND finished_at < ? ORDER BY finished_at LIMIT ?", (before, STEP))
+        doomed.update((id, None) for (id,) in rows)
     surplus = 0
     (count,) = tx.execute("SELECT COUNT(*) FROM executions WHERE finished_at IS NOT NULL").fetchone()
     if keep.count is not None:
@@ -86,11 +118,29 @@ def _remove_executions(tx: Transaction, keep: Retention, before: int | None, siz
         surplus = max(surplus, math.ceil(count * (size - keep.bytes) / size))
     if surplus:
         rows = tx.execute(f"{oldest} ORDER BY finished_at LIMIT ?", (min(surplus, STEP),))
-        doomed.update(id for (id,) in rows)
-    keys = [(id,) for id in doomed]
-    tx.db.executemany("DELETE FROM nodes WHERE execution = ?", keys)
+        doomed.update((id, None) for (id,) in rows)
+    chosen = _as_many_as_fit(tx, doomed)
+    keys = [(id,) for id in chosen]
+    for table in WITH_EXECUTIONS:
+        tx.db.executemany(f"DELETE FROM {table} WHERE execution = ?", keys)
+    for purge in PURGES:
+        purge(tx, chosen)
     tx.db.executemany("DELETE FROM executions WHERE id = ?", keys)
-    return len(doomed) >= STEP or (keep.bytes is not None and size > keep.bytes and bool(doomed))
+    crash_point("retention-before-commit")
+    too_large = keep.bytes is not None and size > keep.bytes
+    return len(doomed) >= STEP or len(chosen) < len(doomed) or (too_large and bool(doomed))
+
+
+def _as_many_as_fit(tx: Transaction, doomed: Collection[str]) -> list[str]:
+    """Of these executions the first ones that have no more than NODES nodes together, but at least one."""
+    chosen: list[str] = []
+    rows = 0
+    for id in doomed:
+        rows += tx.execute("SELECT COUNT(*) FROM nodes WHERE execution = ?", (id,)).fetchone()[0]
+        if chosen and rows > NODES:
+            break
+        chosen.append(id)
+    return chosen
 
 
 def _remove_sent_facts(tx: Transaction, before: int) -> bool:
@@ -107,9 +157,10 @@ def _remove_sent_facts(tx: Transaction, before: int) -> bool:
 
 def _drop_facts(tx: Transaction, keep: Retention, before: int | None, now: int) -> bool:
     """Facts that can't be kept any longer, whether sent or not; a fact tells which, so that readers see no gap."""
-    (size, first) = tx.execute("SELECT SUM(LENGTH(data) + 100), MIN(seq) FROM facts").fetchone()
+    (first, newest) = tx.execute("SELECT MIN(seq), MAX(seq) FROM facts").fetchone()
     if first is None:
         return False
+    size = _size_of_facts(tx, first, newest)
     last = None
     if size > keep.outbox_bytes:
         last = first + STEP * 4 - 1
@@ -129,6 +180,16 @@ def _drop_facts(tx: Transaction, keep: Retention, before: int | None, now: int) 
     return True
 
 
+def _size_of_facts(tx: Transaction, first: int, newest: int) -> int:
+    """About how many bytes all facts take. They are numbered without a gap, so that a sample tells of all; to add them
+    up would read the whole table."""
+    count = newest - first + 1
+    picked = sorted({first + count * i // SAMPLE for i in range(SAMPLE)})
+    marks = ", ".join("?" * len(picked))
+    (mean,) = tx.execute(f"SELECT AVG(LENGTH(data) + 100) FROM facts WHERE seq IN ({marks})", picked).fetchone()
+    return round(count * (mean or 0))
+
+
 def _used_bytes(db: sqlite3.Connection) -> int:
     (pages,) = db.execute("PRAGMA page_count").fetchone()
     (free,) = db.execute("PRAGMA freelist_count").fetchone()
@@ -143,9 +204,22 @@ def _hand_back(db: sqlite3.Connection) -> bool:
         if free:
             # A script is stepped to its end; a statement without columns only once, which is one page.
             db.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
-        db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        (_, pages, _) = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if pages > WAL_PAGES:
+            _restart_wal(db)
     except sqlite3.OperationalError as error:
         if not is_full(error):
             raise
         return False
     return bool(free > VACUUM_PAGES)
+
+
+def _restart_wal(db: sqlite3.Connection) -> None:
+    """Begin the WAL anew. Readers that come one after the other, without a gap, would let it grow for ever; the next
+    ones wait for a moment instead."""
+    (patience,) = db.execute("PRAGMA busy_timeout").fetchone()
+    db.execute(f"PRAGMA busy_timeout = {WAL_PATIENCE_MS}").fetchall()
+    try:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {patience}").fetchall()

@@ -16,12 +16,12 @@ async def store(tmp_path: Path, clock) -> AsyncIterator[Store]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of one megabyte; skipped where mounting is not allowed."""
+    """A real file system of two megabytes; skipped where mounting is not allowed."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk takes root")
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True, check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], capture_output=True, check=False)
     if mounted.returncode:
         pytest.skip(f"mounting a small disk is not allowed here: {mounted.stderr.decode()}")
     yield disk

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -45,7 +46,7 @@ async def test_on_a_full_disk_the_impatient_are_refused_and_the_patient_go_on_wh
     async with Store.open(small_disk / "s.db") as store:
         await store.submit(put("before"))
         ballast = small_disk / "ballast"
-        ballast.write_bytes(b"\0" * (800 * 1024 - (small_disk / "s.db").stat().st_size))
+        ballast.write_bytes(b"\0" * (shutil.disk_usage(small_disk).free - 200 * 1024))
         patient = store.submit(put("patient", 500_000))
         impatient = store.submit(put("impatient", 10), patient=False)
 

@@ -1,11 +1,13 @@
 """Retention: what goes, what stays, and that the space comes back."""
 
+import sqlite3
+
 import msgspec
 import pytest
 
 from engine.events import Event, Kind
 from engine.states import ExecutionState, NodeState
-from engine.store import deadletters, executions, inbox, outbox
+from engine.store import deadletters, executions, housekeeping, inbox, outbox
 from engine.store.deadletters import DeadLetter
 from engine.store.executions import ExecutionRow, NodeRow
 from engine.store.housekeeping import Housekeeper, Retention
@@ -93,6 +95,68 @@ async def test_nothing_goes_that_is_to_be_kept_for_ever(store, clock):
     await tidy(store, FOREVER)
 
     assert await left(store) == ["old"]
+
+
+async def test_executions_with_many_nodes_go_in_several_steps_the_oldest_first(store, clock, monkeypatch):
+    monkeypatch.setattr(housekeeping, "NODES", 100)
+    for i in range(5):
+        clock.advance(1)
+        await add(store, f"e{i}")
+        await store.submit(
+            lambda tx, i=i: [
+                executions.checkpoint(tx, f"e{i}", NodeRow(path=f"scan[{n}]", status=NodeState.COMPLETED, attempt=1))
+                for n in range(60)
+            ]
+        )
+    keeper = Housekeeper(store, keeping(count=0))
+
+    assert await keeper.tidy()
+    assert await left(store) == ["e1", "e2", "e3", "e4"]
+    await tidy(store, keeping(count=0))
+    assert await left(store) == []
+
+
+async def test_what_belongs_to_an_execution_goes_with_it_in_every_table(store, clock):
+    """A table with a column `execution` that housekeeping does not know would grow for ever."""
+    known = {*housekeeping.WITH_EXECUTIONS, *housekeeping.ELSEWHERE}
+
+    def tables(db):
+        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            name for name in names if any(row[1] == "execution" for row in db.execute(f"PRAGMA table_info({name})"))
+        }
+
+    assert not await store.read(tables) - known, "name it in engine/store/housekeeping.py"
+
+
+async def test_wal_is_begun_anew_when_it_has_grown(store, monkeypatch):
+    monkeypatch.setattr(housekeeping, "WAL_PAGES", 10)
+    await store.maintain(lambda db: db.execute("PRAGMA wal_autocheckpoint = 0").fetchall())
+    for i in range(50):
+        await add(store, f"e{i}", size=5000)
+    wal = store.path.with_name(store.path.name + "-wal")
+    assert wal.stat().st_size > 100_000
+
+    await tidy(store, FOREVER)
+
+    assert wal.stat().st_size == 0
+    assert await store.maintain(lambda db: db.execute("PRAGMA busy_timeout").fetchone()) == (10_000,)
+
+
+async def test_reader_that_holds_the_wal_does_not_hold_up_the_house(store, monkeypatch):
+    monkeypatch.setattr(housekeeping, "WAL_PAGES", 10)
+    reader = sqlite3.connect(f"file:{store.path}?mode=ro", uri=True, isolation_level=None)
+    try:
+        reader.execute("BEGIN")
+        reader.execute("SELECT COUNT(*) FROM executions").fetchone()
+        for i in range(50):
+            await add(store, f"e{i}", size=5000)
+        await tidy(store, FOREVER)
+        await add(store, "after")
+    finally:
+        reader.close()
+    await tidy(store, FOREVER)
+    assert store.path.with_name(store.path.name + "-wal").stat().st_size == 0
 
 
 async def test_messages_are_remembered_for_the_dedupe_window(store, clock):

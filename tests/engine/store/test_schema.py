@@ -71,7 +71,7 @@ def test_migration_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
 
     again = sqlite3.connect(tmp_path / "s.db")
     assert "half" not in tables(again)
-    assert again.execute("SELECT name FROM migrations").fetchall() == [(name,) for name, _ in MIGRATIONS]
+    assert again.execute("SELECT name FROM migrations ORDER BY rowid").fetchall() == [(name,) for name, _ in MIGRATIONS]
     again.close()
 
 

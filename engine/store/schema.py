@@ -127,6 +127,25 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         CREATE INDEX kept_messages_workflow ON kept_messages (workflow, id, size);
         """,
     ),
+    (
+        "chains",
+        """
+        CREATE TABLE chains (
+            workflow TEXT NOT NULL, source TEXT NOT NULL, seq INTEGER NOT NULL,
+            PRIMARY KEY (workflow, source)
+        ) WITHOUT ROWID;
+        """,
+    ),
+    (
+        "files",
+        """
+        CREATE TABLE files (
+            workflow TEXT NOT NULL, path TEXT NOT NULL, identity TEXT NOT NULL, execution TEXT NOT NULL,
+            after TEXT NOT NULL, target TEXT NOT NULL, taken_at INTEGER NOT NULL, gone_at INTEGER,
+            PRIMARY KEY (workflow, path)
+        ) WITHOUT ROWID;
+        """,
+    ),
 )
 
 

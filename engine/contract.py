@@ -7,9 +7,9 @@ and TimeoutError may escape it (they become `Retry`), and UnknownSecret (it beco
 bug and is reported as one.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -28,6 +28,7 @@ __all__ = [
     "Expectation",
     "Fail",
     "Inner",
+    "Misfit",
     "NodeType",
     "NodeTypes",
     "Outcome",
@@ -127,7 +128,7 @@ class Role(StrEnum):
     EXPRESSION = "expression"
     """A string is one expression without braces, evaluated per attempt."""
     STATIC = "static"
-    """Read at deploy: may use `params` only."""
+    """Read at deploy: may use `params` only. Also a mark of single fields inside an object."""
     SECRET = "secret"  # noqa: S105 - a role's name
     """A template that may hold `secrets.<NAME>`; the code must pass it through `ctx.secret`."""
     BODY = "body"
@@ -153,6 +154,10 @@ def role_of(field: msgspec.structs.FieldInfo) -> Role:
     return Role.TEMPLATE
 
 
+Misfit: TypeAlias = tuple[tuple[str | int, ...], str, str]
+"""Something wrong with a node's fields: where (keys from the node's object), what, and what to do."""
+
+
 class NodeType(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that a node can do."""
 
@@ -170,6 +175,8 @@ class NodeType(msgspec.Struct, frozen=True, kw_only=True):
     """May a node of this type say `effect: pure`? A pure run must not suspend."""
     ports: Callable[[Mapping[str, Json]], tuple[str, ...]] | None = None
     """Names of the outlets, from the node's parameters as written; None for a type that does not branch."""
+    check: Callable[[Mapping[str, Json]], Iterable[Misfit]] | None = None
+    """What is wrong with the parameters as written, static ones evaluated, beyond the kinds of single fields."""
     bodies: Mapping[str, Body] = {}
     """The groups of nodes that a control-flow type holds, by name, in the order in which a file shows them."""
     construct: Callable[[Any], Construct] | None = None

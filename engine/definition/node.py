@@ -168,6 +168,7 @@ class NodeReader:
                 found = self._formulas.read(value, place, role=role, within=id)
                 references.update(dict.fromkeys(found.nodes))
                 constant = found.constant
+                value = self._nested(field, value, place)
             params[name] = value
             whole = whole and constant
             if constant:
@@ -178,7 +179,29 @@ class NodeReader:
                 type.params(**values)
             except (TypeError, ValueError) as error:
                 self._problems.add(path, f"a node of type {type.name} {error}")
+        if type.check is not None and len(self._problems) == before:
+            for at, message, hint in type.check(params):
+                self._problems.add((*path, *at), message, hint)
         return params
+
+    def _nested(self, field: msgspec.structs.FieldInfo, value: Json, path: Path) -> Json:
+        """An object with its static fields evaluated, as far as they can be; its names are checked in any case."""
+        struct = _struct_of(field.type)
+        if struct is None or not isinstance(value, Mapping):
+            return value
+        fields = {inner.encode_name: inner for inner in fields_of(struct)}
+        check_known(value, fields, path, self._problems, where="field")
+        for name, inner in fields.items():
+            if inner.required and name not in value:
+                self._problems.add(path, f"{name} is missing", f"add `{name}: …`, {expected(inner.type)}")
+        evaluated = dict(value)
+        for name in value:
+            if name in fields and role_of(fields[name]) is Role.STATIC:
+                found = self._formulas.static(value[name], (*path, name))
+                if found is not UNDEFINED:
+                    evaluated[name] = found
+                    convert(found, fields[name].type, (*path, name), self._problems)
+        return evaluated
 
     def _check_fields(self, type: NodeType, written: Mapping[str, Json], fields: Mapping[str, Any], path: Path) -> None:
         for name in written:
@@ -239,6 +262,16 @@ def merge_retry(policy: RetryPolicy, tree: Json, path: Path, formulas: Formulas,
             problems.add((*path, "max_delay"), "max_delay is less than delay", "raise it, or remove it")
         merged = msgspec.structs.replace(merged, max_delay=merged.delay)
     return merged
+
+
+def _struct_of(type: Any) -> type[msgspec.Struct] | None:
+    """The object with named fields that is the only object that a field takes."""
+    info = inspect.type_info(type)
+    while isinstance(info, inspect.Metadata):
+        info = info.type
+    members = info.types if isinstance(info, inspect.UnionType) else (info,)
+    objects = [member for member in members if isinstance(member, inspect.StructType | inspect.DictType)]
+    return objects[0].cls if len(objects) == 1 and isinstance(objects[0], inspect.StructType) else None
 
 
 def _is_written_out(type: Any, value: Json) -> bool:

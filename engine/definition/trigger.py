@@ -1,8 +1,9 @@
 """The triggers of a file: what starts an execution."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from engine.contract import Misfit
 from engine.definition.fields import is_object, read_struct
 from engine.definition.form import NOT_IMPLEMENTED
 from engine.definition.formulas import Formulas
@@ -25,7 +26,7 @@ from engine.schedule import check_schedule, check_timezone, timezones
 from engine.subjects import check_capture, check_subject
 from engine.values import Json
 
-__all__ = ["EVENT_FIELDS", "read_triggers"]
+__all__ = ["EVENT_FIELDS", "check_lane", "read_triggers"]
 
 _FORMS: dict[str, type[NatsTrigger] | type[CronTrigger] | type[WorkflowTrigger] | type[FileTrigger]] = {
     "nats": NatsTrigger,
@@ -72,7 +73,8 @@ def _read(item: Mapping[str, Json], path: Path, formulas: Formulas, problems: Pr
     found = len(problems)
     trigger: Trigger | None = read_struct(_FORMS[kind], fields, (*path, kind), problems, where="trigger field")
     if isinstance(trigger, NatsTrigger):
-        _check_nats(trigger, (*path, kind), problems)
+        for place, message, hint in check_lane(trigger):
+            problems.add((*path, kind, *place), message, hint)
     elif isinstance(trigger, CronTrigger):
         _check_cron(trigger, (*path, kind), problems)
     elif isinstance(trigger, WorkflowTrigger):
@@ -82,19 +84,20 @@ def _read(item: Mapping[str, Json], path: Path, formulas: Formulas, problems: Pr
     return trigger if len(problems) == found else None
 
 
-def _check_nats(trigger: NatsTrigger, path: Path, problems: Problems) -> None:
+def check_lane(trigger: NatsTrigger) -> Iterator[Misfit]:
+    """What is wrong with the way on which messages are to come: for triggers, and for waits."""
     try:
         if trigger.capture is Capture.INTAKE and trigger.stream is None:
             check_capture(trigger.subject)
         else:
             check_subject(trigger.subject, wildcards=True)
     except ValueError as error:
-        problems.add((*path, "subject"), str(error))
+        yield ("subject",), str(error), ""
     if trigger.stream is not None:
         if not _STREAM.fullmatch(trigger.stream):
-            problems.add((*path, "stream"), f"{shown(trigger.stream)} is not the name of a stream")
+            yield ("stream",), f"{shown(trigger.stream)} is not the name of a stream", ""
         if trigger.capture is Capture.CORE:
-            problems.add((*path, "stream"), "capture: core reads from no stream", "remove one of them")
+            yield ("stream",), "capture: core reads from no stream", "remove one of them"
 
 
 def _check_cron(trigger: CronTrigger, path: Path, problems: Problems) -> None:

@@ -47,6 +47,10 @@ class ExecutionRow(msgspec.Struct, kw_only=True):
     """The hash of a large trigger, as stored; `get` fills `trigger` in."""
     large_outputs: str | None = None
     """The same for `outputs`."""
+    forked_from: str = ""
+    """The execution whose checkpoints it began with; empty for one that began by itself."""
+    pausing: bool = False
+    """It is to be paused as soon as its running attempts have ended, and at once if they died."""
 
     @property
     def trigger_value(self) -> Json:
@@ -81,7 +85,7 @@ _STATUS = ExecutionRow.__struct_fields__.index("status")
 _STATES = {state.value: state for state in ExecutionState}
 _INSERT = (
     "INSERT INTO executions (id, workflow, version, status, root, cause, hops, trigger, params, created_at, parent, "
-    "parent_path, depth, large_trigger, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "parent_path, depth, large_trigger, forked_from, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _CHECKPOINT = (
     "INSERT OR REPLACE INTO nodes "
@@ -98,7 +102,8 @@ def create(tx: Transaction, row: ExecutionRow) -> int:
         tx.execute(
             _INSERT,
             (row.id, row.workflow, row.version, row.status.value, row.root, row.cause, row.hops, trigger or b"",
-             row.params, row.created_at, row.parent, row.parent_path, row.depth, row.large_trigger, crc),
+             row.params, row.created_at, row.parent, row.parent_path, row.depth, row.large_trigger, row.forked_from,
+             crc),
         ).lastrowid
         or 0
     )  # fmt: skip
@@ -128,7 +133,18 @@ def forgive(tx: Transaction, execution: str) -> None:
 
 def move(tx: Transaction, execution: str, status: ExecutionState, *, due: int | None = None) -> None:
     """Change the state; `due` is when a waiting execution is to be looked at again."""
-    tx.execute("UPDATE executions SET status = ?, due = ?, error = NULL WHERE id = ?", (status.value, due, execution))
+    pausing = "" if status in (ExecutionState.RUNNING, ExecutionState.WAITING) else ", pausing = 0"
+    tx.execute(
+        f"UPDATE executions SET status = ?, due = ?, error = NULL{pausing} WHERE id = ?", (status.value, due, execution)
+    )
+
+
+def mark_pausing(tx: Transaction, execution: str, wanted: bool) -> None:
+    """Remember, or take back, that an execution that is under way is to be paused: its runner may die before it is."""
+    tx.execute(
+        "UPDATE executions SET pausing = ? WHERE id = ? AND status IN ('queued', 'running', 'waiting')",
+        (wanted, execution),
+    )
 
 
 def block(tx: Transaction, execution: str, error: bytes) -> None:
@@ -142,8 +158,8 @@ def finish(
     """Record the end of an execution."""
     outputs, large = values.split(tx, execution, outputs)
     tx.execute(
-        "UPDATE executions SET status = ?, outputs = ?, large_outputs = ?, error = ?, finished_at = ?, due = NULL "
-        "WHERE id = ?",
+        "UPDATE executions SET status = ?, outputs = ?, large_outputs = ?, error = ?, finished_at = ?, due = NULL, "
+        "pausing = 0 WHERE id = ?",
         (status.value, outputs, large, error, now, execution),
     )
 
@@ -356,6 +372,8 @@ def _crc_of_execution(row: ExecutionRow) -> int:
     head = f"{row.id}/{row.workflow}@{row.version}/{row.root}/{row.cause}/{row.hops}/{row.created_at}"
     if row.parent:  # rows of before there were any stay valid
         head = f"{head}/{row.parent}/{row.parent_path}/{row.depth}"
+    if row.forked_from:
+        head = f"{head}/fork/{row.forked_from}"
     return _crc(head, row.trigger, row.params)
 
 

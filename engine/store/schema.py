@@ -146,6 +146,13 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ) WITHOUT ROWID;
         """,
     ),
+    (
+        "fork-and-pause",
+        """
+        ALTER TABLE executions ADD COLUMN forked_from TEXT NOT NULL DEFAULT '';
+        ALTER TABLE executions ADD COLUMN pausing INTEGER NOT NULL DEFAULT 0;
+        """,
+    ),
 )
 
 

@@ -20,6 +20,8 @@ from engine.values import Json
 
 __all__ = [
     "Body",
+    "Child",
+    "CannotStart",
     "Condition",
     "Construct",
     "Context",
@@ -54,6 +56,32 @@ class Effect(StrEnum):
 
 
 # --- what an attempt may use ---------------------------------------------------------------------------------------
+
+
+class Child(msgspec.Struct, frozen=True, kw_only=True):
+    """Another execution to be started by a node."""
+
+    workflow: str = ""
+    """The name of a deployed workflow, or name@version."""
+    file: str = ""
+    """Instead: a workflow file under the directory of workflow files."""
+    data: Json | msgspec.UnsetType = msgspec.UNSET
+    """Its `trigger.data`."""
+    params: Mapping[str, Json] = {}
+    inherit: tuple[str, ...] = ()
+    """What it gets of this execution: trigger, params, vars."""
+    max_depth: int = 16
+    """How many executions there may be above it."""
+    detached: bool = False
+    """Nobody waits for it: it goes on whatever becomes of this execution."""
+
+
+class CannotStart(ValueError):
+    """A child that can't be started; the message says why and what to do. `kind` is one word for conditions."""
+
+    def __init__(self, message: str, kind: str = "invalid") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class Context(Protocol):
@@ -102,6 +130,12 @@ class Context(Protocol):
 
     def publish(self, subject: str, body: bytes, *, headers: Mapping[str, str] | None = None) -> None:
         """Publish with the checkpoint of this attempt: sent if and only if the attempt's result is committed."""
+        ...
+
+    async def start(self, child: Child) -> str:
+        """Start an execution of another workflow with the checkpoint of this attempt: it exists if and only if the
+        attempt's result, or its wait, is committed. Gives its id, to be expected (kind `execution`) or told. Raises
+        CannotStart."""
         ...
 
     def secret(self, text: str) -> str:
@@ -179,8 +213,9 @@ class NodeType(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong with the parameters as written, static ones evaluated, beyond the kinds of single fields."""
     bodies: Mapping[str, Body] = {}
     """The groups of nodes that a control-flow type holds, by name, in the order in which a file shows them."""
-    construct: Callable[[Any], Construct] | None = None
-    """Makes the state machine of a type with bodies, from evaluated parameters. Raises ValueError for unfit ones."""
+    construct: Callable[[Any, Mapping[str, tuple[str, ...]]], Construct] | None = None
+    """Makes the state machine of a type with bodies, from evaluated parameters and from the bodies that the file gives,
+    each with the names of `Body.names`. Raises ValueError for unfit parameters."""
     example: str
     """A whole workflow in YAML, small, that shows it; a test runs it."""
     aliases: tuple[str, ...] = ()

@@ -11,6 +11,8 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from engine.contract import Effect
+from engine.definition.duration import Duration
+from engine.definition.flow import Flow
 from engine.values import Json
 
 __all__ = [
@@ -42,8 +44,6 @@ __all__ = [
 UNDEFINED = msgspec.UNSET
 """Stands where a file says nothing; null is a value."""
 Says = msgspec.Meta
-Duration = Annotated[float, Says(extra={"kind": "duration"}, extra_json_schema={"format": "duration"})]
-"""Seconds, written as 500ms, 30s, 5m, 1h30m, 7d or a number of seconds."""
 Count = Annotated[int, Says(ge=0)]
 
 
@@ -251,6 +251,10 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     outward: tuple[str, ...] = ()
     """Ids of nodes outside this body that its nodes and expressions refer to, in order of first mention; of enclosing
     bodies, of the workflow itself, or of bodies that it `sees`."""
+    names: tuple[str, ...] = ()
+    """What its expressions see besides, by `contract.Body.names`."""
+    names: tuple[str, ...] = ()
+    """What its expressions see besides, by `contract.Body.names`."""
     before: str | None = None
     after: Mapping[str, Json] = {}
     asks: Mapping[str, str] = {}
@@ -293,8 +297,12 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     on_failure: str | None = None
     timeout: float | None = None
     max_concurrent_nodes: int | None = None
+    flow: Flow | None = None
+    """How many executions run and wait, in which order and how fast; None for as many as the agent has room for."""
     events_outputs: bool = False
     """`events: {outputs: true}`: node outputs up to 16 KiB travel with the facts."""
+    vars: Mapping[str, Json] = {}
+    """Variables and their first values; `set` nodes assign to them."""
     nodes: Mapping[str, Node] = {}
     outputs: Json | msgspec.UnsetType = UNDEFINED
     hash: str = ""

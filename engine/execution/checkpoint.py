@@ -5,10 +5,11 @@ import msgspec
 from engine.crash import crash_point
 from engine.events import Event
 from engine.states import ExecutionState
-from engine.store import executions, outbox
+from engine.store import executions, outbox, waits
 from engine.store.executions import ExecutionRow, NodeRow
 from engine.store.outbox import Publication
 from engine.store.transaction import Transaction
+from engine.store.waits import WaitRow
 
 
 class Finish(msgspec.Struct, frozen=True):
@@ -26,17 +27,34 @@ class Checkpoint:
     """A unit under construction; called once by the writer, in the transaction. May be called again after a full
     disk, so it changes nothing but through the transaction."""
 
-    __slots__ = ("execution", "facts", "finish", "move", "progress", "publications", "rows", "started_at")
+    __slots__ = (
+        "execution",
+        "facts",
+        "finish",
+        "move",
+        "moved_at",
+        "progress",
+        "publications",
+        "rows",
+        "started_at",
+        "waits",
+        "waits_over",
+    )
 
     def __init__(self, execution: str) -> None:
         self.execution = execution
         self.rows: list[NodeRow] = []
         self.facts: list[Event] = []
         self.publications: list[tuple[Publication, int]] = []
+        self.waits: list[WaitRow] = []
+        """What nodes wait for from now on."""
+        self.waits_over: list[tuple[str, int | None]] = []
+        """Paths of nodes that wait no more, and when they were cancelled, if they were."""
         self.started_at: int | None = None
         """Mark the execution as running since then."""
         self.move: tuple[ExecutionState, int | None] | None = None
         """A new state that is not an end, and when it is due."""
+        self.moved_at = 0
         self.finish: Finish | None = None
         self.progress = False
         """The first checkpoint after a resumption: the deaths before it are forgiven."""
@@ -56,15 +74,24 @@ class Checkpoint:
             executions.start(tx, execution, self.started_at)
         for row in self.rows:
             executions.checkpoint(tx, execution, row)
+        for path, cancelled_at in self.waits_over:
+            waits.end(tx, execution, path, cancelled_at)
+        for wait in self.waits:
+            if (answer := waits.begin(tx, wait)) is not None:
+                tx.answers.append((execution, wait.path, answer))
         for publication, at in self.publications:
             outbox.publish(tx, publication, at)
         if self.progress:
             executions.forgive(tx, execution)
         if self.move is not None:
-            executions.move(tx, execution, self.move[0], due=self.move[1])
+            status, due = self.move
+            if status is ExecutionState.WAITING and waits.has_answered(tx, execution):
+                due = self.moved_at  # the answer came while the execution was being parked
+            executions.move(tx, execution, status, due=due)
         if self.finish is not None:
             end = self.finish
             executions.finish(tx, execution, end.status, now=end.at, outputs=end.outputs, error=end.error)
+            waits.execution_ended(tx, execution, end.status.value, outputs=end.outputs, error=end.error, now=end.at)
             if end.successor is not None:
                 executions.create(tx, end.successor)
         for fact in self.facts:

@@ -12,7 +12,7 @@ from engine.signal import Signal
 from engine.states import ExecutionState
 from engine.store import Store, Unit, executions
 from engine.store.executions import ExecutionRow
-from engine.store.transaction import T
+from engine.store.transaction import Answer, T
 
 TIMER_CHECK_SECONDS = 60.0
 """How long the timer service sleeps at most: the wall clock may be set."""
@@ -26,10 +26,13 @@ class Executor:
         self._services = services
         self._config = services.config
         self._preparation = Preparation(store, catalogue, services)
+        store.writer.answered = self.answered
         self._queue = Queue(store, services.config.max_queued)
         self._fetching = False
         self._running: dict[str, Runner | None] = {}
         """What holds a slot; without a runner, while it is made ready."""
+        self._early: dict[str, dict[str, bytes]] = {}
+        """Answers that came while an execution was made ready: it may have been read before them."""
         self._slots_changed = asyncio.Event()
         self._changing: dict[str, int] = {}
         """Executions that are being changed in the store, and by how many orders: nobody starts them."""
@@ -138,6 +141,8 @@ class Executor:
             if runner is None:
                 return
             self._running[id] = runner
+            for path, body in self._early.pop(id, {}).items():
+                runner.answer(path, body)
             self._slots_changed.set()
             if self._draining:
                 return
@@ -153,6 +158,7 @@ class Executor:
             raise
         finally:
             del self._running[id]
+            self._early.pop(id, None)
             self._slots_changed.set()
             self._slot_freed.set()
             self._fill()
@@ -199,6 +205,16 @@ class Executor:
 
     def wake(self) -> None:
         """Look at the timers now (the clock was set, a test moved it)."""
+        self._timers_changed.set()
+
+    def answered(self, answers: Sequence[Answer]) -> None:
+        """Waiting nodes have their answers, durably: whoever runs them goes on, what is parked is due."""
+        for id, path, body in answers:
+            runner = self._running.get(id)
+            if runner is not None:
+                runner.answer(path, body)
+            elif id in self._running:
+                self._early.setdefault(id, {})[path] = body
         self._timers_changed.set()
 
     # --- who holds an execution

@@ -1,35 +1,59 @@
 """What a node's fields can see, and how they become parameters, conditions and outputs."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from engine.contract import Fail
 from engine.execution.parameters import InvalidParameters
-from engine.execution.plan import Plan, PlannedNode
+from engine.execution.plan import Plan, PlannedBody, PlannedNode
 from engine.execution.run import Run
 from engine.execution.services import Services
-from engine.expressions import ExpressionError, Scope
+from engine.expressions import ExpressionError, Program, Scope
 from engine.store.executions import ExecutionRow
 from engine.values import Json
 
 
 class Inputs:
-    """The scope of one execution. Evaluation is repeatable: `now()` is recorded, random values are seeded by path."""
+    """The scope of one frame. Evaluation is repeatable: `now()` is recorded, random values are seeded by path."""
 
-    def __init__(self, plan: Plan, row: ExecutionRow, run: Run, services: Services, started_at: int) -> None:
-        self._plan = plan
-        self._row = row
+    __slots__ = ("_began", "_run", "_seed", "_values")
+
+    def __init__(self, values: dict[str, Json], run: Run, seed: str, began: int) -> None:
+        self._values = values
         self._run = run
-        self._started_at = started_at
-        self._execution: dict[str, Json] = {"id": row.id, "attempt": 1}
-        self._values: dict[str, Json] = {
+        self._seed = seed
+        self._began = began
+        """The recorded time at which the frame was opened (microseconds)."""
+
+    @classmethod
+    def of_execution(
+        cls, plan: Plan, row: ExecutionRow, run: Run, services: Services, began: int, variables: dict[str, Json]
+    ) -> "Inputs":
+        """The scope of a whole execution; `variables` are its `vars`, which `set` nodes change."""
+        values: dict[str, Json] = {
             "trigger": row.trigger_value,
             "params": {**plan.workflow.bound, **row.param_values},
             "nodes": run.outputs,
             "errors": run.errors,
-            "vars": {},
-            "execution": self._execution,
+            "vars": variables,
+            "execution": {"id": row.id, "attempt": 1},
             "agent": services.agent,
         }
+        return cls(values, run, f"{row.id}/", began)
+
+    def inside(self, run: Run, names: Mapping[str, Json], suffix: str, began: int) -> "Inputs":
+        """The scope of a body: what is around it, its own nodes, and its names."""
+        values = {**self._values, **names, "nodes": run.outputs, "errors": run.errors}
+        return Inputs(values, run, f"{self._seed}{suffix}/", began)
+
+    def visible(self, body: PlannedBody) -> tuple[dict[str, Json], dict[str, Json]]:
+        """Outputs and errors of the nodes outside that a body refers to, those that there are."""
+        nodes, errors = self._values["nodes"], self._values["errors"]
+        return (
+            {id: nodes[id] for id in body.outward if id in nodes},
+            {id: errors[id] for id in body.outward if id in errors},
+        )
 
     @property
     def trigger_kind(self) -> str:
@@ -48,27 +72,31 @@ class Inputs:
 
     def when(self, node: PlannedNode) -> bool:
         """The value of a node's `when`. Raises ValueError with a message for people."""
-        if node.when is None:
-            return True
-        value = node.when.evaluate(self._scope(node))
-        if not isinstance(value, bool):
-            raise ValueError("it gave no true or false: compare it, such as `x > 0` or `x is defined`")
-        return value
+        return True if node.when is None else _truth(node.when.evaluate(self._scope(node)))
 
     def default(self, node: PlannedNode) -> Json:
         """The value that replaces a failed node's output. Raises ExpressionError."""
         return None if node.default is None else node.default.evaluate(self._scope(node))
 
-    def outputs(self) -> Json:
-        """The workflow's outputs. Raises ExpressionError."""
-        if self._plan.outputs is None:
-            return None
-        now = max(self._run.finished_at, default=self._started_at)
-        return self._plan.outputs.evaluate(Scope(self._values, now=now, seed=self._row.id))
+    def condition(self, program: Program) -> bool:
+        """The value of a condition on the frame itself. Raises ValueError with a message for people."""
+        return _truth(self.value(program))
+
+    def value(self, program: Program) -> Json:
+        """What a text or an expression on the frame itself gives, once its nodes have settled. Raises
+        ExpressionError."""
+        now = max(self._run.finished_at, default=0) or self._began
+        return program.evaluate(Scope(self._values, now=now, seed=self._seed[:-1]))
 
     def _scope(self, node: PlannedNode) -> Scope:
-        self._execution["attempt"] = max(1, self._run.attempts[node.index])
+        self._values["execution"]["attempt"] = max(1, self._run.attempts[node.index])
         finished_at = self._run.finished_at
         # The recorded time of the last input: it is in the rows, so that an evaluation after a crash sees the same.
-        now = max([finished_at[source] for source in node.waits], default=self._started_at)
-        return Scope(self._values, now=now, seed=f"{self._row.id}/{node.node.id}")
+        now = max([finished_at[source] for source in node.waits], default=self._began)
+        return Scope(self._values, now=now, seed=self._seed + node.node.id)
+
+
+def _truth(value: Json) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("it gave no true or false: compare it, such as `x > 0` or `x is defined`")
+    return value

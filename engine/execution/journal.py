@@ -9,15 +9,19 @@ from collections.abc import Callable
 import msgspec
 
 from engine.clock import format_time
+from engine.construct import Ending
+from engine.contract import Expectation
 from engine.events import Event, Kind
 from engine.execution.checkpoint import Checkpoint, Finish
 from engine.execution.context import AttemptContext
+from engine.execution.frame import Active, Frame
 from engine.execution.plan import Plan, PlannedNode
-from engine.execution.run import NodeError, Run
+from engine.execution.run import NodeError
 from engine.execution.services import Services
 from engine.states import ExecutionState, NodeState
 from engine.store import Store
 from engine.store.executions import ExecutionRow, NodeRow
+from engine.store.waits import WaitRow
 from engine.values import Json, encode_json
 
 MAX_FACT_OUTPUT = 16 * 1024
@@ -35,32 +39,36 @@ class Journal:
     """The record of one execution under way."""
 
     def __init__(
-        self, store: Store, services: Services, plan: Plan, row: ExecutionRow, run: Run,
+        self, store: Store, services: Services, plan: Plan, row: ExecutionRow, root: Frame, last_seq: int,
         *, durable: Callable[[], None], failed: Callable[[BaseException], None],
     ) -> None:  # fmt: skip
-        """`durable` is told of each commit; `failed` when the store refused one: nothing may be built on it."""
+        """`last_seq` is the number of the newest row. `durable` is told of each commit; `failed` when the store
+        refused one: nothing may be built on it."""
         self._store = store
         self._tell_durable = durable
         self._tell_failed = failed
         self._bus = services.bus
         self._plan = plan
         self._row = row
-        self._run = run
+        self._root = root
+        self._seq = last_seq
         self._step = Checkpoint(row.id)
         self._submitted = self._durable = 0
         """How many commits were handed to the store, and how many of them are on the disk."""
         self.last: asyncio.Future[None] | None = None
         """The newest commit; None while everything known is durable."""
+        self.expecting: set[str] = set()
+        """Paths of nodes that have a row among the waits."""
         self._levels_begun: set[int] = set()
 
     # --- nodes
 
     def completed(
-        self, node: PlannedNode, ctx: AttemptContext, body: bytes, *, port: str | None, started: int, now: int,
-        error: NodeError | None = None,
+        self, frame: Frame, node: PlannedNode, ctx: AttemptContext, body: bytes, *, port: str | None, started: int,
+        now: int, error: NodeError | None = None,
     ) -> None:  # fmt: skip
         """A node's result, and the messages that it publishes with it. `error`: its default replaced a failure."""
-        self._keep(node, NodeState.COMPLETED, output=body, port=port, error=error, started=started, finished=now)
+        self._keep(frame, node, NodeState.COMPLETED, output=body, port=port, error=error, started=started, finished=now)
         for publication in ctx.publications:
             publication.headers.setdefault("Ganglion-Cause", self._row.id)
             publication.headers.setdefault("Ganglion-Hops", str(self._row.hops + 1))
@@ -72,43 +80,84 @@ class Journal:
             data["error"] = {"kind": error.kind, "message": error.message[:500]}
         if self._plan.workflow.events_outputs and len(body) <= MAX_FACT_OUTPUT:
             data["output"] = msgspec.Raw(body)
-        self._fact(Kind.NODE_COMPLETED, now, data, node)
+        self._fact(Kind.NODE_COMPLETED, now, data, frame.path(node))
 
-    def failed(self, node: PlannedNode, error: NodeError, *, started: int | None, now: int) -> None:
-        self._keep(node, NodeState.FAILED, error=error, started=started, finished=now)
+    def failed(self, frame: Frame, node: PlannedNode, error: NodeError, *, started: int | None, now: int) -> None:
+        self._keep(frame, node, NodeState.FAILED, error=error, started=started, finished=now)
         data = {"attempt": error.attempt, "kind": error.kind, "message": error.message[:2000]}
-        self._fact(Kind.NODE_FAILED, now, data, node)
+        self._fact(Kind.NODE_FAILED, now, data, frame.path(node))
 
-    def retrying(self, node: PlannedNode, error: NodeError, *, started: int, due: int, now: int) -> None:
-        self._keep(node, NodeState.RETRYING, error=error, started=started, due=due)
+    def retrying(self, frame: Frame, node: PlannedNode, error: NodeError, *, started: int, due: int, now: int) -> None:
+        self._keep(frame, node, NodeState.RETRYING, error=error, started=started, due=due)
         data = {
             "attempt": error.attempt,
             "kind": error.kind,
             "message": error.message[:2000],
             "delay_seconds": (due - now) / 1_000_000,
         }
-        self._fact(Kind.NODE_RETRY, now, data, node)
+        self._fact(Kind.NODE_RETRY, now, data, frame.path(node))
 
-    def waiting(self, node: PlannedNode, memo: bytes, *, started: int, due: int | None, now: int) -> None:
-        self._keep(node, NodeState.WAITING, output=memo, started=started, due=due)
-        self._fact(Kind.NODE_WAITING, now, {"until": None if due is None else format_time(due)}, node)
+    def waiting(
+        self, frame: Frame, node: PlannedNode, memo: bytes, *, started: int, due: int | None, now: int,
+        expects: Expectation | None = None,
+    ) -> None:  # fmt: skip
+        path = frame.path(node)
+        self._keep(frame, node, NodeState.WAITING, output=memo, started=started, due=due)
+        data: dict[str, Json] = {"until": None if due is None else format_time(due)}
+        if expects is not None:
+            data["expects"] = expects.kind
+            self.expecting.add(path)
+            self._step.waits.append(
+                WaitRow(
+                    execution=self._row.id, path=path, kind=expects.kind, key=expects.key,
+                    workflow=self._row.workflow, node=node.node.id, detail=encode_json(expects.detail),
+                    created_at=now, due=due,
+                )
+            )  # fmt: skip
+        self._fact(Kind.NODE_WAITING, now, data, path)
 
-    def skipped(self, node: PlannedNode, reason: str, now: int) -> None:
-        self._keep(node, NodeState.SKIPPED, finished=now)
-        self._fact(Kind.NODE_SKIPPED, now, {"reason": reason}, node)
+    def opened(self, frame: Frame, node: PlannedNode, memo: bytes | None, now: int) -> None:
+        """A control-flow node opens; `memo` holds parameters that could not be evaluated again."""
+        self._keep(frame, node, NodeState.RUNNING, output=memo, started=now)
 
-    def cancelled(self, node: PlannedNode, now: int) -> None:
-        self._keep(node, NodeState.CANCELLED, finished=now)
+    def ended(self, active: Active, ending: Ending, values: bytes | None, *, began: int, now: int) -> None:
+        """A body ended: its row stands for all that is in it."""
+        path = active.path + ending.opening.suffix
+        error = None
+        if ending.state is NodeState.FAILED:
+            error = encode_json(NodeError(ending.kind, ending.message))
+            data: dict[str, Json] = {"kind": ending.kind, "message": ending.message[:2000], "node": ending.node}
+            self._fact(Kind.ITERATION_FAILED, now, data, path)
+        elif self._bus.live_wanted:
+            self._live(Kind.ITERATION_COMPLETED, now, {"status": ending.state.value}, path)
+        self._write(
+            NodeRow(
+                path=path, status=ending.state, attempt=1, output=values, port=ending.node or None, error=error,
+                started_at=began, finished_at=now,
+            )
+        )  # fmt: skip
 
-    def in_doubt(self, node: PlannedNode, row: NodeRow, now: int) -> None:
+    def dropped(self, row: NodeRow, now: int) -> None:
+        """A node under way in a body that is not opened again."""
+        self._write(msgspec.structs.replace(row, status=NodeState.CANCELLED, finished_at=now))
+
+    def skipped(self, frame: Frame, node: PlannedNode, reason: str, now: int) -> None:
+        self._keep(frame, node, NodeState.SKIPPED, finished=now)
+        self._fact(Kind.NODE_SKIPPED, now, {"reason": reason}, frame.path(node))
+
+    def cancelled(self, frame: Frame, node: PlannedNode, now: int) -> None:
+        started = frame.run.first_start[node.index] or None
+        self._keep(frame, node, NodeState.CANCELLED, started=started, finished=now)
+
+    def in_doubt(self, frame: Frame, node: PlannedNode, row: NodeRow, now: int) -> None:
         """An attempt did not return: the process died under it."""
-        self._step.rows.append(msgspec.structs.replace(row, status=NodeState.IN_DOUBT))
-        self._fact(Kind.NODE_IN_DOUBT, now, {"attempt": row.attempt}, node)
+        self._write(msgspec.structs.replace(row, status=NodeState.IN_DOUBT))
+        self._fact(Kind.NODE_IN_DOUBT, now, {"attempt": row.attempt}, frame.path(node))
 
-    def cut_short(self, node: PlannedNode, error: NodeError, *, started: int, now: int) -> None:
+    def cut_short(self, frame: Frame, node: PlannedNode, error: NodeError, *, started: int, now: int) -> None:
         """An attempt did not return in time."""
-        self._keep(node, NodeState.IN_DOUBT, error=error, started=started)
-        self._fact(Kind.NODE_IN_DOUBT, now, {"attempt": error.attempt, "kind": error.kind}, node)
+        self._keep(frame, node, NodeState.IN_DOUBT, error=error, started=started)
+        self._fact(Kind.NODE_IN_DOUBT, now, {"attempt": error.attempt, "kind": error.kind}, frame.path(node))
 
     # --- the execution
 
@@ -121,7 +170,7 @@ class Journal:
         self._step.progress = True
 
     def moved(self, state: ExecutionState, now: int, *, due: int | None = None) -> None:
-        self._step.move = (state, due)
+        self._step.move, self._step.moved_at = (state, due), now
         if state is ExecutionState.PAUSED:
             self._fact(Kind.WORKFLOW_PAUSED, now, {})
 
@@ -131,8 +180,8 @@ class Journal:
     ) -> None:  # fmt: skip
         data: dict[str, Json] = {"status": state.value, "duration_seconds": (now - started) / 1_000_000}
         error = None
-        if state is ExecutionState.FAILED and self._run.failure is not None:
-            node, failure = self._run.failure
+        if state is ExecutionState.FAILED and self._root.run.failure is not None:
+            node, failure = self._root.run.failure
             about = {"kind": failure.kind, "message": failure.message, "node": node or None}
             error = encode_json(about)
             data["error"] = {**about, "message": failure.message[:2000]}
@@ -165,34 +214,43 @@ class Journal:
         handed over before, pure results included."""
         return self._submitted + 1
 
+    @property
+    def lag(self) -> int:
+        """Commits that were handed over and are not durable."""
+        return self._submitted - self._durable
+
     def holds(self, step: int) -> bool:
         """Whether everything up to that commit is durable: the store commits in order. A step that wrote nothing has
         none. Asked between two steps."""
         return self._durable >= step or self._durable == self._submitted
 
-    async def declare(self, node: PlannedNode, attempt: int, started: int) -> None:
+    async def declare(self, path: str, attempt: int, started: int) -> None:
         """Commit that an at_most_once attempt is about to begin."""
+        self._seq += 1
         intent = Checkpoint(self._row.id)
-        intent.rows.append(NodeRow(path=node.node.id, status=NodeState.RUNNING, attempt=attempt, started_at=started))
+        intent.rows.append(
+            NodeRow(path=path, status=NodeState.RUNNING, attempt=attempt, started_at=started, seq=self._seq)
+        )
         await asyncio.shield(self._store.submit(intent))
 
     # --- live
 
-    def started(self, node: PlannedNode, attempt: int, now: int) -> None:
+    def started(self, frame: Frame, node: PlannedNode, attempt: int, now: int) -> None:
         """An attempt begins: live only."""
         if not self._bus.live_wanted:
             return
-        if node.level not in self._levels_begun:
+        if frame is self._root and node.level not in self._levels_begun:
             self._levels_begun.add(node.level)
             self._live(Kind.LEVEL_STARTED, now, {"level": node.level, "nodes": self._plan.level_sizes[node.level]})
-        self._live(Kind.NODE_STARTED, now, {"attempt": attempt, "type": node.type.name}, node)
+        self._live(Kind.NODE_STARTED, now, {"attempt": attempt, "type": node.type.name}, frame.path(node))
 
     def _show(self, step: Checkpoint) -> None:
         now = step.facts[-1].time if step.facts else 0
         total = len(self._plan.nodes)
-        settled = total - self._run.open
-        for level in {self._plan.nodes[self._plan.index[row.path]].level for row in step.rows}:
-            if not self._run.level_open[level]:
+        settled = total - self._root.run.open
+        index, nodes = self._plan.index, self._plan.nodes
+        for level in {nodes[index[row.path]].level for row in step.rows if row.path in index}:
+            if not self._root.run.level_open[level]:
                 self._live(Kind.LEVEL_COMPLETED, now, {"level": level})
         self._live(Kind.CHECKPOINT_CREATED, now, {"nodes": [row.path for row in step.rows[:100]]})
         self._live(Kind.PROGRESS_UPDATE, now, {"settled": settled, "total": total})
@@ -200,15 +258,19 @@ class Journal:
     # --- how
 
     def _keep(
-        self, node: PlannedNode, state: NodeState, *, output: bytes | None = None, port: str | None = None,
-        error: NodeError | None = None, started: int | None = None, finished: int | None = None,
-        due: int | None = None,
+        self, frame: Frame, node: PlannedNode, state: NodeState, *, output: bytes | None = None,
+        port: str | None = None, error: NodeError | None = None, started: int | None = None,
+        finished: int | None = None, due: int | None = None,
     ) -> None:  # fmt: skip
-        self._step.rows.append(
+        path = frame.path(node)
+        if path in self.expecting and state is not NodeState.WAITING:
+            self.expecting.discard(path)
+            self._step.waits_over.append((path, finished if state is NodeState.CANCELLED else None))
+        self._write(
             NodeRow(
-                path=node.node.id,
+                path=path,
                 status=state,
-                attempt=self._run.attempts[node.index],
+                attempt=frame.run.attempts[node.index],
                 port=port,
                 output=output,
                 error=None if error is None else encode_json(error),
@@ -218,19 +280,24 @@ class Journal:
             )
         )
 
-    def _event(self, kind: Kind, now: int, data: dict[str, Json], node: PlannedNode | None) -> Event:
+    def _write(self, row: NodeRow) -> None:
+        self._seq += 1
+        row.seq = self._seq
+        self._step.rows.append(row)
+
+    def _event(self, kind: Kind, now: int, data: dict[str, Json], path: str) -> Event:
         return Event(
             kind=kind,
             time=now,
             workflow=self._row.workflow,
             version=self._row.version,
             execution=self._row.id,
-            node="" if node is None else node.node.id,
+            node=path,
             data=data,
         )
 
-    def _fact(self, kind: Kind, now: int, data: dict[str, Json], node: PlannedNode | None = None) -> None:
-        self._step.facts.append(self._event(kind, now, data, node))
+    def _fact(self, kind: Kind, now: int, data: dict[str, Json], path: str = "") -> None:
+        self._step.facts.append(self._event(kind, now, data, path))
 
     def _committed(self, future: asyncio.Future[None]) -> None:
         error = None if future.cancelled() else future.exception()
@@ -240,5 +307,5 @@ class Journal:
             self._durable += 1
             self._tell_durable()
 
-    def _live(self, kind: Kind, now: int, data: dict[str, Json], node: PlannedNode | None = None) -> None:
-        self._bus.emit([self._event(kind, now, data, node)])
+    def _live(self, kind: Kind, now: int, data: dict[str, Json], path: str = "") -> None:
+        self._bus.emit([self._event(kind, now, data, path)])

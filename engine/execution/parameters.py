@@ -27,7 +27,7 @@ class _Field(msgspec.Struct, frozen=True):
 class Parameters:
     """The compiled fields of one node."""
 
-    __slots__ = ("_build", "_constant", "_fields", "_fixed")
+    __slots__ = ("_build", "_constant", "_fields", "_fixed", "volatile")
 
     def __init__(self, struct: type[msgspec.Struct], written: Mapping[str, Json]) -> None:
         """Raises ExpressionError for a field that does not compile, InvalidParameters for a constant of wrong type."""
@@ -35,13 +35,20 @@ class Parameters:
         self._fixed: dict[str, Json] = {}
         self._fields: list[_Field] = []
         for info in msgspec.structs.fields(struct):
-            if info.encode_name in written:
+            if role_of(info) is Role.BODY:
+                if info.required:
+                    self._fixed[info.name] = None  # of no use to the construct: the plan has the bodies
+            elif info.encode_name in written:
                 field = _field(info, written[info.encode_name])
                 if field.program.constant:
                     self._fixed[info.name] = _value(field, _NO_SCOPE)
                 else:
                     self._fields.append(field)
         self._constant = None if self._fields else self._construct({})
+        self.volatile = any(
+            reference.root in _CHANGING for field in self._fields for reference in field.program.references
+        )
+        """Evaluated later in the same execution, they may give something else."""
 
     def evaluate(self, scope: Scope) -> msgspec.Struct:
         """The struct for one attempt. Raises ExpressionError or InvalidParameters."""
@@ -56,6 +63,7 @@ class Parameters:
             raise InvalidParameters(str(error)) from None
 
 
+_CHANGING = frozenset({"vars", "agent"})
 _NO_SCOPE = Scope({}, now=0, seed="")
 
 

@@ -1,14 +1,19 @@
 """A workflow compiled once: edges as indices, levels, and every field as a program. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
+from engine import contract
 from engine.contract import Effect, NodeType, NodeTypes
 from engine.definition.graph import Cycle, topological_levels
-from engine.definition.model import UNDEFINED, Node, OnError, Workflow
+from engine.definition.model import UNDEFINED, Body, Node, OnError, Workflow
 from engine.execution.parameters import Parameters
 from engine.expressions import Program, compile_expression, compile_tree
+
+SET = "set"
+"""The node type whose output is assigned to `vars`."""
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -19,7 +24,7 @@ class Edge(msgspec.Struct, frozen=True):
 
 
 class PlannedNode(msgspec.Struct, frozen=True, kw_only=True):
-    """One node of a plan. Indices are positions in `Plan.nodes`."""
+    """One node of a graph. Indices are positions in `Graph.nodes`."""
 
     index: int
     node: Node
@@ -40,19 +45,46 @@ class PlannedNode(msgspec.Struct, frozen=True, kw_only=True):
     """Its failure lets dependents run."""
     ports: frozenset[str | None]
     """The outlets that it may take: None alone for a type that does not branch."""
+    bodies: Mapping[str, "PlannedBody"]
+    """What a control-flow node holds."""
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A compiled workflow, shared by all its executions."""
+class Graph(msgspec.Struct, frozen=True, kw_only=True):
+    """Nodes that depend on each other: those of a workflow, or of one body."""
 
-    workflow: Workflow
-    version: int
     nodes: tuple[PlannedNode, ...]
     index: Mapping[str, int]
     roots: tuple[int, ...]
     """Nodes that wait for nothing."""
     level_sizes: tuple[int, ...]
+
+
+class PlannedBody(Graph, frozen=True, kw_only=True):
+    """A compiled body of a control-flow node."""
+
+    outward: tuple[str, ...]
+    """Nodes outside that its expressions refer to: they have settled before it is opened."""
+    before: Program | None
+    after: Mapping[str, Program]
+    """Texts and expressions, evaluated when its nodes have settled."""
+    sole: str | None
+    """Its only node, whose output stands for an `output` that the file leaves out."""
+    gives: tuple[str, ...]
+    """The names of the values that it ends with."""
+    names: tuple[str, ...]
+    """What its expressions see besides."""
+    sees: tuple[str, ...]
+    shielded: bool
+
+
+class Plan(Graph, frozen=True, kw_only=True):
+    """A compiled workflow, shared by all its executions."""
+
+    workflow: Workflow
+    version: int
     outputs: Program | None
+    setters: frozenset[str]
+    """Nodes that assign to `vars`."""
 
 
 class CyclicWorkflow(ValueError):
@@ -68,13 +100,26 @@ def compile_plan(workflow: Workflow, version: int, types: NodeTypes) -> Plan:
 
     Raises UnknownNodeType, CyclicWorkflow, or ExpressionError: a stored definition may be from another version.
     """
-    ids = list(workflow.nodes)
+    graph = _graph(workflow.nodes, types)
+    return Plan(
+        **graph,
+        workflow=workflow,
+        version=version,
+        outputs=None if workflow.outputs is UNDEFINED else compile_tree(workflow.outputs),
+        setters=frozenset(_setters(workflow.nodes)),
+    )
+
+
+def _graph(nodes: Mapping[str, Node], types: NodeTypes) -> dict[str, Any]:
+    """The fields of a Graph."""
+    ids = list(nodes)
     index = {id: position for position, id in enumerate(ids)}
     needs: list[tuple[Edge, ...]] = []
     waits: list[tuple[int, ...]] = []
     dependents: list[list[int]] = [[] for _ in ids]
-    for position, node in enumerate(workflow.nodes.values()):
-        references = [index[id] for id in node.references]
+    for position, node in enumerate(nodes.values()):
+        # A node inside a body may refer to nodes around it: those are edges of the node that holds the body.
+        references = [index[id] for id in node.references if id in index]
         wanted = tuple(Edge(index[need.node], need.port) for need in node.needs)
         needs.append(wanted or tuple(Edge(source, None) for source in references))
         sources = tuple(dict.fromkeys([edge.source for edge in wanted] + references))
@@ -85,18 +130,39 @@ def compile_plan(workflow: Workflow, version: int, types: NodeTypes) -> Plan:
     sizes = [0] * (max(levels, default=-1) + 1)
     for level in levels:
         sizes[level] += 1
-    return Plan(
-        workflow=workflow,
-        version=version,
-        nodes=tuple(
+    return {
+        "nodes": tuple(
             _planned(position, node, types, needs[position], waits[position], tuple(dependents[position]), levels)
-            for position, node in enumerate(workflow.nodes.values())
+            for position, node in enumerate(nodes.values())
         ),
-        index=index,
-        roots=tuple(position for position, sources in enumerate(waits) if not sources),
-        level_sizes=tuple(sizes),
-        outputs=None if workflow.outputs is UNDEFINED else compile_tree(workflow.outputs),
+        "index": index,
+        "roots": tuple(position for position, sources in enumerate(waits) if not sources),
+        "level_sizes": tuple(sizes),
+    }
+
+
+def _body(body: Body, spec: contract.Body, types: NodeTypes) -> PlannedBody:
+    after = {name: compile_tree(text) for name, text in body.after.items()}
+    after |= {name: compile_expression(text) for name, text in body.asks.items()}
+    return PlannedBody(
+        **_graph(body.nodes, types),
+        outward=body.outward,
+        before=None if body.before is None else compile_expression(body.before),
+        after=after,
+        sole=next(iter(body.nodes)) if len(body.nodes) == 1 else None,
+        gives=(*spec.after, *spec.asks),
+        names=body.names,
+        sees=spec.sees,
+        shielded=spec.shielded,
     )
+
+
+def _setters(nodes: Mapping[str, Node]) -> Iterator[str]:
+    for node in nodes.values():
+        if node.type == SET:
+            yield node.id
+        for body in node.bodies.values():
+            yield from _setters(body.nodes)
 
 
 def _planned(
@@ -116,7 +182,7 @@ def _planned(
         index=index,
         node=node,
         type=type,
-        inline=node.effect is Effect.PURE,
+        inline=node.effect is Effect.PURE and type.construct is None,
         needs=needs,
         waits=waits,
         dependents=dependents,
@@ -126,6 +192,7 @@ def _planned(
         default=None if node.default is UNDEFINED else compile_tree(node.default),
         tolerated=node.on_error is OnError.CONTINUE or not node.critical,
         ports=frozenset([None]) if type.ports is None else frozenset(type.ports(node.params)),
+        bodies={name: _body(body, type.bodies[name], types) for name, body in node.bodies.items()},
     )
 
 

@@ -62,7 +62,12 @@ class Preparation:
         if row.started_at is not None and await self._is_poisonous(row):
             return await self._fail(row, plan)
         return Runner(
-            store=self._store, services=self._services, plan=plan, row=row, nodes=nodes, successor=self._successors.of,
+            store=self._store,
+            services=self._services,
+            plan=plan,
+            row=row,
+            nodes=nodes,
+            successor=self._successors.of,
             answers=answers,
         )
 

@@ -1,4 +1,4 @@
-"""One execution in memory: who has settled, what that makes ready, and how it ends. Pure: no clock, no I/O.
+"""One graph under way: who has settled, what that makes ready, and how it ends. Pure: no clock, no I/O.
 
 The runner tells it what attempts returned; it answers with the nodes to start and the nodes that were skipped.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from engine.definition.model import RunIf
-from engine.execution.plan import Plan, PlannedNode
+from engine.execution.plan import Graph, PlannedNode
 from engine.execution.rules import Decision, decide, end_of, ending
 from engine.states import SETTLED, ExecutionState, NodeState, check_node_move
 from engine.values import Json
@@ -43,9 +43,14 @@ Ask = Callable[[PlannedNode], bool]
 
 
 class Run:
-    """The states of all nodes of one execution."""
+    """The states of all nodes of one graph: of an execution, or of one run of a body in it.
 
-    def __init__(self, plan: Plan) -> None:
+    `outputs` and `errors` are of nodes outside that a body sees.
+    """
+
+    def __init__(
+        self, plan: Graph, outputs: dict[str, Json] | None = None, errors: dict[str, dict[str, Json]] | None = None
+    ) -> None:
         self.plan = plan
         size = len(plan.nodes)
         self.states = [NodeState.PENDING] * size
@@ -53,9 +58,9 @@ class Run:
         self.attempts = [0] * size
         self.first_start = [0] * size
         """When each node's first attempt began, microseconds; 0 before that."""
-        self.outputs: dict[str, Json] = {}
+        self.outputs: dict[str, Json] = {} if outputs is None else outputs
         """Outputs of completed nodes by id: `nodes` in expressions. Shared with every evaluation, never copied."""
-        self.errors: dict[str, dict[str, Json]] = {}
+        self.errors: dict[str, dict[str, Json]] = {} if errors is None else errors
         """Failed nodes by id: `errors` in expressions."""
         self.finished_at = [0] * size
         """Recorded time of each settled node, microseconds."""

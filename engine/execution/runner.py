@@ -1,25 +1,27 @@
-"""Drives one run: starts what may start, writes down what attempts return, ends or parks the execution.
+"""Drives one execution: takes up what happens, writes it down, ends or parks it.
 
-`_advance` is one synchronous step: a node settled, pure successors run at once, and everything that became true is one
-commit. Successors with effects become tasks as soon as that commit is durable.
+`_step` is synchronous: a node settled, pure successors run at once, and everything that became true is one commit.
+Successors with effects become tasks as soon as that commit is durable (see `attempts`). Control-flow nodes open frames
+(see `constructs`), which are taken up in the same way.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 import msgspec
 
-from engine.contract import Effect, Fail, Wake
-from engine.crash import crash_point
-from engine.execution.attempt import attempt, attempt_inline
-from engine.execution.context import AttemptContext, Stop
+from engine.contract import Wake
+from engine.execution.attempts import Attempts
+from engine.execution.constructs import Constructs, Work
+from engine.execution.context import Stop
+from engine.execution.frame import Frame
 from engine.execution.inputs import Inputs
 from engine.execution.journal import Journal
 from engine.execution.node_timers import NodeTimers
 from engine.execution.plan import Plan, PlannedNode
-from engine.execution.restoration import restore
+from engine.execution.restoration import Restored, Rows
 from engine.execution.run import NodeError, Progress, Run
 from engine.execution.services import Services
 from engine.execution.settlement import Settlement
@@ -31,6 +33,11 @@ from engine.values import encode_json
 
 Successor = Callable[[Plan, ExecutionRow, NodeError, str], ExecutionRow | None]
 """Makes the execution of `on_failure`: (plan of the failed execution, its row, its error, the node) -> row."""
+
+STEP_NODES = 200
+"""Pure nodes that one step runs at most: others have their turn between two steps."""
+MAX_LAG = 8
+"""Steps that may be on their way to the disk before the next one begins."""
 
 
 class Halt(Enum):
@@ -48,37 +55,48 @@ class Runner:
 
     def __init__(
         self, *, store: Store, services: Services, plan: Plan, row: ExecutionRow, nodes: list[NodeRow],
-        successor: Successor,
+        successor: Successor, answers: Mapping[str, bytes | None] | None = None,
     ) -> None:  # fmt: skip
+        """`answers`: what nodes wait for, by path, and what came while the execution was not in memory."""
         self.row = row
         self.plan = plan
         self.state = ExecutionState.RUNNING
         self.successor: ExecutionRow | None = None
         """The execution that its failure started, once it is committed."""
         self._make_successor = successor
-        self._services = services
         self._clock = services.clock
         self._config = services.config
         self._loop = asyncio.get_running_loop()
         self._fresh = row.started_at is None
         self._started_at = row.started_at or self._clock.now()
-        self._run = Run(plan)
-        self._inputs = Inputs(plan, row, self._run, services, self._started_at)
-        self._journal = Journal(store, services, plan, row, self._run, durable=self._launch, failed=self._give_up)
+        self._rows = Rows(nodes)
+        self._answers = dict(answers or {})
+        variables = self._rows.variables(plan.workflow.vars, plan.setters)
+        run = Run(plan)
+        inputs = Inputs.of_execution(plan, row, run, services, self._started_at, variables)
+        self._root = Frame(run, inputs, Stop(), began=self._started_at)
+        self._journal = Journal(
+            store, services, plan, row, self._root, self._rows.last_seq, durable=self._durable, failed=self._give_up
+        )
+        self._journal.expecting.update(self._answers)
         self._timers = NodeTimers(services.clock, self._woken)
-        self._stop = Stop()
-        self._settlement = Settlement(self._run, self._inputs, self._journal, self._timers, services, self._stop)
-        self._rows = nodes
-        self._limit = plan.workflow.max_concurrent_nodes or self._config.max_concurrent_nodes
-        self._ready: deque[tuple[int, PlannedNode]] = deque()
-        """What may start, and the commit that it is built from, which must be durable before."""
-        self._wakes: dict[int, Wake] = {}
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._settlement = Settlement(self._journal, self._timers, services, variables, plan.setters)
+        self._group = asyncio.TaskGroup()
+        self._attempts = Attempts(
+            row, services, self._journal, self._settlement, group=self._group,
+            limit=plan.workflow.max_concurrent_nodes or self._config.max_concurrent_nodes,
+            advance=self._advance, open=self._open,
+        )  # fmt: skip
+        self._work: Work = deque()
+        self._constructs = Constructs(
+            self._rows, self._journal, self._settlement, self._timers, services, self._work,
+            context=self._attempts.context, restored=self._take_up, expired=self._step,
+        )  # fmt: skip
+        self._stepping = self._later = False
         self._alarms: list[asyncio.TimerHandle] = []
         self._reason = ""
         self._pausing = self._halting = self._closed = False
         self._halted: asyncio.Future[Halt] = self._loop.create_future()
-        self._group = asyncio.TaskGroup()
 
     # --- its life
 
@@ -92,7 +110,8 @@ class Runner:
                 self._begin()
                 return await self._halted
         finally:
-            self._timers.drop()
+            self._timers.clear()
+            self._constructs.forget()
             for alarm in self._alarms:
                 alarm.cancel()
 
@@ -108,54 +127,83 @@ class Runner:
     def pause(self) -> None:
         """Let running attempts finish and start none; then the execution is paused."""
         self._pausing = True
-        self._advance(Progress())
+        self._rest()
+        self._step()
 
     def go_on(self) -> None:
         """Take a `pause` back that has not come into effect."""
         self._pausing = False
-        self._advance(Progress())
+        self._rest()
+        for frame in list(self._root.all()):
+            for active in list(frame.opened.values()):
+                self._constructs.proceed(active)
+        self._step()
 
     def halt(self) -> None:
         """The agent is stopping: the same, but the state stays, so that the next start goes on by itself."""
         self._halting = True
-        self._advance(Progress())
+        self._rest()
+        self._step()
 
     def cancel(self, reason: str = "") -> asyncio.Future[None] | None:
-        """Start nothing more; attempts under way are asked to end, and cut off after the grace time. The future says
-        when that is durable."""
-        if not (self._closed or self._run.cancelling):
-            self._run.cancelling, self._reason = True, reason[:2000]
-            self.state = ExecutionState.CANCELLING
-            self._journal.moved(ExecutionState.CANCELLING, self._clock.now())
-            self._abandon()
-            self._alarms.append(self._loop.call_later(self._config.grace_seconds, self._cut_off))
-            self._advance(Progress())
+        """Start nothing more but `finally`; attempts under way are asked to end, and cut off after the grace time. The
+        future says when that is durable."""
+        if not (self._closed or self._root.run.cancelling):
+            self._be_cancelled(reason)
+            self._constructs.stop_frame(self._root, request=True)
+            self._alarms.append(self._loop.call_later(self._config.grace_seconds, self._attempts.cut_off))
+            self._step()
         return self._journal.last
 
+    def answer(self, path: str, body: bytes) -> None:
+        """What a waiting node waited for has come, and is durable."""
+        waiting = self._settlement.waiting.get(path)
+        if waiting is None or self._closed:
+            self._answers[path] = body
+            return
+        frame, node, _ = waiting
+        self._timers.drop(frame, node)
+        self._wake(frame, node, Wake(self._clock.now(), None, answered=True, answer=msgspec.json.decode(body)))
+
     def under_way(self) -> dict[str, int]:
-        """Nodes that are running now, and which attempt that is."""
-        nodes = (self.plan.nodes[index] for index in self._tasks)
-        return {node.node.id: max(1, self._run.attempts[node.index]) for node in nodes}
+        """Paths of the nodes that are running now, and which attempt that is."""
+        return self._attempts.under_way()
+
+    # --- its beginning
 
     def _begin(self) -> None:
         now = self._clock.now()
+        ends = self._ends_at()
+        late = ends is not None and ends <= now
+        dying = self.row.status is ExecutionState.CANCELLING or late
         if self._fresh:
-            self._journal.begun(self._started_at, self._inputs.trigger_kind)
+            self._journal.begun(self._started_at, self._root.inputs.trigger_kind)
         else:
             if self.row.deaths:
                 self._journal.went_on()
-            again = restore(self._run, self._journal, self._timers, self._rows, now)
-            self._ready.extend((0, node) for node in again)
+            self._take_up(self._root, self._rows.restore(self._root, self._journal, self._timers, now), dying)
         if self.row.status is ExecutionState.CANCELLING:
             self.cancel()
-            return
-        ends = self._ends_at()
-        if ends is not None:
-            if ends <= now:
-                self._time_is_over()
-                return
-            self._alarms.append(self._loop.call_later((ends - now) / 1_000_000, self._time_is_over))
-        self._advance(self._run.begin(self._inputs.when, now))
+        elif late:
+            self._time_is_over()
+        else:
+            if ends is not None:
+                self._alarms.append(self._loop.call_later((ends - now) / 1_000_000, self._time_is_over))
+            self._advance(self._root, self._root.run.begin(self._root.inputs.when, now))
+
+    def _take_up(self, frame: Frame, found: Restored, dying: bool) -> None:
+        """Go on in a frame where its rows say that it was."""
+        self._attempts.ready.extend((0, frame, node) for node in found.again)
+        for node, row in found.waiting:
+            path = frame.path(node)
+            self._settlement.waiting[path] = (frame, node, row.output)
+            answer = self._answers.pop(path, None)
+            if answer is not None and not dying:
+                self._timers.drop(frame, node)
+                wake = Wake(self._clock.now(), None, answered=True, answer=msgspec.json.decode(answer))
+                self._wake(frame, node, wake, step=False)
+        for node, row in found.reopen:
+            self._constructs.reopen(frame, node, row, dying=dying)
 
     def _ends_at(self) -> int | None:
         """When the workflow's time is over (microseconds)."""
@@ -164,109 +212,91 @@ class Runner:
 
     # --- one step
 
-    def _advance(self, progress: Progress) -> None:
+    def _advance(self, frame: Frame, progress: Progress) -> None:
+        self._work.append((frame, progress))
+        self._step()
+
+    def _step(self) -> None:
         """Take up what happened until nothing is left to do at once; make it durable; end if this is the end."""
-        if self._closed:
+        if self._closed or self._stepping:
             return
-        queue = deque([progress])
-        while queue:
-            step = queue.popleft()
-            for node, reason in step.skipped:
-                self._journal.skipped(node, reason, self._clock.now())
-            for node, error in step.failed:
-                self._journal.failed(node, error, started=None, now=self._clock.now())
-            for node in step.start:
-                if node.inline and not self._resting:
-                    if self._may_start(node):
-                        queue.append(self._run_inline(node))
-                else:
-                    self._ready.append((self._journal.step if node.waits else 0, node))
-        while self._ready and not self._may_start(self._ready[0][1]):
-            self._ready.popleft()
+        self._stepping = True
+        left = STEP_NODES
+        while self._work and left > 0:
+            left -= self._take(*self._work.popleft())
+        self._attempts.trim()
         halt = self._closing()
         self._journal.commit()
+        self._stepping = False
         if halt is not None:
             self._close(halt)
-        else:
-            self._launch()
+            return
+        if self._work:
+            self._go_on_later()
+        self._attempts.launch()
 
-    def _launch(self) -> None:
-        """Begin attempts, in the order in which nodes became ready: as many as may run at the same time, and none that
-        is built from what is not durable. Called again after each commit."""
-        while self._ready and len(self._tasks) < self._limit and not (self._resting or self._closed):
-            step, node = self._ready[0]
-            if not self._journal.holds(step):
-                break
-            self._ready.popleft()
-            if self._may_start(node):
-                self._tasks[node.index] = self._group.create_task(self._attempt(node))
+    def _take(self, frame: Frame, progress: Progress) -> int:
+        """Take up one thing that happened; returns how many nodes that ran at once."""
+        now = self._clock.now()
+        ran = 0
+        for node, reason in progress.skipped:
+            self._journal.skipped(frame, node, reason, now)
+        for node, error in progress.failed:
+            self._journal.failed(frame, node, error, started=None, now=now)
+        for node in progress.start:
+            if self._pausing or self._halting or not (node.inline or node.bodies):
+                self._attempts.ready.append((self._journal.step if node.waits or frame.active else 0, frame, node))
+            elif frame.run.states[node.index] is not NodeState.READY:
+                continue
+            elif node.bodies:
+                self._constructs.open(frame, node)
+            else:
+                self._work.append((frame, self._attempts.run_inline(frame, node)))
+                ran += 1
+        if frame.run.failure is not None and not frame.told:
+            frame.told = True
+            for active in list(frame.opened.values()):
+                self._constructs.stop(active, request=False)
+        if frame.run.settled and frame.active is not None:
+            self._constructs.settled(frame)
+        return ran
 
-    @property
-    def _resting(self) -> bool:
-        return self._pausing or self._halting
+    def _go_on_later(self) -> None:
+        """Others have their turn, and the disk catches up, before the next step."""
+        if not self._later and self._journal.lag < MAX_LAG:
+            self._later = True
+            self._loop.call_soon(self._go_on_now)
 
-    def _may_start(self, node: PlannedNode) -> bool:
-        """Still: a failure or a cancellation may have settled it while it waited for its turn."""
-        return self._run.states[node.index] in (NodeState.READY, NodeState.RETRYING)
+    def _go_on_now(self) -> None:
+        self._later = False
+        self._step()
 
-    def _run_inline(self, node: PlannedNode) -> Progress:
-        ctx = self._context(node)
-        started = self._clock.now()
-        self._run.move(node, NodeState.RUNNING)
-        self._journal.started(node, ctx.attempt, started)
-        params = self._inputs.parameters(node)
-        if isinstance(params, Fail):
-            return self._settlement.settle(node, ctx, params, started)
-        outcome = attempt_inline(node, ctx, params, services=self._services)
-        return self._settlement.settle(node, ctx, outcome, started)
+    def _durable(self) -> None:
+        """One more commit is on the disk."""
+        if self._closed:
+            return
+        if self._work and not self._stepping:
+            self._go_on_later()
+        self._attempts.launch()
+        if self._work and not self._stepping:  # a control-flow node began
+            self._go_on_later()
 
-    async def _attempt(self, node: PlannedNode) -> None:
-        """One attempt as a task."""
-        try:
-            progress = await self._try(node)
-        except asyncio.CancelledError:
-            if self._stop.requested:
-                self._done(node, self._settlement.cut(node))
-            raise
-        self._done(node, progress)
+    def _open(self, frame: Frame, node: PlannedNode) -> None:
+        self._constructs.open(frame, node)
+        if not self._stepping:
+            self._go_on_later()
 
-    async def _try(self, node: PlannedNode) -> Progress:
-        if not self._may_start(node):
-            return Progress()
-        if self._resting:
-            self._ready.appendleft((0, node))
-            return Progress()
-        ctx = self._context(node)
-        started = self._clock.now()
-        self._run.first_start[node.index] = self._run.first_start[node.index] or started
-        self._run.move(node, NodeState.RUNNING)
-        if node.node.effect is Effect.AT_MOST_ONCE:
-            await self._journal.declare(node, ctx.attempt, started)
-            crash_point("intent-after-commit")
-            if self._stop.requested:
-                return self._settlement.cut(node)
-        self._journal.started(node, ctx.attempt, started)
-        params = self._inputs.parameters(node)
-        if isinstance(params, Fail):
-            return self._settlement.settle(node, ctx, params, started)
-        limit = self._time_left(node, started)
-        ctx.deadline = None if limit is None else self._clock.monotonic() + limit
-        outcome = await attempt(node, ctx, params, limit=limit, services=self._services)
-        crash_point("effect-before-result")
-        return self._settlement.settle(node, ctx, outcome, self._run.first_start[node.index])
-
-    def _done(self, node: PlannedNode, progress: Progress) -> None:
-        del self._tasks[node.index]
-        self._advance(progress)
+    def _rest(self) -> None:
+        self._attempts.resting = self._constructs.resting = self._pausing or self._halting
 
     # --- the end
 
     def _closing(self) -> Halt | None:
         """What the end is, if this is the end; completes the step with it."""
-        if self._tasks or (self._ready and not self._resting):
+        if self._work or not self._attempts.idle:
             return None
         now = self._clock.now()
-        if self._run.settled:
+        if self._root.run.settled:
             self._finish(now)
             return Halt.FINISHED
         if self._halting:
@@ -274,9 +304,9 @@ class Runner:
         if self._pausing:
             return self._park(ExecutionState.PAUSED, now)
         due = self._timers.next_due
-        if due is None and not self._run.in_doubt:
-            return None
         if due is not None and due - now <= self._config.park_seconds * 1_000_000:
+            return None
+        if self.state is ExecutionState.CANCELLING:
             return None
         ends = self._ends_at()
         moments = [moment for moment in (due, ends) if moment is not None]
@@ -289,14 +319,18 @@ class Runner:
 
     def _finish(self, now: int) -> None:
         outputs = None
-        if self._run.failure is None and not self._run.cancelling:
+        run = self._root.run
+        if run.failure is None and not run.cancelling:
             try:
-                outputs = encode_json(self._inputs.outputs())
+                if self.plan.outputs is not None:
+                    outputs = encode_json(self._root.inputs.value(self.plan.outputs))
+                else:
+                    outputs = encode_json(None)
             except (ExpressionError, ValueError) as error:
-                self._run.fail(NodeError("outputs", f"outputs: {error}"))
-        self.state = self._run.ending
-        if self.state is ExecutionState.FAILED and self._run.failure is not None:
-            node, failure = self._run.failure
+                run.fail(NodeError("outputs", f"outputs: {error}"))
+        self.state = run.ending
+        if self.state is ExecutionState.FAILED and run.failure is not None:
+            node, failure = run.failure
             self.successor = self._make_successor(self.plan, self.row, failure, node)
         self._journal.finished(
             self.state, outputs=outputs, started=self._started_at, now=now, successor=self.successor,
@@ -324,54 +358,40 @@ class Runner:
 
     # --- stopping early
 
+    def _be_cancelled(self, reason: str) -> None:
+        self._root.run.cancelling, self._reason = True, reason[:2000]
+        self.state = ExecutionState.CANCELLING
+        self._pausing = False
+        self._rest()
+        self._journal.moved(ExecutionState.CANCELLING, self._clock.now())
+
     def _time_is_over(self) -> None:
         if not self._closed:
-            self._run.fail(NodeError("timeout", f"the workflow's timeout of {self.plan.workflow.timeout:g} s is over"))
-            self._abandon()
-            self._cut_off()
-            self._advance(Progress())
+            self.fail(NodeError("timeout", f"the workflow's timeout of {self.plan.workflow.timeout:g} s is over"))
 
-    def _abandon(self) -> None:
-        """Cancel all nodes that are not under way, and ask the others to stop."""
-        self._stop.requested = True
-        self._ready.clear()
-        self._timers.drop()
-        now = self._clock.now()
-        for node in self._run.abandon(now):
-            self._journal.cancelled(node, now)
+    def fail(self, error: NodeError) -> None:
+        """The execution itself failed: start nothing more but `finally`, and cut off what runs."""
+        if not self._closed:
+            self._root.run.fail(error)
+            self._root.told = True
+            self._constructs.stop_frame(self._root, request=True)
+            self._attempts.cut_off()
+            self._step()
 
-    def _cut_off(self) -> None:
-        # Others wait for a commit and leave by themselves. A task that never began must not be cancelled: its code,
-        # which takes it off the list, would never run.
-        for index, task in list(self._tasks.items()):
-            if self._run.states[index] is NodeState.RUNNING:
-                task.cancel()
+    # --- waiting nodes
 
-    # --- attempts and timers
+    def _woken(self, frame: Frame, node: PlannedNode, due: int, memo: bytes | None) -> None:
+        self._wake(frame, node, Wake(due))
 
-    def _context(self, node: PlannedNode) -> AttemptContext:
-        index = node.index
-        wake = self._wakes.pop(index, None)
-        if wake is None:
-            self._run.attempts[index] += 1
-        row = self.row
-        return AttemptContext(
-            self._services, execution=row.id, root=row.root, workflow=row.workflow, version=row.version,
-            path=node.node.id, attempt=self._run.attempts[index], pure=node.inline, wake=wake, stop=self._stop,
-        )  # fmt: skip
-
-    def _time_left(self, node: PlannedNode, now: int) -> float | None:
-        """Seconds that an attempt may take: the node's `timeout`, and what is left of its `deadline`."""
-        limit = node.node.timeout
-        if node.node.deadline is not None:
-            left = max(0.0, node.node.deadline - (now - self._run.first_start[node.index]) / 1_000_000)
-            limit = left if limit is None else min(limit, left)
-        return limit
-
-    def _woken(self, node: PlannedNode, due: int, memo: bytes | None) -> None:
-        if self._run.states[node.index] is NodeState.WAITING:
-            self._run.move(node, NodeState.READY)
-            self._wakes[node.index] = Wake(due, None if memo is None else msgspec.json.decode(memo))
+    def _wake(self, frame: Frame, node: PlannedNode, wake: Wake, *, step: bool = True) -> None:
+        """A waiting or retrying node has its turn."""
+        if frame.run.states[node.index] is NodeState.WAITING:
+            waiting = self._settlement.waiting.pop(frame.path(node), None)
+            memo = None if waiting is None else waiting[2]
+            frame.run.move(node, NodeState.READY)
+            decoded = None if memo is None else msgspec.json.decode(memo)
+            self._attempts.wakes[frame, node.index] = msgspec.structs.replace(wake, memo=decoded)
         # A timer commits first: the row that it comes from may still be on its way.
-        self._ready.append((self._journal.step - 1, node))
-        self._advance(Progress())
+        self._attempts.ready.append((self._journal.step - 1, frame, node))
+        if step:
+            self._step()

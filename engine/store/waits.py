@@ -94,14 +94,9 @@ def end_all(tx: Transaction, execution: str, now: int) -> None:
         _end(tx, _row(found), now)
 
 
-def answered(db: sqlite3.Connection, execution: str) -> dict[str, bytes]:
-    """Answers that its nodes have not taken yet, by path."""
-    return dict(
-        db.execute(
-            "SELECT path, answer FROM waits WHERE execution = ? AND answered_at IS NOT NULL AND ended_at IS NULL",
-            (execution,),
-        )
-    )
+def open_of(db: sqlite3.Connection, execution: str) -> dict[str, bytes | None]:
+    """The waits of an execution that have not ended, by path, and the answers that their nodes have not taken yet."""
+    return dict(db.execute("SELECT path, answer FROM waits WHERE execution = ? AND ended_at IS NULL", (execution,)))
 
 
 def has_answered(tx: Transaction, execution: str) -> bool:

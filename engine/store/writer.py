@@ -15,7 +15,7 @@ from typing import Any
 from engine.crash import crash_point
 from engine.events import Event
 from engine.signal import Signal
-from engine.store.connection import Connection, is_full
+from engine.store.connection import Connection, is_damaged, is_full, meets_a_quota
 from engine.store.errors import StoreBroken, StoreFull
 from engine.store.transaction import Answer, T, Transaction, Unit
 
@@ -115,14 +115,15 @@ class Writer:
     async def _commit(self, batch: list[_Pending]) -> None:
         try:
             committed = await self._connection.run(lambda db: _commit(db, batch))
+        except StoreFull:
+            await self._wait_for_room(batch)
+            return
         except sqlite3.Error as error:
-            if is_full(error):
-                await self._wait_for_room(batch)
-                return
             if _code(error) == sqlite3.SQLITE_BUSY and not self._closing.is_set():
                 self._pending = [*batch, *self._pending]  # somebody looks into the file with a tool of their own
                 return
-            broken = StoreBroken(f"the database can't be written: {error}; check the disk, then start again")
+            remedy = "restore a backup with `ganglion restore FILE`" if is_damaged(error) else "check the disk"
+            broken = StoreBroken(f"the database can't be written: {error}; {remedy}, then start again")
             self._closing.set()
             _reject([*batch, *self._pending], broken)
             raise broken from error
@@ -179,12 +180,17 @@ def _probe(tx: Transaction) -> None:
 
 
 def _commit(db: sqlite3.Connection, batch: list[_Pending]) -> Transaction:
-    """One transaction, on the writer's thread; a second one if a unit failed. Raises sqlite3.Error after rolling back
-    what concerns all units."""
+    """One transaction, on the writer's thread; a second one if a unit failed. Raises StoreFull or sqlite3.Error after
+    rolling back what concerns all units."""
     try:
-        return _transact(db, batch, _run_together)
-    except _Spoiled:
-        return _transact(db, batch, _run_apart)
+        try:
+            return _transact(db, batch, _run_together)
+        except _Spoiled:
+            return _transact(db, batch, _run_apart)
+    except sqlite3.Error as error:
+        if is_full(error) or meets_a_quota(error, db):
+            raise StoreFull from error
+        raise
 
 
 _Run = Callable[[Transaction, list[_Pending]], None]

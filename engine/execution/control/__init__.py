@@ -2,9 +2,12 @@
 
 from engine.contract import NodeType
 from engine.execution.control.branch import IF, SWITCH
+from engine.execution.control.foreach import FOREACH
+from engine.execution.control.guard import TRY
+from engine.execution.control.loop import REPEAT, WHILE
 from engine.execution.control.sleep import SLEEP
 
 
 def control_types() -> tuple[NodeType, ...]:
     """All of them, for the agent's registry."""
-    return (IF, SLEEP, SWITCH)
+    return (FOREACH, IF, REPEAT, SLEEP, SWITCH, TRY, WHILE)

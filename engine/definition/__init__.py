@@ -9,6 +9,7 @@ Reading order:
     fields.py      one object of a file against one struct
     parameters.py  declared parameters and their values
     trigger.py     the triggers
+    flow.py        how executions flow: in which order, how fast, how many     flow_reader.py reads it
     node.py        one node
     formulas.py    the expressions: do they compile, does what they refer to exist
     edges.py       do the nodes fit together

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import msgspec
 
 from engine.contract import Effect
+from engine.definition.flow import FlowForm
 from engine.definition.model import Duration, Join, OnError, Param, RetryPolicy, RunIf
 from engine.values import Json
 
@@ -106,6 +107,9 @@ class WorkflowForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     timeout: Annotated[Duration | None, Describe(description="Time for a whole execution.")] = None
     max_concurrent_nodes: Annotated[
         Limit | None, Describe(description="How many nodes of one execution run at once.")
+    ] = None
+    flow: Annotated[
+        FlowForm | None, Describe(description="How many executions run and wait, in which order, and how fast.")
     ] = None
     events: Annotated[EventsForm | None, Describe(description="What travels with the facts.")] = None
     nodes: Annotated[dict[str, Json], Describe(description="The boxes of the workflow, by name.")]

@@ -13,6 +13,7 @@ from engine.contract import NodeTypes
 from engine.definition.advice import warnings
 from engine.definition.edges import check_edges
 from engine.definition.fields import check_known, convert, fields_of, is_object
+from engine.definition.flow_reader import read_flow
 from engine.definition.form import DefaultsForm, WorkflowForm
 from engine.definition.formulas import Formulas
 from engine.definition.limits import MAX_NODES
@@ -100,6 +101,8 @@ def _read(
         if name in names:
             problems.add(("nodes", name), f"a parameter is named {name} too", "names are unique in a file: rename one")
     check_edges(drafts, written, problems)
+    if "flow" in tree:
+        fields["flow"] = read_flow(tree["flow"], formulas, problems)
     if "outputs" in tree:
         fields["outputs"] = tree["outputs"]
         formulas.read(tree["outputs"], ("outputs",))

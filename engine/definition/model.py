@@ -21,7 +21,9 @@ __all__ = [
     "Body",
     "BodyFormat",
     "Capture",
+    "Checkpointing",
     "CronTrigger",
+    "Durability",
     "Duration",
     "FileFormat",
     "FileTrigger",
@@ -128,6 +130,25 @@ class FileFormat(StrEnum):
     BASE64 = "base64"
     PATH = "path"
     """Not at all: nodes read it where it lies."""
+
+
+class Durability(StrEnum):
+    """When results are made durable."""
+
+    SYNC = "sync"
+    """At each step; effects wait for it."""
+    ASYNC = "async"
+    """Behind the run, as often as `checkpoint` says."""
+    EXIT = "exit"
+    """At the end only."""
+
+
+class Checkpointing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often an async execution commits; at every node where nothing is said."""
+
+    nodes: Annotated[Annotated[int, Says(ge=1)] | None, Says(description="After so many nodes.")] = None
+    levels: Annotated[Annotated[int, Says(ge=1)] | None, Says(description="After so many levels.")] = None
+    never: bool = False
 
 
 class Param(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -303,6 +324,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     """`events: {outputs: true}`: node outputs up to 16 KiB travel with the facts."""
     vars: Mapping[str, Json] = {}
     """Variables and their first values; `set` nodes assign to them."""
+    durability: Durability = Durability.SYNC
+    checkpoint: Checkpointing = Checkpointing()
     nodes: Mapping[str, Node] = {}
     outputs: Json | msgspec.UnsetType = UNDEFINED
     hash: str = ""

@@ -37,6 +37,7 @@ class Checkpoint:
         "publications",
         "rows",
         "started_at",
+        "timed",
         "waits",
         "waits_over",
     )
@@ -50,6 +51,8 @@ class Checkpoint:
         """What nodes wait for from now on."""
         self.waits_over: list[tuple[str, int | None]] = []
         """Paths of nodes that wait no more, and when they were cancelled, if they were."""
+        self.timed = False
+        """A node sleeps, is retried, or is in doubt."""
         self.started_at: int | None = None
         """Mark the execution as running since then."""
         self.move: tuple[ExecutionState, int | None] | None = None
@@ -58,6 +61,11 @@ class Checkpoint:
         self.finish: Finish | None = None
         self.progress = False
         """The first checkpoint after a resumption: the deaths before it are forgiven."""
+
+    @property
+    def urgent(self) -> bool:
+        """Something in it must be durable at once, whatever the workflow's durability: a timer, a wait, a state."""
+        return bool(self.timed or self.waits or self.waits_over or self.move or self.finish or self.progress)
 
     @property
     def empty(self) -> bool:

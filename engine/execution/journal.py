@@ -15,6 +15,7 @@ from engine.events import Event, Kind
 from engine.execution.checkpoint import Checkpoint, Finish
 from engine.execution.context import AttemptContext
 from engine.execution.frame import Active, Frame
+from engine.execution.pace import Pace
 from engine.execution.plan import Plan, PlannedNode
 from engine.execution.run import NodeError
 from engine.execution.services import Services
@@ -27,6 +28,7 @@ from engine.values import Json, encode_json
 MAX_FACT_OUTPUT = 16 * 1024
 """Bytes of an output that may travel with a fact."""
 
+_TIMED = frozenset({NodeState.RETRYING, NodeState.WAITING, NodeState.IN_DOUBT})
 _ENDINGS = {
     ExecutionState.COMPLETED: Kind.WORKFLOW_COMPLETED,
     ExecutionState.PARTIAL: Kind.WORKFLOW_COMPLETED,
@@ -60,6 +62,9 @@ class Journal:
         self.expecting: set[str] = set()
         """Paths of nodes that have a row among the waits."""
         self._levels_begun: set[int] = set()
+        self._pace = Pace(plan.workflow)
+        self._levels_told = 0
+        """Levels that had settled at the last commit."""
 
     # --- nodes
 
@@ -142,7 +147,7 @@ class Journal:
         self._write(msgspec.structs.replace(row, status=NodeState.CANCELLED, finished_at=now))
 
     def skipped(self, frame: Frame, node: PlannedNode, reason: str, now: int) -> None:
-        self._keep(frame, node, NodeState.SKIPPED, finished=now)
+        self._keep(frame, node, NodeState.SKIPPED, output=encode_json(reason), finished=now)
         self._fact(Kind.NODE_SKIPPED, now, {"reason": reason}, frame.path(node))
 
     def cancelled(self, frame: Frame, node: PlannedNode, now: int) -> None:
@@ -187,6 +192,8 @@ class Journal:
             data["error"] = {**about, "message": failure.message[:2000]}
         if state is ExecutionState.CANCELLED:
             data["reason"] = reason
+            if reason:
+                error = encode_json({"kind": "cancelled", "message": reason, "node": None})
         if outputs is not None and len(outputs) <= MAX_FACT_OUTPUT:
             data["outputs"] = msgspec.Raw(outputs)
         self._step.finish = Finish(state, outputs, error, now, successor)
@@ -194,11 +201,17 @@ class Journal:
 
     # --- durability
 
-    def commit(self) -> asyncio.Future[None] | None:
-        """Hand everything since the last commit to the store; None if there is nothing."""
+    def commit(self, *, flush: bool = False) -> asyncio.Future[None] | None:
+        """Hand everything since the last commit to the store, if it is time for that; None if it is not, or there is
+        nothing. `flush`: it is."""
         step = self._step
         if step.empty:
             return None
+        if not (flush or self._pace.waits):
+            closed = self._levels_closed()
+            if not self._pace.is_due(step, closed - self._levels_told):
+                return None
+            self._levels_told = closed
         self._step = Checkpoint(self._row.id)
         future = self._store.submit(step, lazy=step.only_starts)
         future.add_done_callback(self._committed)
@@ -222,10 +235,14 @@ class Journal:
     def holds(self, step: int) -> bool:
         """Whether everything up to that commit is durable: the store commits in order. A step that wrote nothing has
         none. Asked between two steps."""
-        return self._durable >= step or self._durable == self._submitted
+        return self._durable >= step or self._durable == self._submitted or not self._pace.waits
+
+    def _levels_closed(self) -> int:
+        return sum(not left for left in self._root.run.level_open)
 
     async def declare(self, path: str, attempt: int, started: int) -> None:
-        """Commit that an at_most_once attempt is about to begin."""
+        """Commit that an at_most_once attempt is about to begin, and everything before."""
+        self.commit(flush=True)
         self._seq += 1
         intent = Checkpoint(self._row.id)
         intent.rows.append(
@@ -283,6 +300,7 @@ class Journal:
     def _write(self, row: NodeRow) -> None:
         self._seq += 1
         row.seq = self._seq
+        self._step.timed = self._step.timed or row.status in _TIMED
         self._step.rows.append(row)
 
     def _event(self, kind: Kind, now: int, data: dict[str, Json], path: str) -> Event:

@@ -183,7 +183,7 @@ class Runner:
                 self._journal.went_on()
             self._take_up(self._root, self._rows.restore(self._root, self._journal, self._timers, now), dying)
         if self.row.status is ExecutionState.CANCELLING:
-            self.cancel()
+            self.cancel(self.row.reason)
         elif late:
             self._time_is_over()
         else:
@@ -208,7 +208,7 @@ class Runner:
     def _ends_at(self) -> int | None:
         """When the workflow's time is over (microseconds)."""
         limit = self.plan.workflow.timeout
-        return None if limit is None else self._started_at + round(limit * 1_000_000)
+        return None if limit is None else (self.row.retried_at or self._started_at) + round(limit * 1_000_000)
 
     # --- one step
 
@@ -226,7 +226,7 @@ class Runner:
             left -= self._take(*self._work.popleft())
         self._attempts.trim()
         halt = self._closing()
-        self._journal.commit()
+        self._journal.commit(flush=halt is not None)
         self._stepping = False
         if halt is not None:
             self._close(halt)

@@ -61,9 +61,9 @@ class ForeachParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         msgspec.Meta(description="fail: a failed iteration fails the node. continue: it gives null, the others go on."),
     ] = OnItemError.FAIL
     max_failures: Annotated[
-        int | None,
+        Annotated[int, msgspec.Meta(ge=0)] | None,
         Static,
-        msgspec.Meta(ge=0, description="With continue: more failed iterations than this fail the node."),
+        msgspec.Meta(description="With continue: more failed iterations than this fail the node."),
     ] = None
     output: Annotated[
         Json, Inner, msgspec.Meta(description="What an iteration gives; without it, the output of its only node.")

@@ -33,6 +33,7 @@ from engine.events import Event, Identity, Kind
 from engine.execution.services import ExecutionConfig, Services
 from engine.store import Store, StoreFull
 from engine.store.housekeeping import Housekeeper
+from engine.triggers.chained import Chained
 from engine.triggers.cron import Cron
 from engine.values import Json
 from plugins.http_client import HttpClient
@@ -95,9 +96,11 @@ async def _live(
     """From the first service to the last."""
     store = engine.store
     cron = Cron(store, engine.executor)
+    chained = Chained(store, engine.outbox, engine.executor, engine.identity)
 
     async def follow_schedules() -> None:
         await cron.follow(engine.intake.routes)
+        await chained.follow(engine.intake.routes)
 
     engine.followers.append(follow_schedules)
     status = StatusDesk(engine, mesh)
@@ -111,12 +114,14 @@ async def _live(
             await mesh.start(engine, (*engine_verbs(engine), status.verb), tasks)
         await when_there_is_room(follow_schedules)
         schedules = tasks.create_task(cron.run(), name="schedules")
+        chains = tasks.create_task(chained.run(), name="chains")
         await _tell(engine, Kind.AGENT_STARTED, {"version": __version__, "clean": store.was_clean})
         with announced(status.ready(), config.data_path / FILE, ready_file):
             _log.info("ready", extra={"fields": {"agent": engine.identity.agent, "nats": mesh.nats if mesh else "off"}})
             await stop.wait()
             _log.info("stopping; a second signal stops at once")
             schedules.cancel()
+            chains.cancel()
             if mesh is not None:
                 mesh.stop_intake()
             engine.drain()

@@ -80,7 +80,7 @@ def workflows(
             (
                 f"{info.workflow}@{info.version}",
                 local_time(info.deployed_at),
-                ", ".join((*info.subjects, *info.schedules)),
+                ", ".join((*info.subjects, *info.schedules, *info.watches)),
                 info.problem or info.description,
             )
             for info in answer.definitions

@@ -8,7 +8,9 @@ from engine.store import StoreFull, deadletters
 from engine.store.deadletters import DeadLetter
 from engine.store.outbox import Publication, publish
 from engine.store.transaction import Transaction
+from engine.triggers.chain import ORIGIN as CHAIN
 from engine.triggers.message import Fate
+from engine.triggers.routes import Undeliverable
 from engine.values import InvalidValue
 
 SHOWN_BYTES = 4096
@@ -36,8 +38,11 @@ def deadletter_verbs(engine: Engine) -> tuple[Verb, ...]:
                     raise Refused(422, f"it is dead again: {receipt.reason}")
                 started = ", ".join(receipt.executions) or "nothing: no workflow wants it"
                 return Done(message=f"dead letter {letter.id} is taken in again and starts {started}")
+            if letter.origin == CHAIN:
+                execution = await engine.intake.start_again(letter)
+                return Done(message=f"dead letter {letter.id} is taken in again and starts {execution}")
             await send_again(letter)
-        except InvalidValue as error:
+        except (InvalidValue, Undeliverable) as error:
             raise Refused(409, str(error)) from None
         except StoreFull as error:
             raise Refused(503, str(error)) from None

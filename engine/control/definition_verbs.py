@@ -4,9 +4,10 @@ from engine.clock import format_time
 from engine.control.messages import DefinitionInfo, Definitions, Deploy, Deployed, Done, Nothing, Undeploy
 from engine.control.verb import Refused, Verb
 from engine.definition import InvalidWorkflow
-from engine.definition.model import CronTrigger, NatsTrigger, Workflow
+from engine.definition.model import CronTrigger, FileTrigger, NatsTrigger, Workflow, WorkflowTrigger
 from engine.engine import Engine
 from engine.store import StoreFull
+from engine.triggers.circles import chain_warnings
 
 
 def definition_verbs(engine: Engine) -> tuple[Verb, ...]:
@@ -25,7 +26,7 @@ def definition_verbs(engine: Engine) -> tuple[Verb, ...]:
             version=deployment.row.version,
             changed=changed,
             subjects=[] if workflow is None else [engine.intake.routes.address(workflow.name), *_subjects(workflow)],
-            warnings=[] if workflow is None else list(workflow.warnings),
+            warnings=[] if workflow is None else [*workflow.warnings, *_chain_warnings(engine, workflow)],
         )
 
     async def undeploy(request: Undeploy) -> Done:
@@ -43,6 +44,7 @@ def definition_verbs(engine: Engine) -> tuple[Verb, ...]:
                     deployed_at=format_time(deployment.row.deployed_at),
                     subjects=[] if deployment.workflow is None else _subjects(deployment.workflow),
                     schedules=[] if deployment.workflow is None else _schedules(deployment.workflow),
+                    watches=[] if deployment.workflow is None else _watches(deployment.workflow),
                     problem=deployment.problem,
                 )
                 for name, deployment in sorted(engine.catalogue.active.items())
@@ -67,3 +69,23 @@ def _schedules(workflow: Workflow) -> list[str]:
     return [
         f"{trigger.schedule} {trigger.timezone}" for trigger in workflow.triggers if isinstance(trigger, CronTrigger)
     ]
+
+
+def _watches(workflow: Workflow) -> list[str]:
+    """What starts it besides messages and schedules."""
+    return [
+        f"files {trigger.path}"
+        if isinstance(trigger, FileTrigger)
+        else f"{trigger.name} {'/'.join(happening.value for happening in trigger.happenings)}"
+        for trigger in workflow.triggers
+        if isinstance(trigger, FileTrigger | WorkflowTrigger)
+    ]
+
+
+def _chain_warnings(engine: Engine, workflow: Workflow) -> tuple[str, ...]:
+    active = {
+        name: deployment.workflow
+        for name, deployment in engine.catalogue.active.items()
+        if deployment.workflow is not None
+    }
+    return chain_warnings(workflow.name, active | {workflow.name: workflow})

@@ -55,6 +55,8 @@ class DefinitionInfo(Answer, frozen=True, kw_only=True):
     deployed_at: str
     subjects: list[str]
     schedules: list[str]
+    watches: list[str] = []
+    """What else starts it: files, and events of other workflows."""
     problem: str = ""
     """Why this agent can't load it; empty if it can."""
 

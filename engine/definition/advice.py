@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator
 
 from engine.contract import Effect
-from engine.definition.model import Capture, Join, NatsTrigger, Node, Workflow
+from engine.definition.model import Capture, Join, NatsTrigger, Node, Workflow, WorkflowTrigger
 from engine.subjects import overlaps
 
 __all__ = ["warnings"]
@@ -23,6 +23,11 @@ def _of_triggers(workflow: Workflow) -> Iterator[str]:
             yield (
                 f"triggers[{place}].nats: with capture: core a message published while the agent is away is "
                 "lost; remove it unless the subject is used for request-reply"
+            )
+        if isinstance(trigger, WorkflowTrigger) and trigger.name == workflow.name:
+            yield (
+                f"triggers[{place}].workflow: the workflow starts on its own events; after 16 rounds the event is a "
+                "dead letter; name another workflow, or let `when` end it"
             )
 
 

@@ -8,16 +8,22 @@ from engine.store.transaction import LAST_FACT, Transaction
 
 def listing(tx: Transaction) -> dict[tuple[str, str], int]:
     """(workflow, source workflow) -> the newest fact that was looked at."""
-    return {
-        (workflow, source): seq for workflow, source, seq in tx.execute("SELECT workflow, source, seq FROM chains")
-    }
+    return {(workflow, source): seq for workflow, source, seq in tx.execute("SELECT workflow, source, seq FROM chains")}
 
 
 def begin(tx: Transaction, workflow: str, source: str) -> int:
     """Start behind the newest fact; returns its number. What another workflow did before does not count."""
     last = tx.execute(LAST_FACT).fetchone()
-    seq = 0 if last is None else int(last[0])
-    tx.execute("INSERT OR REPLACE INTO chains VALUES (?, ?, ?)", (workflow, source, seq))
+    return put(tx, workflow, source, 0 if last is None else int(last[0]))
+
+
+def put(tx: Transaction, workflow: str, source: str, seq: int) -> int:
+    """Set a row, whatever was there, unless the workflow is not deployed (any more); returns `seq`."""
+    tx.execute(
+        "INSERT OR REPLACE INTO chains SELECT ?, ?, ? "
+        "WHERE EXISTS (SELECT 1 FROM definitions WHERE workflow = ? AND active)",
+        (workflow, source, seq, workflow),
+    )
     return seq
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from engine.crash import crash_point
 from engine.events import Event, Kind
-from engine.store import inbox, values
+from engine.store import chains, inbox, values
 from engine.store.connection import is_full
 from engine.store.errors import StoreFull
 from engine.store.store import Store
@@ -88,9 +88,9 @@ def _expire_inbox(tx: Transaction, keep: Retention, now: int) -> bool:
     return inbox.forget(tx, before=now - round(keep.dedupe * 1_000_000)) >= 5000
 
 
-WITH_EXECUTIONS: tuple[str, ...] = ("nodes", "waits")
+WITH_EXECUTIONS: tuple[str, ...] = ("nodes", "turns", "waits")
 """Tables whose rows go with the execution that their column `execution` names."""
-ELSEWHERE: tuple[str, ...] = ("facts", "files", "publications", "inbox", "value_uses")
+ELSEWHERE: tuple[str, ...] = ("facts", "files", "publications", "inbox", "starts", "value_uses")
 """Tables with such a column that have a rule of their own."""
 PURGES: tuple[Callable[[Transaction, Sequence[str]], None], ...] = (values.purge,)
 """For what is kept of executions in another form: called with the ids of those that go."""
@@ -144,13 +144,16 @@ def _as_many_as_fit(tx: Transaction, doomed: Collection[str]) -> list[str]:
 
 
 def _remove_sent_facts(tx: Transaction, before: int) -> bool:
-    """Facts that every relay has sent, some time ago. Without a relay nothing counts as sent."""
-    row = tx.execute("SELECT MIN(seq) FROM cursors").fetchone()
-    if row[0] is None:
+    """Facts that every relay has sent, some time ago, and that no chained trigger still has to look at. Without a relay
+    nothing counts as sent."""
+    (sent,) = tx.execute("SELECT MIN(seq) FROM cursors").fetchone()
+    if sent is None:
         return False
+    needed = chains.needed_after(tx)
+    last = sent if needed is None else min(sent, needed)
     gone = tx.execute(
         "DELETE FROM facts WHERE seq IN (SELECT seq FROM facts WHERE seq <= ? AND time < ? ORDER BY seq LIMIT ?)",
-        (row[0], before, STEP * 4),
+        (last, before, STEP * 4),
     ).rowcount
     return gone >= STEP * 4
 

@@ -99,6 +99,21 @@ class Intake:
         [receipt] = await self._commit([ticket], lambda tx: deadletters.mark_replayed(tx, letter.id, now))
         return receipt
 
+    async def start_again(self, letter: DeadLetter) -> str:
+        """Start what an event of another workflow did not: the letter's body is the `trigger`. Gives the execution's id.
+
+        Raises InvalidValue if only its beginning was kept, Undeliverable, StoreFull, StoreBroken.
+        """
+        if letter.size != len(letter.body):
+            raise InvalidValue(f"only {len(letter.body)} of its {letter.size} bytes were kept: it can't be replayed")
+        active = self.routes.named(letter.workflow)
+        now = self._store.clock.now()
+        ticket = Ticket()
+        ticket.starts.append(Start(_queued(active, letter.body, now), "", ""))
+        [receipt] = await self._commit([ticket], lambda tx: deadletters.mark_replayed(tx, letter.id, now))
+        [execution] = receipt.executions
+        return execution
+
     async def start_by_hand(
         self,
         workflow: str,

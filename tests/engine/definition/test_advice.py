@@ -67,3 +67,9 @@ def test_two_ports_of_one_node_are_never_both_taken(load: Load) -> None:
 def test_a_workflow_that_handles_its_own_failures_is_warned_of(load: Load) -> None:
     (warning,) = warned(load, "", "on_failure: w")
     assert warning.startswith("on_failure: the workflow handles its own failures")
+
+
+def test_a_workflow_that_starts_on_its_own_events_is_warned_of(load: Load) -> None:
+    (warning,) = warned(load, "", "triggers: [{workflow: {name: w, on: failed}}]")
+    assert warning.startswith("triggers[0].workflow: the workflow starts on its own events")
+    assert warned(load, "", "triggers: [{workflow: {name: v}}]") == ()

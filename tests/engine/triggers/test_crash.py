@@ -67,6 +67,38 @@ async def main():
         except Over: pass
 asyncio.run(main())
 """
+CHAINED = """
+from engine.definition.model import WorkflowTrigger
+from engine.events import Event, Identity, Kind
+from engine.states import ExecutionState
+from engine.store import executions
+from engine.store.executions import ExecutionRow
+from engine.store.outbox import Outbox
+from engine.triggers.chained import Chained
+
+def end(id):
+    def unit(tx):
+        if executions.get(tx.db, id) is None:
+            row = ExecutionRow(
+                id=id, workflow="source", version=1, status=ExecutionState.COMPLETED, root=id, trigger=b"{}",
+                created_at=0,
+            )
+            executions.create(tx, row)
+            tx.fact(Event(kind=Kind.WORKFLOW_COMPLETED, time=0, workflow="source", execution=id,
+                          data={"status": "completed"}))
+    return unit
+
+async def main():
+    async with Store.open(Path(sys.argv[1])) as store:
+        await store.submit(lambda tx: definitions.deploy(tx, workflow="w", hash="", source=b"", params=b"", now=0))
+        chained = Chained(store, Outbox(store), Anybody(), Identity("a", "t", store.epoch))
+        await chained.follow(routes(WorkflowTrigger(name="source")))
+        for batch in ("ab", "c", "d"):
+            for id in batch:
+                await store.submit(end(id))
+            while await chained._look(): pass
+asyncio.run(main())
+"""
 
 
 def run(script: str, path: Path, *arguments: str, crash_at: str = "") -> tuple[bool, list[str]]:
@@ -116,4 +148,22 @@ def test_no_scheduled_time_is_lost_or_run_twice_when_the_agent_is_killed(tmp_pat
         assert sorted(row.trigger_value["time"][11:16] for row in rows) == ["10:15", "10:30", "10:45", "11:00"]
         if ended:
             assert passing > 6
+            return
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("point", ["before-commit", "after-commit", "chain-before-commit", "chain-after-commit"])
+def test_no_event_is_lost_or_starts_two_executions_when_the_agent_is_killed(tmp_path: Path, point: str) -> None:
+    first = (
+        3 if point in ("before-commit", "after-commit") else 1
+    )  # deployed and followed: from then on nothing is lost
+    for passing in count(first):
+        path = tmp_path / f"{passing}.db"
+        ended, _ = run(CHAINED, path, crash_at=f"{point}:{passing}")
+        if not ended:
+            run(CHAINED, path)
+        rows, _ = stored(path)
+        assert sorted(row.cause for row in rows if row.workflow == "w") == ["a", "b", "c", "d"]
+        if ended:
+            assert passing > first + 1
             return

@@ -27,17 +27,26 @@ def outline(workflow: Workflow) -> Outline:
     return {entry.node.id: entry for entry in _entries(workflow.nodes, "", "")}
 
 
-def changed_nodes(old: Workflow, new: Workflow) -> frozenset[str]:
-    """Names of nodes that are defined otherwise in `new`, stand elsewhere, or are gone. What changed in a body counts
-    for the nodes in it, not for the node that holds it."""
+class Changes(msgspec.Struct, frozen=True):
+    """What distinguishes two versions of a workflow, as names of nodes."""
+
+    touched: frozenset[str]
+    """Defined otherwise, standing elsewhere, or gone. What changed in a body counts for the nodes in it, not for the
+    node that holds it."""
+    added: frozenset[str]
+
+
+def changes(old: Workflow, new: Workflow) -> Changes:
+    """What `new` has made of the nodes of `old`."""
     before, after = outline(old), outline(new)
-    return frozenset(
+    touched = frozenset(
         name
         for name, entry in before.items()
         if (other := after.get(name)) is None
         or (entry.holder, entry.body) != (other.holder, other.body)
         or _definition(entry.node) != _definition(other.node)
     )
+    return Changes(touched, frozenset(after.keys() - before.keys()))
 
 
 def _entries(nodes: Mapping[str, Node], holder: str, body: str) -> Iterator[Entry]:

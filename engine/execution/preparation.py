@@ -1,5 +1,7 @@
 """From an id in the queue to a runner: read what is stored, and see whether it may run."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from engine.events import Event, Kind
@@ -12,7 +14,7 @@ from engine.execution.successor import Successors
 from engine.states import ExecutionState, NodeState
 from engine.store import Store, StoreCorrupt, Transaction, executions, waits
 from engine.store.executions import ExecutionRow, NodeRow
-from engine.values import encode_json
+from engine.values import Json, encode_json
 
 _RUNNABLE = frozenset(
     {
@@ -59,6 +61,9 @@ class Preparation:
         except (Unloadable, StoreCorrupt) as problem:
             await self._block(id, str(problem))
             return None
+        if row.pausing:
+            await self._pause(row)
+            return None
         if row.started_at is not None and await self._is_poisonous(row):
             return await self._fail(row, plan)
         return Runner(
@@ -104,6 +109,17 @@ class Preparation:
         await self._store.submit(unit)
         return Failed(successor)
 
+    async def _pause(self, row: ExecutionRow) -> None:
+        """It was to be paused, and the process died before its running attempts had ended."""
+        now = self._services.clock.now()
+
+        def unit(tx: Transaction) -> None:
+            if executions.glimpse(tx.db, row.id).pausing:
+                executions.move(tx, row.id, ExecutionState.PAUSED)
+                tx.fact(execution_fact(Kind.WORKFLOW_PAUSED, row, now, {}))
+
+        await self._store.submit(unit)
+
     async def _block(self, id: str, problem: str) -> None:
         """It waits until this agent can load it; nothing of it is run, and it is never failed."""
         self._services.log("error", f"blocked: {problem}", {"execution": id})
@@ -119,8 +135,8 @@ class Preparation:
         await self._store.submit(unit)
 
 
-def execution_fact(kind: Kind, row: ExecutionRow, now: int, data: dict[str, object], node: str = "") -> Event:
+def execution_fact(kind: Kind, row: ExecutionRow, now: int, data: Mapping[str, Json], node: str = "") -> Event:
     """A fact about an execution that nobody runs."""
     return Event(
-        kind=kind, time=now, workflow=row.workflow, version=row.version, execution=row.id, node=node, data=data
+        kind=kind, time=now, workflow=row.workflow, version=row.version, execution=row.id, node=node, data=dict(data)
     )

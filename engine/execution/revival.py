@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from engine.definition.model import Node, OnError, Workflow
 from engine.definition.problems import suggestion
-from engine.execution.outline import outline
+from engine.execution.outline import Changes, outline
 from engine.execution.path import Path, read_path
 from engine.execution.row_tree import RowTree
 from engine.execution.run import FAILING
@@ -63,13 +63,17 @@ class Revival:
             self._visit(name)
         self._follow()
 
-    def forget_nodes(self, names: Iterable[str]) -> None:
-        """Forget these nodes wherever they have a row, and what is in them."""
-        wanted = frozenset(names)
+    def forget_changes(self, changes: Changes) -> None:
+        """Forget nodes that are another version's, wherever they have run, and open again the bodies that have new
+        ones."""
+        holders = {self._outline[name].holder for name in changes.added if name in self._outline}
         for path in list(self._tree.rows):
             found = self._tree.path(path)
-            if not found.is_body and found.name in wanted:
+            if not found.is_body and found.name in changes.touched:
                 self._work.append(found)
+        for path, bodies in self._tree.bodies.items():
+            if self._tree.path(path).name in holders:
+                self._work.extend(self._tree.path(body) for body in bodies)
         self._follow()
 
     # --- asking it

@@ -13,6 +13,7 @@ from engine.store.transaction import Transaction
 from engine.values import Json
 
 _decode = msgspec.json.decode
+_ABANDONED = frozenset({ExecutionState.CANCELLING, ExecutionState.CANCELLED})
 
 
 class ExecutionRow(msgspec.Struct, kw_only=True):
@@ -51,6 +52,14 @@ class ExecutionRow(msgspec.Struct, kw_only=True):
     """The execution whose checkpoints it began with; empty for one that began by itself."""
     pausing: bool = False
     """It is to be paused as soon as its running attempts have ended, and at once if they died."""
+    retried_at: int | None = None
+    """When a person last let it run again after its end."""
+
+    @property
+    def reason(self) -> str:
+        """Why a person had it cancelled; empty without a reason."""
+        error = None if self.error is None or self.status not in _ABANDONED else _decode(self.error)
+        return str(error.get("message", "")) if isinstance(error, dict) else ""
 
     @property
     def trigger_value(self) -> Json:
@@ -131,11 +140,14 @@ def forgive(tx: Transaction, execution: str) -> None:
     tx.execute("UPDATE executions SET deaths = 0 WHERE id = ?", (execution,))
 
 
-def move(tx: Transaction, execution: str, status: ExecutionState, *, due: int | None = None) -> None:
-    """Change the state; `due` is when a waiting execution is to be looked at again."""
+def move(
+    tx: Transaction, execution: str, status: ExecutionState, *, due: int | None = None, error: bytes | None = None
+) -> None:
+    """Change the state; `due` is when a waiting execution is to be looked at again, `error` why it is cancelled."""
     pausing = "" if status in (ExecutionState.RUNNING, ExecutionState.WAITING) else ", pausing = 0"
     tx.execute(
-        f"UPDATE executions SET status = ?, due = ?, error = NULL{pausing} WHERE id = ?", (status.value, due, execution)
+        f"UPDATE executions SET status = ?, due = ?, error = ?{pausing} WHERE id = ?",
+        (status.value, due, error, execution),
     )
 
 
@@ -179,7 +191,7 @@ def checkpoint(tx: Transaction, execution: str, row: NodeRow) -> None:
         (execution, row.path, row.status.value, row.attempt, row.port, output, row.error, row.started_at,
          row.finished_at, row.due, row.seq, large, _crc_of_node(execution, row, output, large)),
     )  # fmt: skip
-    if replaced is not None and replaced != large and not _refers(tx, execution, replaced):
+    if replaced is not None and replaced != large and not refers(tx, execution, replaced):
         values.release(tx, execution, replaced)  # a node that waits again and again would pile its memos up
 
 
@@ -188,7 +200,8 @@ def _large_of(tx: Transaction, execution: str, path: str) -> str | None:
     return None if found is None else found[0]
 
 
-def _refers(tx: Transaction, execution: str, hash: str) -> bool:
+def refers(tx: Transaction, execution: str, hash: str) -> bool:
+    """Whether any row of an execution holds this large value."""
     found = tx.execute(
         "SELECT EXISTS (SELECT 1 FROM nodes WHERE execution = ?1 AND large = ?2) "
         "OR EXISTS (SELECT 1 FROM executions WHERE id = ?1 AND ?2 IN (large_trigger, large_outputs))",

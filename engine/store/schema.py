@@ -147,10 +147,11 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
-        "fork-and-pause",
+        "fork-retry-pause",
         """
         ALTER TABLE executions ADD COLUMN forked_from TEXT NOT NULL DEFAULT '';
         ALTER TABLE executions ADD COLUMN pausing INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE executions ADD COLUMN retried_at INTEGER;
         """,
     ),
 )

@@ -4,6 +4,7 @@ import pytest
 
 from engine.contract import Effect
 from engine.definition.model import Body, Need, Node, OnError, RunIf, Workflow
+from engine.execution.outline import Changes, changes
 from engine.execution.path import BadPath
 from engine.execution.revival import Revival, UnknownPlace
 from engine.execution.run import FAILING
@@ -263,9 +264,29 @@ def test_construct_that_ended_after_the_checkpoint_was_open_then():
     }  # fmt: skip
 
 
-def test_nodes_are_forgotten_by_name_in_every_iteration():
+def test_changed_nodes_are_forgotten_in_every_iteration():
     revival = Revival(FLOW, rows(*DONE))
-    revival.forget_nodes({"keep", "nobody"})
+    revival.forget_changes(Changes(touched=frozenset({"keep", "nobody"}), added=frozenset()))
 
     assert revival.gone == ["scan[0]/keep", "scan[0]", "scan[1]/keep", "scan[1]", "z"]
     assert [row.path for row in revival.open_again] == ["scan"]
+
+
+def test_body_with_a_new_node_goes_on():
+    revival = Revival(FLOW, rows(*DONE))
+    revival.forget_changes(Changes(touched=frozenset(), added=frozenset({"keep"})))
+
+    assert revival.gone == ["scan[0]", "scan[1]", "z"]
+
+
+def test_changes_of_a_version_are_told_by_node():
+    new = workflow(
+        node("a", timeout=3.0),
+        node("scan", "a", type="foreach", bodies={"nodes": [node("fetch"), node("keep"), node("more")]}),
+        node("other"),
+    )
+    found = changes(FLOW, new)
+
+    assert found.touched == {"a", "keep", "z"}
+    assert found.added == {"more"}
+    assert changes(FLOW, FLOW) == Changes(frozenset(), frozenset())

@@ -13,6 +13,8 @@ from engine.definition.model import Workflow
 from engine.events import Identity
 from engine.execution.catalogue import Catalogue, Deployment
 from engine.execution.executor import Executor
+from engine.execution.forking import Forking
+from engine.execution.rerun import Rerun
 from engine.execution.services import Services
 from engine.execution.steering import Steering
 from engine.store import Store
@@ -40,6 +42,8 @@ class Engine:
         self.catalogue = Catalogue(store, types)
         self.executor = Executor(store, self.catalogue, services)
         self.steering = Steering(store, self.executor)
+        self.rerun = Rerun(store, self.executor, self.catalogue)
+        self.forking = Forking(store, self.executor, self.catalogue)
         self.intake = Intake(store, self.executor, self._routes())
         self.captures: list[Capture] = []
         self.followers: list[Changed] = []

@@ -128,11 +128,23 @@ class Preparation:
 
         def unit(tx: Transaction) -> None:
             row = executions.glimpse(tx.db, id)
+            if row.status is ExecutionState.CANCELLING:
+                abandon(tx, row, now, row.reason)
+                return
             executions.block(tx, id, about)
             if row.status is not ExecutionState.BLOCKED:
                 tx.fact(execution_fact(Kind.WORKFLOW_BLOCKED, row, now, {"reason": problem[:2000]}))
 
         await self._store.submit(unit)
+
+
+def abandon(tx: Transaction, row: ExecutionRow, now: int, reason: str) -> None:
+    """Cancel an execution without running it."""
+    error = encode_json({"kind": "cancelled", "message": reason, "node": None}) if reason else None
+    executions.finish(tx, row.id, ExecutionState.CANCELLED, now=now, outputs=None, error=error)
+    executions.cancel_open_nodes(tx, row.id, now)
+    waits.execution_ended(tx, row.id, ExecutionState.CANCELLED, outputs=None, error=error, now=now)
+    tx.fact(execution_fact(Kind.WORKFLOW_CANCELLED, row, now, {"status": "cancelled", "reason": reason}))
 
 
 def execution_fact(kind: Kind, row: ExecutionRow, now: int, data: Mapping[str, Json], node: str = "") -> Event:

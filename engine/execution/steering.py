@@ -8,10 +8,11 @@ import asyncio
 
 from engine.events import Kind
 from engine.execution.executor import Executor
-from engine.execution.preparation import execution_fact
+from engine.execution.preparation import abandon, execution_fact
 from engine.states import FINISHED, ExecutionState, IllegalMove, NodeState, check_execution_move
 from engine.store import Store, Transaction, executions
 from engine.store.executions import NodeRow
+from engine.values import encode_json
 
 
 class Steering:
@@ -28,6 +29,7 @@ class Steering:
             return await self._move(id, ExecutionState.PAUSED, Kind.WORKFLOW_PAUSED)
         check_execution_move(runner.state, ExecutionState.PAUSED)
         runner.pause()
+        await self._wish(id, pausing=True)
         return ExecutionState.PAUSED
 
     async def resume(self, id: str) -> ExecutionState:
@@ -38,10 +40,11 @@ class Steering:
         if not runner.pausing:
             check_execution_move(runner.state, ExecutionState.QUEUED)
         runner.go_on()
+        await self._wish(id, pausing=False)
         return ExecutionState.RUNNING
 
     async def cancel(self, id: str, reason: str = "") -> ExecutionState:
-        """End an execution; running attempts get the grace time."""
+        """End an execution; running attempts get the grace time, `finally` bodies run."""
         runner = await self._executor.holder(id)
         if runner is not None:
             committed = runner.cancel(reason)
@@ -52,13 +55,16 @@ class Steering:
 
         def unit(tx: Transaction) -> ExecutionState:
             row = executions.expect(tx, id, ExecutionState.CANCELLING)
-            executions.finish(tx, id, ExecutionState.CANCELLED, now=now, outputs=None, error=None)
-            executions.cancel_open_nodes(tx, id, now)
-            tx.fact(execution_fact(Kind.WORKFLOW_CANCELLED, row, now, {"status": "cancelled", "reason": reason}))
+            if row.status is not ExecutionState.BLOCKED and executions.has_running(tx, id):
+                about = encode_json({"kind": "cancelled", "message": reason[:2000], "node": None})
+                executions.move(tx, id, ExecutionState.CANCELLING, error=about)  # its `finally` bodies have to run
+                return ExecutionState.CANCELLING
+            abandon(tx, row, now, reason[:2000])
             return ExecutionState.CANCELLED
 
         state = await self._executor.change(id, unit)
-        self._executor.count(state)
+        if state is ExecutionState.CANCELLED:
+            self._executor.count(state)
         return state
 
     async def resolve(self, id: str, row: NodeRow) -> ExecutionState:
@@ -73,6 +79,7 @@ class Steering:
             if execution.status in FINISHED:
                 raise IllegalMove(f"the execution is {execution.status}")
             executions.expect_node(tx, id, row.path, row.status)
+            row.seq = executions.last_change(tx, id) + 1
             executions.checkpoint(tx, id, row)
             if execution.status is ExecutionState.WAITING:  # due at once: it goes on also if the process dies now
                 executions.move(tx, id, ExecutionState.WAITING, due=now)
@@ -81,6 +88,10 @@ class Steering:
             return execution.status
 
         return await self._executor.change(id, unit)
+
+    async def _wish(self, id: str, *, pausing: bool) -> None:
+        """Remember what was asked of a runner that may die before it comes to that."""
+        await asyncio.shield(self._store.submit(lambda tx: executions.mark_pausing(tx, id, pausing), patient=False))
 
     async def _move(self, id: str, state: ExecutionState, kind: Kind) -> ExecutionState:
         now = self._store.clock.now()

@@ -322,6 +322,18 @@ def expect_node(tx: Transaction, execution: str, path: str, new: NodeState) -> N
     check_node_move(NodeState(found[0]) if found else NodeState.PENDING, new)
 
 
+def has_running(tx: Transaction, execution: str) -> bool:
+    """Whether a node is on record as running: a control-flow node that is open, or an at_most_once attempt."""
+    found = tx.execute("SELECT 1 FROM nodes WHERE execution = ? AND status = 'running' LIMIT 1", (execution,))
+    return found.fetchone() is not None
+
+
+def last_change(tx: Transaction, execution: str) -> int:
+    """The number of the newest change of a node; 0 before the first."""
+    (last,) = tx.execute("SELECT COALESCE(MAX(seq), 0) FROM nodes WHERE execution = ?", (execution,)).fetchone()
+    return int(last)
+
+
 def cancel_open_nodes(tx: Transaction, execution: str, now: int) -> None:
     """Nodes under way become cancelled with their execution. A damaged row stays as it is, and is told as damaged."""
     for found in _node_rows(tx.db, execution):

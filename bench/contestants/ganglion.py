@@ -1,6 +1,7 @@
 """Ganglion through its public path: a file is deployed, executions are started by hand, facts tell of the end."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -60,6 +61,19 @@ def fan_file(width: int) -> bytes:
     nodes |= {f"n{i}": {"type": "step", "data": f"{{{{ nodes.first - {i} }}}}"} for i in range(width)}
     nodes["last"] = {"type": "step", "needs": [f"n{i}" for i in range(width)], "data": "{{ nodes.n0 }}"}
     return encode_json({"name": "fan", "nodes": nodes, "outputs": "{{ nodes.last }}"})
+
+
+def loop(items: int, at_once: int, kind: str, directory: Path) -> float:
+    return uvloop.run(_loop(items, at_once, kind, directory))
+
+
+def loop_file(items: int, at_once: int, kind: str) -> bytes:
+    """A loop with one node of this type in its body."""
+    body = {"twice": {"type": kind, "data": "{{ item * 2 }}"}}
+    scan: dict[str, Json] = {
+        "type": "foreach", "items": f"range({items})", "max_iterations": items, "concurrency": at_once, "nodes": body,
+    }  # fmt: skip
+    return encode_json({"name": "loop", "nodes": {"scan": scan}, "outputs": "{{ nodes.scan | length }}"})
 
 
 class _Ends:
@@ -127,3 +141,13 @@ async def _fan(executions: int, width: int, directory: Path) -> float:
             return await ends.outputs(started.execution)
 
         return await nodes_per_second(execute, executions, width)
+
+
+async def _loop(items: int, at_once: int, kind: str, directory: Path) -> float:
+    async with _engine(directory, ExecutionConfig(max_concurrent_nodes=at_once)) as (engine, ends):
+        await engine.deploy(loop_file(items, at_once, kind), filename="loop.json")
+        spare_what_stays()
+        begun = time.perf_counter()
+        started = await engine.intake.start_by_hand("loop", kind="bench")
+        assert await ends.outputs(started.execution) == items
+        return items / (time.perf_counter() - begun)

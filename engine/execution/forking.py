@@ -12,7 +12,7 @@ from engine.definition.parameters import bind_params
 from engine.events import Kind
 from engine.execution.catalogue import Catalogue, Unloadable
 from engine.execution.executor import Executor
-from engine.execution.outline import Changes, changes, outline
+from engine.execution.outline import Changes, changes, outline, volatile_nodes
 from engine.execution.plan import Plan
 from engine.execution.preparation import execution_fact
 from engine.execution.rerun import NothingToRun
@@ -100,7 +100,8 @@ class Forking:
 
 def _kept(plan: Plan, rows: list[NodeRow], differences: Changes, at: int | None, place: str) -> list[NodeRow]:
     """The rows that the new execution begins with."""
-    revival = Revival(plan.workflow, (row for row in rows if at is None or row.seq <= at))
+    until = [row for row in rows if at is None or row.seq <= at]
+    revival = Revival(plan.workflow, until, volatile=volatile_nodes(plan))
     if place:
         revival.forget(place)
     revival.forget_changes(differences)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from engine.definition.model import Node, Workflow
+from engine.execution.plan import Graph
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -47,6 +48,17 @@ def changes(old: Workflow, new: Workflow) -> Changes:
         or _definition(entry.node) != _definition(other.node)
     )
     return Changes(touched, frozenset(after.keys() - before.keys()))
+
+
+def volatile_nodes(graph: Graph) -> frozenset[str]:
+    """Names of control-flow nodes whose parameters may give something else when they are evaluated again."""
+    found: set[str] = set()
+    for node in graph.nodes:
+        if node.bodies and node.parameters.volatile:
+            found.add(node.node.id)
+        for body in node.bodies.values():
+            found |= volatile_nodes(body)
+    return frozenset(found)
 
 
 def _entries(nodes: Mapping[str, Node], holder: str, body: str) -> Iterator[Entry]:

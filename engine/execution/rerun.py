@@ -5,6 +5,7 @@ import msgspec
 from engine.events import Kind
 from engine.execution.catalogue import Catalogue
 from engine.execution.executor import Executor
+from engine.execution.outline import volatile_nodes
 from engine.execution.preparation import execution_fact
 from engine.execution.revival import Revival
 from engine.states import ExecutionState, IllegalMove, check_execution_move
@@ -54,7 +55,8 @@ class Rerun:
                 f"{row.version}"
             )
         plan = await self._catalogue.plan(row.workflow, row.version)
-        revival = Revival(plan.workflow, await self._store.read(lambda db: executions.nodes(db, id)))
+        rows = await self._store.read(lambda db: executions.nodes(db, id))
+        revival = Revival(plan.workflow, rows, volatile=volatile_nodes(plan))
         revival.forget_what_failed()
         if place:
             revival.forget(place)

@@ -32,8 +32,10 @@ class UnknownPlace(LookupError):
 class Revival:
     """Told what to forget, it says which rows go and which control-flow nodes are open again."""
 
-    def __init__(self, workflow: Workflow, rows: Iterable[NodeRow]) -> None:
-        """Raises BadPath for rows that no workflow makes."""
+    def __init__(self, workflow: Workflow, rows: Iterable[NodeRow], *, volatile: frozenset[str] = frozenset()) -> None:
+        """`volatile`: control-flow nodes that might be opened otherwise now (their items come from `vars`): none of
+        their bodies is kept when they go on. Raises BadPath for rows that no workflow makes."""
+        self._volatile = volatile
         self._outline = outline(workflow)
         self._roots = workflow.nodes
         self._tree = RowTree(rows)
@@ -58,7 +60,7 @@ class Revival:
 
     def forget_what_failed(self) -> None:
         """Forget what kept the execution from completing: failures that count, what was cancelled, and what was skipped
-        because of them. A failure that a construct handled stays."""
+        because of them. A failure that a control-flow node handled stays."""
         for name in self._roots:
             self._visit(name)
         self._follow()
@@ -91,6 +93,10 @@ class Revival:
     @property
     def kept(self) -> list[NodeRow]:
         """All rows that are still good, of settled nodes and open constructs, in the order in which they changed."""
+        for path in self._tree.bodies:
+            if self._tree.path(path).name in self._volatile and path not in self._tree.rows:
+                self._work.append(self._tree.path(path))  # it ended later, and what it was opened with is lost
+        self._follow()
         opened = {row.path: row for row in self.open_again}
         for path in self._tree.bodies:
             row = self._tree.rows.get(path)
@@ -109,22 +115,34 @@ class Revival:
         """Look for failures in a node and in what it holds."""
         row = self._tree.rows.get(path)
         bodies = self._tree.bodies.get(path, ())
-        state = None if row is None else row.status
+        state = self._state(path)
         if state is NodeState.SKIPPED and (row is None or row.output in (None, _FAILING)):
             self._work.append(read_path(path))
         elif state is NodeState.FAILED and not self._counts(path):
             return
         elif state in (NodeState.FAILED, NodeState.CANCELLED) and not bodies:
             self._work.append(read_path(path))
-        elif state is not NodeState.COMPLETED:
+        elif state is NodeState.COMPLETED:
+            for body in bodies:
+                if self._state(body) is NodeState.COMPLETED:
+                    self._visit_completed(body)
+        else:
             for body in bodies:
                 self._visit_body(body)
             if state in (NodeState.FAILED, NodeState.CANCELLED):
                 self._reopen_node(read_path(path))
 
+    def _visit_completed(self, body: str) -> None:
+        """What failed in it did not fail it; it may have made the execution partial."""
+        for path in self._tree.nodes.get(body, ()):
+            node = self._node(path)
+            if self._state(path) is not NodeState.FAILED or (node is not None and not node.critical):
+                self._visit(path)
+
     def _visit_body(self, body: str) -> None:
         row = self._tree.rows.get(body)
         if row is not None and row.status is NodeState.COMPLETED:
+            self._visit_completed(body)
             return
         for path in self._tree.nodes.get(body, ()):
             self._visit(path)
@@ -177,11 +195,17 @@ class Revival:
         self._reopen_node(read_path(body.holder))
 
     def _reopen_node(self, path: Path) -> None:
-        if path.text not in self._open_again and path.text not in self._forgotten:
+        if path.name in self._volatile:
+            self._work.append(path)
+        elif path.text not in self._open_again and path.text not in self._forgotten:
             self._open_again.add(path.text)
             self._forget_dependents(path)
 
     # --- how
+
+    def _state(self, path: str) -> NodeState | None:
+        row = self._tree.rows.get(path)
+        return None if row is None else row.status
 
     def _node(self, path: str) -> Node | None:
         entry = self._outline.get(read_path(path).name)

@@ -156,6 +156,26 @@ def test_reopened_construct_keeps_when_it_began_and_loses_its_error():
     assert (row.status, row.attempt, row.started_at, row.output, row.error) == (NodeState.RUNNING, 1, 3, None, None)
 
 
+def test_partial_end_is_traced_to_the_iteration_that_made_it_so():
+    scan = node("scan", type="foreach", bodies={"nodes": [node("fetch"), node("extra", critical=False)]})
+    gone, again = failed(
+        workflow(scan, node("z", "scan"), node("y")), "scan[0]/fetch completed", "scan[0]/extra failed",
+        "scan[0] completed", "scan[1]/fetch completed", "scan[1]/extra completed", "scan[1] completed",
+        "scan completed", "z completed", "y completed",
+    )  # fmt: skip
+
+    assert (gone, again) == (["scan[0]/extra", "scan[0]", "z"], ["scan"])
+
+
+def test_iterations_over_what_may_have_changed_meanwhile_are_not_kept():
+    revival = Revival(FLOW, rows("a completed", "scan[0]/fetch completed", "scan[0] completed", "scan[1]/fetch failed",
+                                 "scan[1] failed", "scan failed"), volatile=frozenset({"scan"}))  # fmt: skip
+    revival.forget_what_failed()
+
+    assert revival.gone == ["scan[0]/fetch", "scan[0]", "scan[1]/fetch", "scan[1]", "scan"]
+    assert revival.open_again == []
+
+
 # --- from a place ---------------------------------------------------------------------------------------------------
 
 

@@ -87,6 +87,7 @@ ENGINE = (
     ("contract", "events", "expressions"),
     ("reference", "definition", "store"),
     ("resources",),
+    ("flow",),
     ("triggers", "execution"),
     ("engine",),
     ("control",),

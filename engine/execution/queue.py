@@ -14,8 +14,8 @@ class Queue:
         self._store = store
         self._limit = limit
         """How many are known in memory."""
-        self._order: deque[str] = deque()
-        """An id that is not in `_rows` has left the queue."""
+        self._order: deque[tuple[str, int]] = deque()
+        """Ids and numbers. An id that is not in `_rows` has left the queue."""
         self._rows: dict[str, ExecutionRow | None] = {}
         self._last_num = 0
         self.more_in_store = True
@@ -31,13 +31,13 @@ class Queue:
         if self.more_in_store or len(self._rows) >= self._limit:
             self.more_in_store = self._came_meanwhile = True
         else:
-            self.add(row.id, row)
+            self.add(row.id, row, num=row.num)
             self._last_num = max(self._last_num, row.num)
 
-    def add(self, id: str, row: ExecutionRow | None = None) -> None:
-        """One that is to start, with its row if that is at hand."""
+    def add(self, id: str, row: ExecutionRow | None = None, *, num: int = 0) -> None:
+        """One that is to start, with its row if that is at hand; its number if it is new."""
         if id not in self._rows:
-            self._order.append(id)
+            self._order.append((id, num))
             self._rows[id] = row
 
     def remove(self, id: str) -> None:
@@ -47,16 +47,23 @@ class Queue:
     def take(self) -> tuple[str, ExecutionRow | None] | None:
         """The first one, and its row if that is known."""
         while self._order:
-            id = self._order.popleft()
+            id, _ = self._order.popleft()
             if id in self._rows:
                 return id, self._rows.pop(id)
         return None
 
-    async def fetch(self) -> Iterable[str]:
-        """Ids of the next executions that only the store knows. The caller adds those that nobody holds."""
+    @property
+    def first(self) -> int | None:
+        """The number of the first one, 0 if it had started before; None if there is none."""
+        while self._order and self._order[0][0] not in self._rows:
+            self._order.popleft()
+        return self._order[0][1] if self._order else None
+
+    async def fetch(self) -> Iterable[tuple[str, int]]:
+        """Ids and numbers of the next executions that only the store knows. The caller adds those that nobody holds."""
         after, self._came_meanwhile = self._last_num, False
         found = await self._store.read(lambda db: executions.queued(db, after=after, limit=self._limit))
         if found:
             self._last_num = found[-1][1]
         self.more_in_store = len(found) == self._limit or self._came_meanwhile
-        return [id for id, _ in found]
+        return found

@@ -8,7 +8,7 @@
     executions.py   executions and checkpoints       inbox.py        which message became which execution
     outbox.py       facts and publications to send   deadletters.py  messages that could not be taken or sent
     definitions.py  versions of workflows            housekeeping.py retention and space
-    schedules.py    when each cron trigger is due
+    schedules.py    when each cron trigger is due    turns.py        who waits for a start under a flow
 
 The modules of the last four lines are functions: those that take a `Transaction` run inside a unit, those that take a
 connection run inside a read.

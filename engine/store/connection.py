@@ -1,11 +1,16 @@
 """SQLite connections, each on a thread of its own, and the settings that make them safe."""
 
+import errno
+import os
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeAlias, TypeVar
 
 import aiosqlite
+
+from engine.store.errors import StoreBroken, StoreCorrupt, StoreFull
 
 T = TypeVar("T")
 
@@ -22,11 +27,61 @@ WRITER_SETTINGS = (
 )
 _NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 """For the file or its WAL; for the shared memory beside them, which also is a file."""
+PROBE_BYTES = 65_536
+"""What is written to learn whether there is room: more than the last free block."""
 
 
 def is_full(error: sqlite3.Error) -> bool:
     """Whether the disk has no room, as opposed to being broken."""
     return getattr(error, "sqlite_errorcode", 0) in _NO_ROOM
+
+
+def is_damaged(error: sqlite3.Error) -> bool:
+    """Whether the file does not hold what SQLite wrote."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def meets_a_quota(error: sqlite3.Error, db: sqlite3.Connection) -> bool:
+    """Whether a write failed for want of room, although SQLite calls it an I/O error: it knows ENOSPC only, and a
+    quota says EDQUOT. Another file in the same place tells."""
+    if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_IOERR_WRITE:
+        return False
+    probe = path_of(db).with_name(".room")
+    try:
+        probe.write_bytes(bytes(PROBE_BYTES))
+    except OSError as refused:
+        return refused.errno in (errno.EDQUOT, errno.ENOSPC)
+    finally:
+        probe.unlink(missing_ok=True)
+    return False
+
+
+def path_of(db: sqlite3.Connection) -> Path:
+    """The file of a connection."""
+    return Path(os.fsdecode(db.execute("PRAGMA database_list").fetchone()[2]))
+
+
+@contextmanager
+def explained(path: Path, consequence: str) -> Iterator[None]:
+    """Say of SQLite's own errors what to do about them: StoreCorrupt, StoreFull, StoreBroken."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if is_damaged(error):
+            raise damaged(path, str(error), consequence) from error
+        if is_full(error):
+            raise StoreFull from error
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR:
+            raise StoreBroken(f"{path} can't be read or written ({error}): check the disk, then start again") from error
+        raise
+
+
+def damaged(path: Path, report: str, consequence: str) -> StoreCorrupt:
+    """The error for a damaged file, with the remedy."""
+    return StoreCorrupt(
+        f"{path} is damaged ({report}): {consequence}. Stop the agent and put a backup in its place with "
+        "`ganglion restore FILE`, which keeps the damaged file aside"
+    )
 
 
 class Connection(Protocol):
@@ -74,7 +129,7 @@ async def connect_thread(uri: str) -> Connection:
 
 async def open_writer(path: Path, synchronous: str, connect: Connect = connect_thread) -> Connection:
     """The only connection that writes and checkpoints (two of them can corrupt a WAL before SQLite 3.51.3)."""
-    connection = await connect(f"file:{_quoted(path)}")
+    connection = await connect(uri_of(path))
 
     def settle(db: sqlite3.Connection) -> None:
         for statement in WRITER_SETTINGS:
@@ -97,7 +152,7 @@ async def open_writer(path: Path, synchronous: str, connect: Connect = connect_t
 
 async def open_reader(path: Path, connect: Connect = connect_thread) -> Connection:
     """A connection that can neither write nor checkpoint. Reads through it end within a second."""
-    connection = await connect(f"file:{_quoted(path)}?mode=ro")
+    connection = await connect(uri_of(path, mode="ro"))
 
     def settle(db: sqlite3.Connection) -> None:
         db.execute("PRAGMA query_only = ON")
@@ -112,5 +167,8 @@ async def open_reader(path: Path, connect: Connect = connect_thread) -> Connecti
     return connection
 
 
-def _quoted(path: Path) -> str:
-    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+def uri_of(path: Path, *, mode: str = "", immutable: bool = False) -> str:
+    """The URI of a database file. An immutable one is read without a lock and without its WAL."""
+    quoted = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    options = [f"mode={mode}"] * bool(mode) + ["immutable=1"] * immutable
+    return f"file:{quoted}?{'&'.join(options)}" if options else f"file:{quoted}"

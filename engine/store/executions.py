@@ -2,7 +2,8 @@
 
 import sqlite3
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 import msgspec
 
@@ -89,8 +90,11 @@ class NodeRow(msgspec.Struct, kw_only=True):
     """The hash of an output or memo that is too large for the row: `values.load` gives its bytes. `output` is None."""
 
 
-_EXECUTION = ", ".join(name for name in ExecutionRow.__struct_fields__)
-_STATUS = ExecutionRow.__struct_fields__.index("status")
+_FIELDS = tuple(name for name in ExecutionRow.__struct_fields__ if name != "place")
+_EXECUTION = ", ".join(_FIELDS)
+_NODE = ", ".join(name for name in NodeRow.__struct_fields__)
+_ID = _FIELDS.index("id")
+_STATUS = _FIELDS.index("status")
 _STATES = {state.value: state for state in ExecutionState}
 _INSERT = (
     "INSERT INTO executions (id, workflow, version, status, root, cause, hops, trigger, params, created_at, parent, "
@@ -356,18 +360,41 @@ def count_by_state(db: sqlite3.Connection) -> dict[str, int]:
     )
 
 
+def check(db: sqlite3.Connection, step: int) -> Iterator[dict[str, str]]:
+    """Look at every execution, some at a time: id -> problem, for the damaged ones. Large values have a check of their
+    own."""
+    found = db.execute(f"SELECT {_EXECUTION}, crc FROM executions")
+    while rows := found.fetchmany(step):
+        yield _problems((str(row[_ID]), partial(_execution, db, row)) for row in rows)
+
+
+def check_nodes(db: sqlite3.Connection, step: int) -> Iterator[dict[str, str]]:
+    """The same for every node: the id of its execution -> problem."""
+    found = db.execute(f"SELECT execution, {_NODE}, crc FROM nodes")
+    while rows := found.fetchmany(step):
+        yield _problems((str(row[0]), partial(_node, row[0], row[1:])) for row in rows)
+
+
+def _problems(rows: Iterable[tuple[str, Callable[[], object]]]) -> dict[str, str]:
+    problems: dict[str, str] = {}
+    for execution, read in rows:
+        try:
+            read()
+        except (StoreCorrupt, ValueError, TypeError, msgspec.MsgspecError) as error:
+            problems.setdefault(execution, str(error))
+    return problems
+
+
 def _node_rows(db: sqlite3.Connection, execution: str) -> list[tuple[Json, ...]]:
     # All at once: a cursor that an error keeps alive would keep the reader's snapshot too, and what came after it
     # would not be seen.
     return db.execute(
-        "SELECT path, status, attempt, port, output, error, started_at, finished_at, due, seq, large, crc "
-        "FROM nodes WHERE execution = ? ORDER BY path",
-        (execution,),
-    ).fetchall()
+        f"SELECT {_NODE}, crc FROM nodes WHERE execution = ? ORDER BY path", (execution,)
+    ).fetchall()  # fmt: skip
 
 
 def _unverified(found: Sequence[Json]) -> ExecutionRow:
-    row = ExecutionRow(**dict(zip(ExecutionRow.__struct_fields__, found, strict=True)))
+    row = ExecutionRow(**dict(zip(_FIELDS, found, strict=True)))
     # A state that is none is damage: such an execution is not run, and can be cancelled.
     row.status = _STATES.get(row.status, ExecutionState.BLOCKED)
     return row

@@ -163,13 +163,7 @@ def migrate(db: sqlite3.Connection, now: int) -> None:
     Raises StoreNewer for a file with migrations that this version does not know.
     """
     db.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied_at INTEGER NOT NULL)")
-    done = {name for (name,) in db.execute("SELECT name FROM migrations")}
-    unknown = done - {name for name, _ in MIGRATIONS}
-    if unknown:
-        raise StoreNewer(
-            f"the store was written by a newer Ganglion (it knows {', '.join(sorted(unknown))}): "
-            "run that version, or restore a backup made by this one"
-        )
+    done = check_known(db)
     for name, statements in MIGRATIONS:
         if name not in done:
             # executescript would commit first; one transaction needs the statements one by one.
@@ -179,3 +173,15 @@ def migrate(db: sqlite3.Connection, now: int) -> None:
                     db.execute(statement)
             db.execute("INSERT INTO migrations VALUES (?, ?)", (name, now))
             db.execute("COMMIT")
+
+
+def check_known(db: sqlite3.Connection) -> set[str]:
+    """The migrations of a file. Raises StoreNewer if this version does not know them all."""
+    done = {name for (name,) in db.execute("SELECT name FROM migrations")}
+    unknown = done - {name for name, _ in MIGRATIONS}
+    if unknown:
+        raise StoreNewer(
+            f"the store was written by a newer Ganglion (it knows {', '.join(sorted(unknown))}): "
+            "run that version, or restore a backup made by this one"
+        )
+    return done

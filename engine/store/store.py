@@ -3,17 +3,23 @@
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from engine.clock import Clock, SystemClock
 from engine.events import Bus, Event
-from engine.store.connection import Connect, Connection, connect_thread, is_full, open_reader, open_writer
-from engine.store.errors import StoreCorrupt, StoreFull
+from engine.store import restoring
+from engine.store.check import quick_check
+from engine.store.connection import Connect, connect_thread, damaged, explained, open_reader, open_writer
+from engine.store.reader import Reader
 from engine.store.schema import migrate
 from engine.store.transaction import T, Unit
 from engine.store.writer import Writer
+
+CHECK_SECONDS = 10.0
+"""How long a start may look at a file that was not closed properly: about 5 GB on a good disk."""
+NOTHING_RUN = "nothing was run"
 
 
 class Store:
@@ -22,7 +28,7 @@ class Store:
     Opened by `Store.open`, which also runs the writer and closes everything in order.
     """
 
-    def __init__(self, path: Path, writer: Writer, reader: Connection, bus: Bus, clock: Clock) -> None:
+    def __init__(self, path: Path, writer: Writer, reader: Reader, bus: Bus, clock: Clock) -> None:
         self.path = path
         self.bus = bus
         """Facts appear here after their commit."""
@@ -35,6 +41,8 @@ class Store:
         """Random; new for each store file. Fact numbers are unique within it."""
         self.was_clean = True
         """The last process closed the store properly."""
+        self.was_checked = True
+        """If it did not: the whole file was looked at. A very large one takes longer than a start may."""
 
     @classmethod
     @asynccontextmanager
@@ -46,8 +54,10 @@ class Store:
         clock: Clock | None = None,
         synchronous: str = "full",
         connect: Connect = connect_thread,
+        check_seconds: float = CHECK_SECONDS,
     ) -> "AsyncIterator[Store]":
-        """Open or create the file, migrate it, and write until the block ends.
+        """Open or create the file, migrate it, and write until the block ends. `check_seconds` bounds the look at a
+        file that was not closed properly. A restore that was interrupted is completed first.
 
         Raises StoreNewer, StoreCorrupt (no database, or after an unclean stop `quick_check` found damage), StoreFull,
         sqlite3.OperationalError (no such directory, not writable), and from the block's end StoreBroken.
@@ -55,30 +65,34 @@ class Store:
         clock = clock or SystemClock()
         bus = bus or Bus()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _explained(path):
+        restoring.complete(path)
+        with explained(path, NOTHING_RUN):
             connection = await open_writer(path, synchronous, connect)
         try:
-            with _explained(path):
-                epoch, clean = await connection.run(lambda db: _prepare(db, path, clock.now()))
-            reader = await open_reader(path, connect)
+            with explained(path, NOTHING_RUN):
+                report = await connection.run(lambda db: _check(db, path, check_seconds))
+                epoch = await connection.run(lambda db: _prepare(db, clock.now()))
+            answering = await open_reader(path, connect)
             try:
-                writer = Writer(connection)
+                writer, reader = Writer(connection), Reader(answering, path)
                 store = cls(path, writer, reader, bus, clock)
                 writer.told = store._tell
-                store.epoch, store.was_clean = epoch, clean
+                store.epoch, store.was_clean, store.was_checked = epoch, report is None, report != ""
                 try:
                     async with asyncio.TaskGroup() as tasks:
                         tasks.create_task(writer.run(), name="store writer")
+                        tasks.create_task(reader.run(), name="store reader")
                         try:
                             yield store
                         finally:
                             writer.close()
+                            reader.close()
                 finally:
                     writer.abandon()
                 with suppress(sqlite3.OperationalError):  # a full disk: the next start checks the file, that is all
                     await connection.run(_mark_clean)
             finally:
-                await reader.close()
+                await answering.close()
         finally:
             await connection.close()
 
@@ -87,8 +101,9 @@ class Store:
         return self.writer.submit(unit, patient=patient, lazy=lazy)
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """The result of a query on the reader's thread; sees every commit that was reported before."""
-        return await self._reader.run(query)
+        """The result of a query on the reader's thread; sees every commit that was reported before. Raises what the
+        query does; StoreCorrupt where it meets a damaged page."""
+        return await self._reader.read(query)
 
     def _tell(self, facts: list[Event]) -> None:
         for listener in self.listeners:
@@ -99,37 +114,25 @@ class Store:
         return await self.writer.outside(work)
 
 
-def _prepare(db: sqlite3.Connection, path: Path, now: int) -> tuple[str, bool]:
+def _check(db: sqlite3.Connection, path: Path, seconds: float) -> str | None:
+    """None after a proper stop; else `ok`, or nothing where the time was over. Raises StoreCorrupt."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+        return None
+    clean = db.execute("SELECT value FROM meta WHERE key = 'clean'").fetchone()
+    if clean is None or clean[0] == "yes":
+        return None
+    report = quick_check(db, seconds)
+    if report not in ("ok", ""):
+        raise damaged(path, report, NOTHING_RUN)
+    return report
+
+
+def _prepare(db: sqlite3.Connection, now: int) -> str:
+    """Migrate, and note that the file is in use; returns the epoch."""
     migrate(db, now)
-    meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
-    clean = meta.get("clean", "yes") == "yes"
-    if not clean:
-        report = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if report != "ok":
-            raise _damaged(path, report)
-    elif "epoch" not in meta:
-        db.execute("INSERT INTO meta VALUES ('epoch', ?), ('clean', 'no')", (secrets.token_hex(4),))
-    else:
-        db.execute("UPDATE meta SET value = 'no' WHERE key = 'clean'")
-    return db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0], clean
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Say of SQLite's own errors what to do about them."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise _damaged(path, str(error)) from error
-        if is_full(error):
-            raise StoreFull from error
-        raise
-
-
-def _damaged(path: Path, report: str) -> StoreCorrupt:
-    return StoreCorrupt(f"{path} is damaged ({report}): move it away and restore a backup; nothing was run")
+    db.execute("INSERT INTO meta VALUES ('epoch', ?) ON CONFLICT DO NOTHING", (secrets.token_hex(4),))
+    db.execute("INSERT INTO meta VALUES ('clean', 'no') ON CONFLICT (key) DO UPDATE SET value = 'no'")
+    return str(db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0])
 
 
 def _mark_clean(db: sqlite3.Connection) -> None:

@@ -6,7 +6,7 @@ an execution: retention removes the uses with the execution, and values without 
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from engine.store.errors import StoreCorrupt
 from engine.store.transaction import Transaction
@@ -74,6 +74,22 @@ def purge(tx: Transaction, executions: Sequence[str]) -> None:
             hash for (hash,) in tx.execute("DELETE FROM value_uses WHERE execution = ? RETURNING hash", (execution,))
         )
     _drop_unused(tx, sorted(used))
+
+
+def check(db: sqlite3.Connection, step: int) -> Iterator[dict[str, str]]:
+    """Look at every value, one at a time (they are large): id of each execution that uses a damaged one -> problem."""
+    for (hash,) in db.execute("SELECT hash FROM large_values"):
+        try:
+            load(db, str(hash))
+        except StoreCorrupt as error:
+            users = db.execute("SELECT execution FROM value_uses WHERE hash = ? LIMIT ?", (hash, step)).fetchall()
+            yield {execution: str(error) for (execution,) in users}
+        else:
+            yield {}
+    missing = db.execute(
+        "SELECT execution, hash FROM value_uses WHERE hash NOT IN (SELECT hash FROM large_values) LIMIT ?", (step,)
+    ).fetchall()
+    yield {execution: f"the large value {str(hash)[:12]} is not in the store" for execution, hash in missing}
 
 
 def _drop_unused(tx: Transaction, hashes: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 import os
+import sqlite3
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,22 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"mounting a small disk is not allowed here: {mounted.stderr.decode()}")
     yield disk
     subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def damaged_leaf(path: Path, table: str) -> None:
+    """Overwrite the head of the page in the middle of a table."""
+    db = sqlite3.connect(path)
+    (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    db.close()
+    content = bytearray(path.read_bytes())
+    at = (root - 1) * 4096
+    assert content[at] in (2, 5), "the root is an inner page"
+    first = int.from_bytes(content[at + 12 : at + 14], "big")
+    child = int.from_bytes(content[at + first : at + first + 4], "big")
+    content[(child - 1) * 4096 : (child - 1) * 4096 + 8] = b"\xff" * 8
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def damage_leaf() -> Callable[[Path, str], None]:
+    return damaged_leaf

@@ -181,10 +181,10 @@ async def test_page_limit_is_a_full_disk_too(store):
 # --- broken ---------------------------------------------------------------------------------------------------------
 
 
-def child(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def child(code: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
         capture_output=True,
         text=True,
         timeout=60,
@@ -283,7 +283,7 @@ async def test_damage_is_found_after_an_unclean_stop(tmp_path):
     content[page + 8 : page + 200] = b"\xff" * 192
     path.write_bytes(content)
 
-    with pytest.raises(StoreCorrupt, match=r"(?s)is damaged .*move it away and restore a backup; nothing was run"):
+    with pytest.raises(StoreCorrupt, match=r"(?s)is damaged .*nothing was run.*`ganglion restore FILE`"):
         async with Store.open(path):
             pass
 
@@ -292,7 +292,7 @@ async def test_file_that_is_no_database_is_refused(tmp_path):
     path = tmp_path / "s.db"
     path.write_bytes(b"this is a text and has been one for a long time\n" * 100)
 
-    with pytest.raises(StoreCorrupt, match="move it away"):
+    with pytest.raises(StoreCorrupt, match="ganglion restore FILE"):
         async with Store.open(path):
             pass
 
@@ -360,3 +360,123 @@ async def test_broken_store_ends_the_executor_too(open_rig, tmp_path):
             assert execution
             raise RuntimeError("the agent stops")
     assert caught.group_contains(RuntimeError)
+
+
+# --- a quota --------------------------------------------------------------------------------------------------------
+
+QUOTA = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int over(int fd) {
+    struct stat about;
+    return access(getenv("QUOTA_FLAG"), F_OK) == 0 && fstat(fd, &about) == 0 && S_ISREG(about.st_mode);
+}
+#define REFUSE(fd) if (over(fd)) { errno = EDQUOT; return -1; }
+
+ssize_t write(int fd, const void *data, size_t size) {
+    REFUSE(fd)
+    return ((ssize_t (*)(int, const void *, size_t)) dlsym(RTLD_NEXT, "write"))(fd, data, size);
+}
+ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) {
+    REFUSE(fd)
+    return ((ssize_t (*)(int, const void *, size_t, off64_t)) dlsym(RTLD_NEXT, "pwrite64"))(fd, data, size, at);
+}
+ssize_t pwrite(int fd, const void *data, size_t size, off_t at) {
+    REFUSE(fd)
+    return ((ssize_t (*)(int, const void *, size_t, off_t)) dlsym(RTLD_NEXT, "pwrite"))(fd, data, size, at);
+}
+"""
+
+
+@pytest.fixture
+def quota(tmp_path: Path) -> dict[str, str]:
+    """An environment in which regular files can't be written while `tmp_path/over` exists, as over a disk quota."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("a quota is simulated with a C compiler, and there is none")
+    (tmp_path / "quota.c").write_text(QUOTA)
+    library = tmp_path / "quota.so"
+    command = [compiler, "-shared", "-fPIC", "-o", str(library), str(tmp_path / "quota.c"), "-ldl"]
+    subprocess.run(command, check=True)
+    return {"LD_PRELOAD": str(library), "QUOTA_FLAG": str(tmp_path / "over")}
+
+
+def test_quota_that_is_used_up_parks_like_a_full_disk(tmp_path, quota):
+    """SQLite reports it as an I/O error, which would stop the process."""
+    done = child(
+        """
+        import asyncio, sys
+        from pathlib import Path
+        from engine.store import Store, StoreFull, writer
+
+        writer.ROOM_CHECK_SECONDS = 0.02
+
+        async def main(path):
+            def put(key):
+                return lambda tx: tx.execute("INSERT INTO meta VALUES (?, zeroblob(20000))", (key,))
+            async with Store.open(path) as store:
+                await store.submit(put("before"))
+                over = path.with_name("over")
+                over.touch()
+                patient = store.submit(put("patient"))
+                try:
+                    await store.submit(put("impatient"), patient=False)
+                except StoreFull:
+                    print("full", store.writer.full, patient.done())
+                over.unlink()
+                await patient
+                print("went on", store.writer.full)
+
+        asyncio.run(main(Path(sys.argv[1])))
+        """,
+        str(tmp_path / "s.db"),
+        **quota,
+    )
+
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["full True False", "went on False"]
+    assert not (tmp_path / ".room").exists()
+    db = sqlite3.connect(tmp_path / "s.db")
+    assert db.execute("SELECT COUNT(*) FROM meta WHERE key IN ('before', 'patient', 'impatient')").fetchone() == (2,)
+    assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()
+
+
+# --- how long a start may look --------------------------------------------------------------------------------------
+
+
+async def test_look_at_a_large_file_ends_in_time_and_says_that_it_was_cut_off(tmp_path):
+    path = tmp_path / "s.db"
+    await written(path)
+    mark_unclean(path)
+
+    async with Store.open(path, check_seconds=0.0) as store:
+        assert not store.was_clean
+        assert not store.was_checked
+        assert await seqs(store)
+    mark_unclean(path)
+    async with Store.open(path) as store:
+        assert not store.was_clean
+        assert store.was_checked
+
+
+async def test_damaged_page_that_a_commit_meets_stops_the_store_with_the_remedy(tmp_path, damage_leaf):
+    path = tmp_path / "s.db"
+    await written(path)
+    async with Store.open(path) as store:
+        await store.submit(lambda tx: tx.db.executemany("INSERT INTO meta VALUES (?, zeroblob(900))", KEYS))
+    damage_leaf(path, "meta")
+
+    with pytest.raises((ExceptionGroup, StoreCorrupt)) as caught:
+        async with Store.open(path) as store:
+            await store.submit(lambda tx: tx.execute("UPDATE meta SET value = value || 'x' WHERE key LIKE 'key%'"))
+    error = caught.value.exceptions[0] if isinstance(caught.value, ExceptionGroup) else caught.value
+    assert "ganglion restore FILE" in str(error)
+
+
+KEYS = [(f"key{i:03}",) for i in range(300)]

@@ -3,12 +3,13 @@
 Nothing is written twice: the words come from the params struct, so they cannot differ from what is checked.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from msgspec import inspect
+from msgspec.structs import replace
 
-from engine.contract import Effect, NodeType, Role, role_of
+from engine.contract import Body, Effect, NodeType, Role, role_of
 from engine.values import Json
 
 __all__ = ["ParamReference", "TypeReference", "describe"]
@@ -20,7 +21,8 @@ class ParamReference(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """Dotted for what is inside an object: `auth.basic.user`."""
     type: str
-    """In words: string, integer, number, boolean, list of …, object of …, any, or the values that it may have."""
+    """In words: string, integer, number, boolean, list of …, object of …, any, object of nodes, expression, or the
+    values that it may have."""
     required: bool
     default: Json | msgspec.UnsetType = msgspec.UNSET
     """Absent where leaving the parameter out means that there is none."""
@@ -52,7 +54,9 @@ def describe(node_type: NodeType) -> TypeReference:
         pure_capable=node_type.pure_capable,
         ports=() if node_type.ports is None else node_type.ports({}),
         params=tuple(
-            row for field in msgspec.structs.fields(node_type.params) for row in _rows(field, "", role_of(field))
+            _in_body(row, node_type.bodies.values())
+            for field in msgspec.structs.fields(node_type.params)
+            for row in _rows(field, "", role_of(field))
         ),
         example=node_type.example,
     )
@@ -72,6 +76,19 @@ def _rows(field: msgspec.structs.FieldInfo, prefix: str, role: Role) -> Iterator
     for struct in _structs(kind):
         for inner in msgspec.structs.fields(struct):
             yield from _rows(inner, f"{name}.", role)
+
+
+def _in_body(row: ParamReference, bodies: Iterable[Body]) -> ParamReference:
+    """The row of a parameter, as a body that it belongs to reads it."""
+    place = tuple(row.name.split("."))
+    for body in bodies:
+        if place == body.at:
+            return replace(row, type="object of nodes", required=True, default=msgspec.UNSET)
+        if place == body.before:
+            return replace(row, type="expression", required=True, default=msgspec.UNSET)
+        if place in body.asks.values():
+            return replace(row, type="expression")
+    return row
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Json | msgspec.UnsetType:

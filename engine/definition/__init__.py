@@ -10,9 +10,13 @@ Reading order:
     parameters.py  declared parameters and their values
     trigger.py     the triggers
     flow.py        how executions flow: in which order, how fast, how many     flow_reader.py reads it
+    plain.py       the other fields of a workflow
+    survey.py      where every node stands, and what is seen from there
     node.py        one node
-    formulas.py    the expressions: do they compile, does what they refer to exist
-    edges.py       do the nodes fit together
+    bodies.py      the nodes inside a node
+    statics.py     fields that are read at deploy           compiled.py: texts and expressions of a field, compiled
+    formulas.py    fields that are evaluated per attempt    references.py: does what they refer to exist
+    edges.py       do the nodes that stand together fit together
     graph.py       levels, or the cycle
     advice.py      what `ganglion check` says of a valid file
     schema.py      JSON Schema for editors

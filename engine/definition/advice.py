@@ -1,10 +1,11 @@
 """What `ganglion check` says of a workflow that is valid, but perhaps not meant so."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from engine.contract import Effect
 from engine.definition.model import Capture, Join, NatsTrigger, Node, Workflow, WorkflowTrigger
+from engine.definition.problems import Path, dotted
 from engine.subjects import overlaps
 
 __all__ = ["warnings"]
@@ -12,9 +13,9 @@ __all__ = ["warnings"]
 _EVALUATED = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 
 
-def warnings(workflow: Workflow, used_params: Collection[str]) -> tuple[str, ...]:
-    """One sentence each: what it does, and what to do if it is not meant."""
-    return (*_of_triggers(workflow), *_of_params(workflow, used_params), *_of_nodes(workflow))
+def warnings(workflow: Workflow, nodes: Iterable[tuple[Path, Node]], used_params: Collection[str]) -> tuple[str, ...]:
+    """One sentence each: what it does, and what to do if it is not meant. `nodes` are all, with their places."""
+    return (*_of_triggers(workflow), *_of_params(workflow, used_params), *_of_nodes(workflow, nodes))
 
 
 def _of_triggers(workflow: Workflow) -> Iterator[str]:
@@ -37,23 +38,24 @@ def _of_params(workflow: Workflow, used: Collection[str]) -> Iterator[str]:
             yield f"params.{name}: nothing uses it; remove it, or write {{{{ params.{name} }}}} where it belongs"
 
 
-def _of_nodes(workflow: Workflow) -> Iterator[str]:
+def _of_nodes(workflow: Workflow, nodes: Iterable[tuple[Path, Node]]) -> Iterator[str]:
     subjects = [trigger.subject for trigger in workflow.triggers if isinstance(trigger, NatsTrigger)]
     subjects.append(f"ganglion.trigger.*.*.{workflow.name}")
-    for node in workflow.nodes.values():
+    for path, node in nodes:
+        place = dotted(path)
         for subject in subjects:
             if node.type == "publish" and _may_publish(node, subject):
                 yield (
-                    f"nodes.{node.id}: it may publish to {subject}, which starts this workflow again; after 16 rounds "
+                    f"{place}: it may publish to {subject}, which starts this workflow again; after 16 rounds "
                     "the message is a dead letter; publish to another subject"
                 )
         if node.effect is Effect.AT_MOST_ONCE and node.retry.max:
             yield (
-                f"nodes.{node.id}: it is at_most_once, yet retry runs it up to {node.retry.max + 1} times when it "
+                f"{place}: it is at_most_once, yet retry runs it up to {node.retry.max + 1} times when it "
                 "reports a passing fault; set retry.max to 0 if that must not be"
             )
         if _never_both(node):
-            yield f"nodes.{node.id}: it needs two ports of one node, and only one is taken; add `join: any`"
+            yield f"{place}: it needs two ports of one node, and only one is taken; add `join: any`"
     if workflow.on_failure == workflow.name:
         yield "on_failure: the workflow handles its own failures; if that fails too it starts again, up to 16 times"
 

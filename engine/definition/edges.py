@@ -1,55 +1,94 @@
-"""Do the nodes of a file fit together: known nodes and ports, something to wait for, no circle."""
+"""Do the nodes of a group fit together: known nodes and ports, something to wait for, no circle."""
 
 from collections.abc import Mapping
 
+import msgspec
+
+from engine.contract import NodeType
 from engine.definition.graph import Cycle, topological_levels
-from engine.definition.model import RunIf
-from engine.definition.node import Draft
+from engine.definition.model import Need, Node, RunIf
 from engine.definition.problems import Path, Problems, shown, suggestion
-from engine.values import Json
+from engine.definition.survey import Group, Site, Survey
 
-__all__ = ["check_edges"]
-
-
-def check_edges(drafts: list[Draft], written: Mapping[str, Json], problems: Problems) -> None:
-    """A problem for every edge that leads nowhere, and one for a circle."""
-    known = {draft.id: draft for draft in drafts}
-    for draft in drafts:
-        _check_needs(draft, known, written[draft.id], problems)
-        node = draft.node
-        if node is not None and node.run_if is not RunIf.SUCCESS and not node.needs and not node.references:
-            message = f"run_if: {node.run_if} asks how other nodes ended"
-            problems.add(("nodes", node.id, "run_if"), message, "add `needs: …`")
-    result = topological_levels(
-        {
-            draft.id: {need.node for need in draft.needs if need.node != draft.id} | set(draft.references)
-            for draft in drafts
-        }
-    )
-    if isinstance(result, Cycle):
-        message = f"the nodes wait for each other in a circle: {result}"
-        problems.add(("nodes", result.path[0]), message, "remove one of these edges")
+__all__ = ["Draft", "Edges"]
 
 
-def _check_needs(draft: Draft, known: Mapping[str, Draft], written: Json, problems: Problems) -> None:
-    several = isinstance(written, Mapping) and isinstance(written.get("needs"), list)
-    for place, need in enumerate(draft.needs):
-        path: Path = ("nodes", draft.id, "needs", place) if several else ("nodes", draft.id, "needs")
-        if need.node not in known:
-            problems.add(path, f"there is no node {need.node[:64]}", suggestion(need.node, known))
-        elif need.node == draft.id:
-            problems.add(path, f"{draft.id} needs itself", "a node needs other nodes")
-        elif need.port is not None:
-            _check_port(known[need.node], need.port, path, problems)
+class Draft(msgspec.Struct, frozen=True):
+    """What could be read of a node, so that its edges are checked even where something else is wrong."""
+
+    site: Site
+    needs: tuple[Need, ...] = ()
+    seen: tuple[Site, ...] = ()
+    """Nodes outside of it that its fields, and what it holds, refer to."""
+    node: Node | None = None
+    """None where something is wrong with it."""
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Ids of the nodes beside it among those."""
+        return tuple(other.id for other in self.seen if other.group is self.site.group)
 
 
-def _check_port(draft: Draft, port: str, path: Path, problems: Problems) -> None:
-    if draft.type is None:
-        return
-    if draft.type.ports is None:
-        message = f"{draft.id} has no ports: it is of type {draft.type.name}"
-        problems.add(path, message, f"write `needs: {draft.id}`")
-    elif draft.node is not None:
-        ports = draft.type.ports(draft.node.params)
-        if port not in ports:
-            problems.add(path, f"{draft.id} has no port {shown(port)}", suggestion(port, ports))
+class Edges:
+    """Checks the edges of the groups of one file."""
+
+    def __init__(self, survey: Survey, problems: Problems) -> None:
+        self._survey = survey
+        self._problems = problems
+
+    def check(self, group: Group, drafts: list[Draft]) -> None:
+        """A problem for every edge that leads nowhere, and one for a circle."""
+        known = {draft.site.id: draft for draft in drafts}
+        references = {draft.site.id: draft.references for draft in drafts}
+        for draft in drafts:
+            self._check_needs(draft, known)
+            node = draft.node
+            if node is not None and node.run_if is not RunIf.SUCCESS and not node.needs and not node.references:
+                message = f"run_if: {node.run_if} asks how other nodes ended"
+                self._problems.add((*draft.site.path, "run_if"), message, "add `needs: …`")
+        result = topological_levels(
+            {
+                id: {need.node for need in draft.needs if need.node != id} | set(references[id])
+                for id, draft in known.items()
+            }
+        )
+        if isinstance(result, Cycle):
+            message = f"the nodes wait for each other in a circle: {result}"
+            self._problems.add((*group.path, result.path[0]), message, "remove one of these edges")
+
+    def _check_needs(self, draft: Draft, known: Mapping[str, Draft]) -> None:
+        site = draft.site
+        written = site.tree.get("needs") if isinstance(site.tree, Mapping) else None
+        for place, need in enumerate(draft.needs):
+            path: Path = (*site.path, "needs", place) if isinstance(written, list) else (*site.path, "needs")
+            if need.node == site.id:
+                self._problems.add(path, f"{site.id} needs itself", "a node needs other nodes")
+            elif need.node not in known:
+                self._explain_absence(site, need, path)
+            elif need.port is not None:
+                self._check_port(site.group.sites[need.node].type, known[need.node], need.port, path)
+
+    def _explain_absence(self, site: Site, need: Need, path: Path) -> None:
+        """Only nodes that stand together need each other."""
+        other, group = self._survey.homes.get(need.node), site.group
+        holder = None if other is None else other.group.holder
+        if other is not None and group.holder is not None and other.group in group.view.groups:
+            hint = f"write `needs: {need}` in {group.holder.dotted}, or refer to nodes.{need.node}"
+            self._problems.add(path, f"{need.node} is not beside it but outside: {other.dotted}", hint)
+        elif holder is not None:
+            beside = holder.group is group
+            hint = f"write `needs: {holder.id}`" if beside else "only nodes that stand together need each other"
+            self._problems.add(path, f"{need.node} is not beside it but inside {holder.dotted}", hint)
+        else:
+            self._problems.add(path, f"there is no node {need.node[:64]}", suggestion(need.node, group.sites))
+
+    def _check_port(self, type: NodeType | None, draft: Draft, port: str, path: Path) -> None:
+        id = draft.site.id
+        if type is None:
+            return
+        if type.ports is None:
+            self._problems.add(path, f"{id} has no ports: it is of type {type.name}", f"write `needs: {id}`")
+        elif draft.node is not None:
+            ports = type.ports(draft.node.params)
+            if port not in ports:
+                self._problems.add(path, f"{id} has no port {shown(port)}", suggestion(port, ports))

@@ -3,23 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engine.contract import Role
 from engine.definition.duration import Duration
 from engine.definition.fields import check_known, convert, fields_of, is_object, read_struct
 from engine.definition.flow import PRIORITIES, Debounce, Flow, FlowForm
-from engine.definition.formulas import Formulas
 from engine.definition.model import UNDEFINED
 from engine.definition.problems import Path, Problems, shown
-from engine.expressions import compile_expression
+from engine.definition.references import TRIGGER_FIELDS
+from engine.definition.statics import Statics
 from engine.values import Json
 
 __all__ = ["read_flow"]
 
 _FIELDS = {field.encode_name: field for field in fields_of(FlowForm)}
-_ROOTS = ("trigger", "params")
+_KNOWN = {"trigger": TRIGGER_FIELDS}
 
 
-def read_flow(tree: Json, formulas: Formulas, problems: Problems) -> Flow | None:
+def read_flow(tree: Json, statics: Statics, problems: Problems) -> Flow | None:
     """The flow that an object stands for; None, and problems, where something is wrong with it."""
     path: Path = ("flow",)
     if not is_object(tree, path, problems):
@@ -29,12 +28,12 @@ def read_flow(tree: Json, formulas: Formulas, problems: Problems) -> Flow | None
     values: dict[str, Any] = {}
     for name in ("concurrency", "rate", "debounce", "queue"):
         if name in tree:
-            value = formulas.static(tree[name], (*path, name))
+            value = statics.read(tree[name], (*path, name))
             if value is not UNDEFINED:
                 values[name] = _bound(name, value, (*path, name), problems)
     for name in ("key", "priority", "dedupe"):
         if name in tree:
-            values[name] = _formula(name, tree[name], (*path, name), formulas, problems)
+            values[name] = _formula(name, tree[name], (*path, name), statics, problems)
     if len(problems) > found:
         return None
     return Flow(**values)
@@ -64,7 +63,7 @@ def _bound(name: str, value: Json, path: Path, problems: Problems) -> Any:
     return read
 
 
-def _formula(name: str, written: Json, path: Path, formulas: Formulas, problems: Problems) -> Any:
+def _formula(name: str, written: Json, path: Path, statics: Statics, problems: Problems) -> Any:
     """An expression as written, or a priority that is a number."""
     found = len(problems)
     convert(written, _FIELDS[name].type, path, problems)
@@ -75,9 +74,5 @@ def _formula(name: str, written: Json, path: Path, formulas: Formulas, problems:
         if not low <= written <= high:
             problems.add(path, f"expected a whole number from {low} to {high}, got {shown(written)}")
     elif isinstance(written, str):
-        formulas.read(written, path, role=Role.EXPRESSION)
-        if len(problems) == found:
-            roots = [reference.root for reference in compile_expression(written).references]
-            for root in dict.fromkeys(root for root in roots if root not in _ROOTS):
-                problems.add(path, f"{root} is not known when a message is taken in", "trigger and params are")
+        statics.check_early(written, path, known=_KNOWN, when="when a message is taken in")
     return written

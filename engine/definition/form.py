@@ -4,20 +4,23 @@ A field's description is what editors show. The parts that look the same in file
 `Param`, `NatsTrigger`, `CronTrigger`, `RetryPolicy`.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from engine.contract import Effect
 from engine.definition.flow import FlowForm
-from engine.definition.model import Duration, Join, OnError, Param, RetryPolicy, RunIf
+from engine.definition.model import Durability, Duration, Join, OnError, Param, RetryPolicy, RunIf
 from engine.values import Json
 
 __all__ = [
+    "INSIDE_ONLY",
+    "LOCAL",
     "NAME",
     "NOT_IMPLEMENTED",
     "RESERVED",
     "WORKFLOW_NAME",
+    "CheckpointForm",
     "DefaultsForm",
     "EventsForm",
     "NodeForm",
@@ -32,16 +35,18 @@ RESERVED: Final = frozenset(
 )
 """Roots of expressions: no node and no parameter has such a name."""
 
+LOCAL: Final = frozenset({"item", "index", "error", "last", "cursor", "page"})
+"""Names that are known inside the nodes of some types only."""
+
+INSIDE_ONLY: Final = ("cache", "effect", "retry")
+"""Fields that a node with nodes inside does not have: each of those has its own."""
+
 NOT_IMPLEMENTED: Final[dict[str, frozenset[str]]] = {
-    "workflow field": frozenset({"vars", "durability", "checkpoint", "replicate", "placement", "limits"}),
-    "node field": frozenset({"cache", "placement", "limits", "durability", "checkpoint", "catch", "finally", "as"}),
-    "node type": frozenset(
-        {"foreach", "while", "repeat", "try", "workflow", "wait", "form", "llm", "embed", "retrieve", "agent_loop"}
-        | {"wasm", "mcp", "code", "state"}
-    ),
+    "workflow field": frozenset({"replicate", "placement", "limits"}),
+    "node field": frozenset({"cache", "placement", "limits", "durability", "checkpoint"}),
+    "node type": frozenset({"llm", "embed", "retrieve", "agent_loop", "wasm", "mcp", "code", "state"}),
     "trigger": frozenset({"webhook", "fleet", "event", "mqtt", "form"}),
     "trigger field": frozenset({"deliver", "buffer", "queue", "start", "filter"}),
-    "name in scope": frozenset({"vars", "item", "index", "error"}),
 }
 """What the file format has a place for and this version refuses, by where it stands. A field that is neither here nor
 in a struct is a typing mistake."""
@@ -55,6 +60,13 @@ class EventsForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What travels with the facts."""
 
     outputs: Annotated[bool, Describe(description="Node outputs up to 16 KiB each, masked.")] = False
+
+
+class CheckpointForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much of an execution may have to be done again after a crash."""
+
+    nodes: Annotated[Limit | None, Describe(description="Nodes that have completed since the last commit.")] = None
+    levels: Annotated[Limit | None, Describe(description="Levels that have completed since the last commit.")] = None
 
 
 class DefaultsForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -110,6 +122,20 @@ class WorkflowForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ] = None
     flow: Annotated[
         FlowForm | None, Describe(description="How many executions run and wait, in which order, and how fast.")
+    ] = None
+    vars: Annotated[
+        dict[str, Json], Describe(description="Variables and their first values; nodes of type set assign to them.")
+    ] = {}
+    durability: Annotated[
+        Durability,
+        Describe(
+            description="When results are on disk. sync: before an effect that depends on them. "
+            "async: soon, in groups. exit: when the execution ends."
+        ),
+    ] = Durability.SYNC
+    checkpoint: Annotated[
+        Literal["every_node", "every_level", "never"] | CheckpointForm | None,
+        Describe(description="With durability: async, how often results are committed at least."),
     ] = None
     events: Annotated[EventsForm | None, Describe(description="What travels with the facts.")] = None
     nodes: Annotated[dict[str, Json], Describe(description="The boxes of the workflow, by name.")]

@@ -11,4 +11,6 @@ MAX_VALUES = 100_000
 MAX_LINE = 64 * 1024
 """Characters of one line of YAML: the scanner's worst case grows with the square of it."""
 MAX_NODES = 20_000
-"""Nodes of a workflow."""
+"""Nodes of a workflow, with those inside nodes."""
+MAX_NESTING = 8
+"""Levels of nodes inside nodes."""

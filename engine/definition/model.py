@@ -16,6 +16,7 @@ from engine.definition.flow import Flow
 from engine.values import Json
 
 __all__ = [
+    "SET_TYPE",
     "UNDEFINED",
     "Backoff",
     "Body",
@@ -45,6 +46,8 @@ __all__ = [
 
 UNDEFINED = msgspec.UNSET
 """Stands where a file says nothing; null is a value."""
+SET_TYPE = "set"
+"""The node type that assigns to `vars`: what it completes with is their new value."""
 Says = msgspec.Meta
 Count = Annotated[int, Says(ge=0)]
 
@@ -143,12 +146,15 @@ class Durability(StrEnum):
     """At the end only."""
 
 
-class Checkpointing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Checkpointing(msgspec.Struct, frozen=True, kw_only=True):
     """How often an async execution commits; at every node where nothing is said."""
 
-    nodes: Annotated[Annotated[int, Says(ge=1)] | None, Says(description="After so many nodes.")] = None
-    levels: Annotated[Annotated[int, Says(ge=1)] | None, Says(description="After so many levels.")] = None
+    nodes: int | None = None
+    """After so many nodes."""
+    levels: int | None = None
+    """After so many levels."""
     never: bool = False
+    """At the end, and before it waits."""
 
 
 class Param(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -272,8 +278,6 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     outward: tuple[str, ...] = ()
     """Ids of nodes outside this body that its nodes and expressions refer to, in order of first mention; of enclosing
     bodies, of the workflow itself, or of bodies that it `sees`."""
-    names: tuple[str, ...] = ()
-    """What its expressions see besides, by `contract.Body.names`."""
     names: tuple[str, ...] = ()
     """What its expressions see besides, by `contract.Body.names`."""
     before: str | None = None

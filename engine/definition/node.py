@@ -1,4 +1,4 @@
-"""One node of a file: the fields that any node has, and those of its type."""
+"""One node of a file: the fields that any node has, those of its type, and what it holds."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,93 +7,88 @@ import msgspec
 from msgspec import inspect
 
 from engine.contract import Effect, NodeType, NodeTypes, Role, role_of
-from engine.definition.fields import check_known, convert, expected, fields_of, is_object, read_fields
-from engine.definition.form import NOT_IMPLEMENTED, NodeForm
+from engine.definition.bodies import BodyReader
+from engine.definition.edges import Draft, Edges
+from engine.definition.fields import check_known, convert, expected, fields_of, read_fields
+from engine.definition.form import INSIDE_ONLY, NOT_IMPLEMENTED, NodeForm
 from engine.definition.formulas import Formulas
 from engine.definition.model import UNDEFINED, Need, Node, OnError, RetryPolicy
-from engine.definition.names import check_name
 from engine.definition.problems import Path, Problems, shown, suggestion
+from engine.definition.statics import Statics
+from engine.definition.survey import Group, Site
 from engine.values import Json, encode_json
 
-__all__ = ["COMMON", "Draft", "NodeReader", "merge_retry", "read_static_fields"]
+__all__ = ["COMMON", "NodeReader", "merge_retry", "read_static_fields", "type_of"]
 
 COMMON = {field.encode_name: field for field in fields_of(NodeForm)}
 _EVALUATED = ("when", "default")
 """Common fields that are evaluated per attempt; all others are read at deploy."""
 
 
-class Draft(msgspec.Struct, frozen=True):
-    """What could be read of a node, so that its edges are checked even where something else is wrong."""
-
-    id: str
-    type: NodeType | None = None
-    needs: tuple[Need, ...] = ()
-    references: tuple[str, ...] = ()
-    node: Node | None = None
-    """None where something is wrong with it."""
+_OF_ATTEMPTS = ("timeout", "deadline", "retry")
+"""Defaults that a node with nodes inside does not take: they are meant for what does the work."""
 
 
 class NodeReader:
-    """Reads nodes one by one; whether they fit together is the workflow's question."""
+    """Reads the nodes of a file; whether those of a group fit together is a question of its own."""
 
-    def __init__(self, *, types: NodeTypes, formulas: Formulas, defaults: dict[str, Any], problems: Problems) -> None:
-        self._types = types
+    def __init__(
+        self, *, statics: Statics, formulas: Formulas, edges: Edges, defaults: dict[str, Any], problems: Problems
+    ) -> None:
+        self._statics = statics
         self._formulas = formulas
         self._defaults = defaults
         self._problems = problems
+        self._bodies = BodyReader(formulas=formulas, edges=edges, read_group=self.read_group, problems=problems)
+        self.read_nodes: list[tuple[Path, Node]] = []
+        """Every node that is right, inner ones first, and where it stands."""
 
-    def read(self, id: str, tree: Json, path: Path) -> Draft:
+    def read_group(self, group: Group) -> list[Draft]:
+        """The nodes that stand together, as far as they are right."""
+        return [self.read(site) for site in group.sites.values()]
+
+    def read(self, site: Site) -> Draft:
         """The node, as far as it is right."""
         found = len(self._problems)
-        check_name(id, path, self._problems, kind="node")
-        if not is_object(tree, path, self._problems):
-            return Draft(id)
-        type = self._type(tree, path)
-        references: dict[str, None] = {}
-        common = self._common(id, tree, path, references)
-        if type is None:
-            self._unknown_type(id, tree, path, references)
-            return Draft(id, None, common.get("needs", ()), tuple(references))
-        params = self._params(id, type, tree, path, references)
+        if not isinstance(site.tree, Mapping):
+            return Draft(site)
+        seen: dict[Site, None] = {}
+        common = self._common(site, seen)
+        needs = common.get("needs", ())
+        if site.type is None:
+            self._read_untyped(site, seen)
+            return Draft(site, needs, tuple(seen))
+        type, path = site.type, site.path
+        params = self._params(site, type, seen)
+        bodies = self._bodies.read(site, type, seen)
         effect = common.pop("effect", None) or type.effect
-        if effect is Effect.PURE and not type.pure_capable:
+        if effect is Effect.PURE and not type.pure_capable and not type.bodies:
             self._problems.add(
                 (*path, "effect"), f"a node of type {type.name} is never pure", "remove it, or say at_least_once"
             )
-        draft = Draft(id, type, common.get("needs", ()), tuple(references))
+        draft = Draft(site, needs, tuple(seen))
         if len(self._problems) > found:
             return draft
+        defaults = self._defaults
+        if type.bodies:
+            defaults = {name: value for name, value in defaults.items() if name not in _OF_ATTEMPTS}
         node = Node(
-            id=id, type=type.name, params=params, references=tuple(references), effect=effect, **self._defaults | common
+            id=site.id,
+            type=type.name,
+            params=params,
+            references=draft.references,
+            effect=effect,
+            bodies=bodies,
+            **defaults | common,
         )
+        self.read_nodes.append((path, node))
         return msgspec.structs.replace(draft, node=node)
 
-    def _type(self, tree: Mapping[str, Json], path: Path) -> NodeType | None:
-        known = self._types.names()
-        place = (*path, "type")
-        if "type" not in tree:
-            self._problems.add(path, "type is missing", f"add `type: …`, one of {', '.join(known)}")
-            return None
-        name = self._formulas.static(tree["type"], place)
-        if name is UNDEFINED:
-            return None
-        if not isinstance(name, str):
-            self._problems.add(place, f"expected the name of a node type, got {shown(name)}")
-            return None
-        type = self._types.get(name)
-        if type is None:
-            if name in NOT_IMPLEMENTED["node type"]:
-                self._problems.add(place, f"the node type {name} is not implemented by this version", "remove the node")
-            else:
-                self._problems.add(place, f"there is no node type {name[:64]}", suggestion(name, known))
-        elif off := self._types.disabled(name):
-            self._problems.add(place, off)
-        return type
-
-    def _common(self, id: str, tree: Mapping[str, Json], path: Path, references: dict[str, None]) -> dict[str, Any]:
+    def _common(self, site: Site, seen: dict[Site, None]) -> dict[str, Any]:
         """The common fields that the node gives, decoded as a Node has them."""
-        given = {name: tree[name] for name in tree if name in COMMON and name != "type"}
-        values = read_static_fields(NodeForm, given, path, self._formulas, self._problems, skip=_EVALUATED)
+        path, view = site.path, site.group.view
+        given = {name: value for name, value in site.tree.items() if name in COMMON and name != "type"}
+        values = read_static_fields(NodeForm, given, path, self._statics, self._problems, skip=_EVALUATED)
         common = {name: values[name] for name in values if name not in ("needs", "retry", "type")}
         if "needs" in values:
             common["needs"] = self._needs(values["needs"], (*path, "needs"))
@@ -102,7 +97,7 @@ class NodeReader:
                 self._defaults.get("retry", RetryPolicy()),
                 given["retry"],
                 (*path, "retry"),
-                self._formulas,
+                self._statics,
                 self._problems,
             )
         if "when" in given:
@@ -110,13 +105,13 @@ class NodeReader:
             if isinstance(when, bool):
                 when = None if when else "false"
             elif when is not None:
-                found = self._formulas.read(when, (*path, "when"), role=Role.EXPRESSION, within=id)
-                references.update(dict.fromkeys(found.nodes))
+                found = self._formulas.read(when, (*path, "when"), view, role=Role.EXPRESSION, within=site.id)
+                seen.update(dict.fromkeys(found.sites))
             common["when"] = when
         if "default" in given:
             common["default"] = given["default"]
-            found = self._formulas.read(given["default"], (*path, "default"), within=id)
-            references.update(dict.fromkeys(found.nodes))
+            found = self._formulas.read(given["default"], (*path, "default"), view, within=site.id)
+            seen.update(dict.fromkeys(found.sites))
             if values.get("on_error") is OnError.FAIL:
                 self._problems.add(
                     (*path, "on_error"),
@@ -126,6 +121,10 @@ class NodeReader:
         for name in ("timeout", "deadline"):
             if common.get(name) == 0:
                 self._problems.add((*path, name), "expected more than 0s", "remove it for no limit")
+        for name in INSIDE_ONLY if site.type is not None and site.type.bodies else ():
+            if name in site.tree and site.type is not None:
+                message = f"a node of type {site.type.name} has no {name}: each node inside has its own"
+                self._problems.add((*path, name), message, "put it on a node inside")
         return common
 
     def _needs(self, written: str | list[str], path: Path) -> tuple[Need, ...]:
@@ -142,10 +141,9 @@ class NodeReader:
             needs[need] = None
         return tuple(needs)
 
-    def _params(
-        self, id: str, type: NodeType, tree: Mapping[str, Json], path: Path, references: dict[str, None]
-    ) -> dict[str, Json]:
+    def _params(self, site: Site, type: NodeType, seen: dict[Site, None]) -> dict[str, Json]:
         """The type's own fields, as written; static ones evaluated."""
+        tree, path = site.tree, site.path
         fields = {field.encode_name: field for field in fields_of(type.params)}
         fields = {name: field for name, field in fields.items() if name not in COMMON}
         written = {name: value for name, value in tree.items() if name not in COMMON}
@@ -161,12 +159,14 @@ class NodeReader:
                     self._problems.add(path, f"{name} is missing", f"add `{name}: …`, {expected(field.type)}")
                 continue
             value, role = written[name], role_of(field)
-            if role is Role.STATIC:
-                value = self._formulas.static(value, place)
+            if role is Role.BODY:
+                constant = True  # its texts are read with the body
+            elif role is Role.STATIC:
+                value = self._statics.read(value, place)
                 constant = value is not UNDEFINED
             else:
-                found = self._formulas.read(value, place, role=role, within=id)
-                references.update(dict.fromkeys(found.nodes))
+                found = self._formulas.read(value, place, site.group.view, role=role, within=site.id)
+                seen.update(dict.fromkeys(found.sites))
                 constant = found.constant
                 value = self._nested(field, value, place)
             params[name] = value
@@ -197,7 +197,7 @@ class NodeReader:
         evaluated = dict(value)
         for name in value:
             if name in fields and role_of(fields[name]) is Role.STATIC:
-                found = self._formulas.static(value[name], (*path, name))
+                found = self._statics.read(value[name], (*path, name))
                 if found is not UNDEFINED:
                     evaluated[name] = found
                     convert(found, fields[name].type, (*path, name), self._problems)
@@ -205,7 +205,7 @@ class NodeReader:
 
     def _check_fields(self, type: NodeType, written: Mapping[str, Json], fields: Mapping[str, Any], path: Path) -> None:
         for name in written:
-            if name in fields:
+            if name in fields or (type.bodies and name in INSIDE_ONLY):
                 continue
             if name in NOT_IMPLEMENTED["node field"]:
                 check_known({name: None}, (), path, self._problems, where="node field")
@@ -216,21 +216,49 @@ class NodeReader:
                     suggestion(name, [*fields, *COMMON]),
                 )
 
-    def _unknown_type(self, id: str, tree: Mapping[str, Json], path: Path, references: dict[str, None]) -> None:
-        """Without its type a node's fields have no roles, but what they refer to can be checked."""
-        for name, value in tree.items():
+    def _read_untyped(self, site: Site, seen: dict[Site, None]) -> None:
+        """Without its type a node's fields have no roles, but what they refer to can be checked; unless it holds nodes,
+        whose place in it only the type knows."""
+        for name, value in site.tree.items():
+            path = (*site.path, name)
             if name in NOT_IMPLEMENTED["node field"]:
-                check_known({name: None}, (), path, self._problems, where="node field")
-            elif name not in COMMON and name != "nodes":
-                found = self._formulas.read(value, (*path, name), role=Role.SECRET, within=id)
-                references.update(dict.fromkeys(found.nodes))
+                check_known({name: None}, (), site.path, self._problems, where="node field")
+            elif name not in COMMON and "nodes" not in site.tree:
+                found = self._formulas.read(value, path, site.group.view, role=Role.SECRET, within=site.id)
+                seen.update(dict.fromkeys(found.sites))
+
+
+def type_of(
+    tree: Mapping[str, Json], path: Path, types: NodeTypes, statics: Statics, problems: Problems
+) -> NodeType | None:
+    """The type of a node, if it says one that there is."""
+    known = types.names()
+    place = (*path, "type")
+    if "type" not in tree:
+        problems.add(path, "type is missing", f"add `type: …`, one of {', '.join(known)}")
+        return None
+    name = statics.read(tree["type"], place)
+    if name is UNDEFINED:
+        return None
+    if not isinstance(name, str):
+        problems.add(place, f"expected the name of a node type, got {shown(name)}")
+        return None
+    type = types.get(name)
+    if type is None:
+        if name in NOT_IMPLEMENTED["node type"]:
+            problems.add(place, f"the node type {name} is not implemented by this version", "remove the node")
+        else:
+            problems.add(place, f"there is no node type {name[:64]}", suggestion(name, known))
+    elif off := types.disabled(name):
+        problems.add(place, off)
+    return type
 
 
 def read_static_fields(
     form: type[msgspec.Struct],
     tree: Mapping[str, Json],
     path: Path,
-    formulas: Formulas,
+    statics: Statics,
     problems: Problems,
     *,
     skip: tuple[str, ...] = (),
@@ -241,7 +269,7 @@ def read_static_fields(
         name = field.encode_name
         if name not in tree or name in skip:
             continue
-        value = formulas.static(tree[name], (*path, name))
+        value = statics.read(tree[name], (*path, name))
         if value is not UNDEFINED:
             found = len(problems)
             read = convert(value, field.type, (*path, name), problems)
@@ -250,9 +278,9 @@ def read_static_fields(
     return values
 
 
-def merge_retry(policy: RetryPolicy, tree: Json, path: Path, formulas: Formulas, problems: Problems) -> RetryPolicy:
+def merge_retry(policy: RetryPolicy, tree: Json, path: Path, statics: Statics, problems: Problems) -> RetryPolicy:
     """A policy with the fields that a file gives in place of its own."""
-    written = formulas.static(tree, path)
+    written = statics.read(tree, path)
     if written is UNDEFINED:
         return policy
     fields = read_fields(RetryPolicy, written, path, Problems("")) or {}

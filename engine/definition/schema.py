@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from engine.contract import NodeType, NodeTypes, Role, role_of
-from engine.definition.form import NAME, NodeForm, WorkflowForm
+from engine.definition.form import INSIDE_ONLY, NAME, NodeForm, WorkflowForm
 from engine.definition.model import CronTrigger, FileTrigger, NatsTrigger, WorkflowTrigger
 
 __all__ = ["json_schema"]
@@ -20,6 +20,13 @@ Schema: TypeAlias = dict[str, Any]
 _TEXT: Final[Schema] = {"type": "string", "pattern": r"\{\{|\{%", "description": "A text that is evaluated."}
 
 _TRIGGERS: Final = {"nats": NatsTrigger, "cron": CronTrigger, "workflow": WorkflowTrigger, "file": FileTrigger}
+
+_NODES: Final[Schema] = {
+    "type": "object",
+    "minProperties": 1,
+    "propertyNames": {"pattern": NAME},
+    "additionalProperties": {"$ref": "#/$defs/node"},
+}
 
 _DURATION: Final[Schema] = {
     "type": ["string", "number"],
@@ -39,14 +46,13 @@ def json_schema(types: NodeTypes) -> Schema:
     schema = dict(found[WorkflowForm])
     properties = dict(schema["properties"])
     properties["triggers"] = properties["triggers"] | {"items": _trigger(found)}
-    properties["nodes"] = properties["nodes"] | {
-        "minProperties": 1,
-        "propertyNames": {"pattern": NAME},
-        "additionalProperties": {"$ref": "#/$defs/node"},
-    }
-    for name in ("defaults", "events", "on_failure", "timeout", "max_concurrent_nodes"):
+    properties["nodes"] = properties["nodes"] | _NODES
+    for name in ("defaults", "events", "on_failure", "timeout", "max_concurrent_nodes", "durability", "checkpoint"):
         properties[name] = _evaluated(properties[name])
-    properties["params"] = properties["params"] | {"propertyNames": {"pattern": NAME}}
+    for name in ("params", "vars"):
+        properties[name] = properties[name] | {"propertyNames": {"pattern": NAME}}
+    for type in known:
+        _hold_nodes(type, found[type.params], defs)
     common = found[NodeForm]["properties"]
     return schema | {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -58,6 +64,25 @@ def json_schema(types: NodeTypes) -> Schema:
             **{f"node_{type.name}": _type(type, found[type.params], common) for type in known},
         },
     }
+
+
+def _hold_nodes(type: NodeType, params: Schema, defs: Mapping[str, Schema]) -> None:
+    """Say where nodes stand inside a node of this type."""
+    for body in type.bodies.values():
+        shape = params
+        for key in body.at[:-1]:
+            shape = _object(shape["properties"][key], defs)
+        name = body.at[-1]
+        said = shape["properties"][name].get("description", "Nodes, by name.")
+        shape["properties"] = shape["properties"] | {name: {**_NODES, "description": said}}
+
+
+def _object(field: Schema, defs: Mapping[str, Schema]) -> Schema:
+    """The object with named fields that a field takes."""
+    for shape in (field, *field.get("anyOf", ())):
+        if "$ref" in shape:
+            return defs[shape["$ref"].rpartition("/")[2]]
+    return field
 
 
 def _trigger(found: Mapping[Any, Schema]) -> Schema:
@@ -97,16 +122,20 @@ def _type(type: NodeType, params: Schema, common: Mapping[str, Schema]) -> Schem
     """A node of one type: the common fields and its own."""
     roles = {field.encode_name: role_of(field) for field in msgspec.structs.fields(type.params)}
     own = {name: _own(field, roles[name]) for name, field in params["properties"].items()}
+    shared = {name: field for name, field in common.items() if not type.bodies or name not in INSIDE_ONLY}
+    needed = [body.at[0] for body in type.bodies.values() if len(body.at) == 1]
     return {
         "type": "object",
         "description": type.description,
-        "properties": own | {name: _evaluated(field) for name, field in common.items()},
-        "required": ["type", *params.get("required", ())],
+        "properties": own | {name: _evaluated(field) for name, field in shared.items()},
+        "required": list(dict.fromkeys(["type", *params.get("required", ()), *needed])),
         "additionalProperties": False,
     }
 
 
 def _own(field: Schema, role: Role) -> Schema:
+    if field.get("additionalProperties") == _NODES["additionalProperties"]:
+        return field
     if role is not Role.EXPRESSION and field.get("type") == "string" and not field.keys() & {"enum", "pattern"}:
         return field | {"type": ["string", "number", "boolean"]}  # written out, as in a text
     return _evaluated(field)

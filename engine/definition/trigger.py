@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator, Mapping
 
+import msgspec
+
 from engine.contract import Misfit
 from engine.definition.fields import is_object, read_struct
 from engine.definition.form import NOT_IMPLEMENTED
-from engine.definition.formulas import Formulas
 from engine.definition.model import (
     UNDEFINED,
     Capture,
@@ -20,7 +21,7 @@ from engine.definition.model import (
 )
 from engine.definition.names import check_workflow_name
 from engine.definition.problems import Path, Problems, shown, suggestion
-from engine.expressions import ExpressionError, compile_expression
+from engine.definition.statics import Statics
 from engine.file_patterns import check_directory, parse_pattern
 from engine.schedule import check_schedule, check_timezone, timezones
 from engine.subjects import check_capture, check_subject
@@ -39,7 +40,7 @@ EVENT_FIELDS = ("type", "workflow", "execution", "node", "time", "data")
 _STREAM = re.compile(r"[^\s.*>/\\]{1,255}")
 
 
-def read_triggers(tree: Json, formulas: Formulas, problems: Problems) -> tuple[Trigger, ...]:
+def read_triggers(tree: Json, statics: Statics, problems: Problems) -> tuple[Trigger, ...]:
     """The valid triggers; what is wrong with the others becomes problems."""
     if not isinstance(tree, list):
         problems.add(("triggers",), f"expected a list, got {shown(tree)}", 'write `- nats: {subject: "sensors.>"}`')
@@ -47,10 +48,10 @@ def read_triggers(tree: Json, formulas: Formulas, problems: Problems) -> tuple[T
     triggers: list[Trigger] = []
     for place, written in enumerate(tree):
         path: Path = ("triggers", place)
-        item = formulas.static(written, path)
+        item = _evaluated(written, path, statics)
         if item is UNDEFINED or not is_object(item, path, problems):
             continue
-        trigger = _read(item, path, formulas, problems)
+        trigger = _read(item, path, statics, problems)
         if trigger is None:
             continue
         if trigger in triggers:
@@ -59,7 +60,17 @@ def read_triggers(tree: Json, formulas: Formulas, problems: Problems) -> tuple[T
     return tuple(triggers)
 
 
-def _read(item: Mapping[str, Json], path: Path, formulas: Formulas, problems: Problems) -> Trigger | None:
+def _evaluated(written: Json, path: Path, statics: Statics) -> Json | msgspec.UnsetType:
+    """A trigger with its texts evaluated; `when` is an expression, for later."""
+    fields = written.get("workflow") if isinstance(written, Mapping) else None
+    if not isinstance(fields, Mapping) or "when" not in fields:
+        return statics.read(written, path)
+    rest = {name: value for name, value in fields.items() if name != "when"}
+    item = statics.read({**written, "workflow": rest}, path)
+    return item if item is UNDEFINED else {**item, "workflow": {**item["workflow"], "when": fields["when"]}}
+
+
+def _read(item: Mapping[str, Json], path: Path, statics: Statics, problems: Problems) -> Trigger | None:
     if len(item) != 1:
         problems.add(path, "expected one kind of trigger", 'write `- nats: {subject: "sensors.>"}`, one `-` for each')
         return None
@@ -78,7 +89,7 @@ def _read(item: Mapping[str, Json], path: Path, formulas: Formulas, problems: Pr
     elif isinstance(trigger, CronTrigger):
         _check_cron(trigger, (*path, kind), problems)
     elif isinstance(trigger, WorkflowTrigger):
-        _check_workflow(trigger, (*path, kind), formulas, problems)
+        _check_workflow(trigger, (*path, kind), statics, problems)
     elif isinstance(trigger, FileTrigger):
         _check_file(trigger, (*path, kind), problems)
     return trigger if len(problems) == found else None
@@ -112,7 +123,7 @@ def _check_cron(trigger: CronTrigger, path: Path, problems: Problems) -> None:
         problems.add((*path, "timezone"), str(error), hint)
 
 
-def _check_workflow(trigger: WorkflowTrigger, path: Path, formulas: Formulas, problems: Problems) -> None:
+def _check_workflow(trigger: WorkflowTrigger, path: Path, statics: Statics, problems: Problems) -> None:
     check_workflow_name(trigger.name, (*path, "name"), problems)
     happenings = trigger.happenings
     if not happenings:
@@ -120,27 +131,8 @@ def _check_workflow(trigger: WorkflowTrigger, path: Path, formulas: Formulas, pr
     if len(set(happenings)) < len(happenings):
         problems.add((*path, "on"), "the same event is there twice", "remove one of them")
     if trigger.when is not None:
-        _check_when(trigger.when, (*path, "when"), formulas, problems)
-
-
-def _check_when(source: str, path: Path, formulas: Formulas, problems: Problems) -> None:
-    """An expression that is evaluated before there is an execution."""
-    if source.strip().startswith("{{"):
-        problems.add(path, "this field is an expression already", "remove the braces {{ }}")
-        return
-    try:
-        program = compile_expression(source)
-    except ExpressionError as error:
-        problems.add(path, f"{error.message} (character {error.offset + 1} of {shown(source)})", error.hint)
-        return
-    for reference in program.references:
-        name = reference.path[0] if reference.path else None
-        if reference.root == "params":
-            formulas.static(f"{{{{ params.{name} }}}}" if name is not None else "{{ params }}", path)
-        elif reference.root != "event":
-            problems.add(path, f"{reference.root} is not known before an execution starts", "event and params are")
-        elif name is not None and name not in EVENT_FIELDS:
-            problems.add(path, f"there is no event.{name}", suggestion(str(name), EVENT_FIELDS))
+        known = {"event": EVENT_FIELDS}
+        statics.check_early(trigger.when, (*path, "when"), known=known, when="before an execution starts")
 
 
 def _check_file(trigger: FileTrigger, path: Path, problems: Problems) -> None:

@@ -8,12 +8,9 @@ import msgspec
 from engine import contract
 from engine.contract import Effect, NodeType, NodeTypes
 from engine.definition.graph import Cycle, topological_levels
-from engine.definition.model import UNDEFINED, Body, Node, OnError, Workflow
+from engine.definition.model import SET_TYPE, UNDEFINED, Body, Node, OnError, Workflow
 from engine.execution.parameters import Parameters
 from engine.expressions import Program, compile_expression, compile_tree
-
-SET = "set"
-"""The node type whose output is assigned to `vars`."""
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -159,7 +156,7 @@ def _body(body: Body, spec: contract.Body, types: NodeTypes) -> PlannedBody:
 
 def _setters(nodes: Mapping[str, Node]) -> Iterator[str]:
     for node in nodes.values():
-        if node.type == SET:
+        if node.type == SET_TYPE:
             yield node.id
         for body in node.bodies.values():
             yield from _setters(body.nodes)

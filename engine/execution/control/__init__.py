@@ -1,6 +1,7 @@
 """The engine's own node types: they steer the flow and touch nothing outside."""
 
 from engine.contract import NodeType
+from engine.execution.control.assign import SET
 from engine.execution.control.branch import IF, SWITCH
 from engine.execution.control.foreach import FOREACH
 from engine.execution.control.guard import TRY
@@ -10,4 +11,4 @@ from engine.execution.control.sleep import SLEEP
 
 def control_types() -> tuple[NodeType, ...]:
     """All of them, for the agent's registry."""
-    return (FOREACH, IF, REPEAT, SLEEP, SWITCH, TRY, WHILE)
+    return (FOREACH, IF, REPEAT, SET, SLEEP, SWITCH, TRY, WHILE)

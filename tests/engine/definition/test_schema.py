@@ -58,7 +58,9 @@ def test_every_example_of_a_node_type_fits(validator: Draft202012Validator, type
         "name: w\ntriggers: [{natss: {subject: x}}]\nnodes: {a: {type: log, message: x}}",
         "name: w\ntriggers: [{nats: {}}]\nnodes: {a: {type: log, message: x}}",
         "name: w\nparams: {p: {type: nubmer}}\nnodes: {a: {type: log, message: x}}",
-        "name: w\ndurability: exit\nnodes: {a: {type: log, message: x}}",
+        "name: w\ndurability: end\nnodes: {a: {type: log, message: x}}",
+        "name: w\ncheckpoint: {rows: 2}\nnodes: {a: {type: log, message: x}}",
+        "name: w\nreplicate: true\nnodes: {a: {type: log, message: x}}",
     ],
 )
 def test_a_wrong_file_does_not_fit(validator: Draft202012Validator, text: str) -> None:

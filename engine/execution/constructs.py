@@ -17,6 +17,7 @@ from engine.contract import Done, Fail
 from engine.execution.context import AttemptContext, Stop
 from engine.execution.frame import Active, Frame
 from engine.execution.journal import Journal
+from engine.execution.large import Held
 from engine.execution.node_timers import NodeTimers
 from engine.execution.plan import PlannedBody, PlannedNode
 from engine.execution.restoration import Restored, Rows
@@ -145,7 +146,7 @@ class Constructs:
             if self._is_seen(active, opening.body):
                 active.seen[opening.body] = self._rows.results(path + "/")
             active.latest = max(active.latest, row.finished_at or 0)
-            active.construct.ended(_ending(opening, body, row))
+            active.construct.ended(ending_of(opening, body, row, self._rows.value))
             return
         begun = self._rows.begun(path + "/")
         frame = self._frame(active, opening, body, path)
@@ -294,10 +295,12 @@ def _stored(values: Mapping[str, Json]) -> Json:
     return values if values.keys() - {"output"} else values.get("output")
 
 
-def _ending(opening: Opening, body: PlannedBody, row: NodeRow) -> Ending:
+def ending_of(
+    opening: Opening, body: PlannedBody, row: NodeRow, value: Callable[[NodeRow], Json] = Held().value
+) -> Ending:  # fmt: skip
     """How a body ended before a crash."""
     if row.status is NodeState.COMPLETED:
-        held = None if row.output is None else msgspec.json.decode(row.output)
+        held = value(row)
         values = held if set(body.gives) - {"output"} else {"output": held}
         return Ending(opening, NodeState.COMPLETED, values if isinstance(values, dict) else {})
     error = NodeError("failed", "") if row.error is None else msgspec.json.decode(row.error, type=NodeError)

@@ -19,6 +19,7 @@ from engine.execution.context import Stop
 from engine.execution.frame import Frame
 from engine.execution.inputs import Inputs
 from engine.execution.journal import Journal
+from engine.execution.large import NONE_HELD, Held
 from engine.execution.node_timers import NodeTimers
 from engine.execution.plan import Plan, PlannedNode
 from engine.execution.restoration import Restored, Rows
@@ -55,9 +56,10 @@ class Runner:
 
     def __init__(
         self, *, store: Store, services: Services, plan: Plan, row: ExecutionRow, nodes: list[NodeRow],
-        successor: Successor, answers: Mapping[str, bytes | None] | None = None,
+        successor: Successor, answers: Mapping[str, bytes | None] | None = None, held: Held = NONE_HELD,
     ) -> None:  # fmt: skip
-        """`answers`: what nodes wait for, by path, and what came while the execution was not in memory."""
+        """`held`: large values among the nodes. `answers`: what nodes wait for, by path, and what came while the
+        execution was not in memory."""
         self.row = row
         self.plan = plan
         self.state = ExecutionState.RUNNING
@@ -69,7 +71,8 @@ class Runner:
         self._loop = asyncio.get_running_loop()
         self._fresh = row.started_at is None
         self._started_at = row.started_at or self._clock.now()
-        self._rows = Rows(nodes)
+        self._held = held
+        self._rows = Rows(nodes, self._held)
         self._answers = dict(answers or {})
         variables = self._rows.variables(plan.workflow.vars, plan.setters)
         run = Run(plan)
@@ -90,7 +93,7 @@ class Runner:
         self._work: Work = deque()
         self._constructs = Constructs(
             self._rows, self._journal, self._settlement, self._timers, services, self._work,
-            context=self._attempts.context, restored=self._take_up, expired=self._step,
+            context=self._attempts.context, restored=self._take_up, expired=self._cut_off,
         )  # fmt: skip
         self._stepping = self._later = False
         self._alarms: list[asyncio.TimerHandle] = []
@@ -110,6 +113,7 @@ class Runner:
                 self._begin()
                 return await self._halted
         finally:
+            self._held.release()
             self._timers.clear()
             self._constructs.forget()
             for alarm in self._alarms:
@@ -364,6 +368,12 @@ class Runner:
         self._pausing = False
         self._rest()
         self._journal.moved(ExecutionState.CANCELLING, self._clock.now())
+
+    def _cut_off(self) -> None:
+        """The time of a control-flow node is over."""
+        if not self._closed:
+            self._attempts.cut_off()
+            self._step()
 
     def _time_is_over(self) -> None:
         if not self._closed:

@@ -17,6 +17,7 @@ from engine.execution.plan import Plan
 from engine.execution.preparation import execution_fact
 from engine.execution.rerun import NothingToRun
 from engine.execution.revival import Revival
+from engine.flow.placing import placed
 from engine.ids import new_execution_id
 from engine.states import SETTLED, ExecutionState
 from engine.store import Store, Transaction, executions, rewinding
@@ -129,7 +130,8 @@ def _new(
     if len(encoded) > MAX_BYTES or len(trigger) > max(MAX_BYTES, len(old.trigger)):
         raise InvalidValue(f"the data or the params have more than {MAX_BYTES} bytes")
     id = new_execution_id(now)
-    return ExecutionRow(
+    row = ExecutionRow(
         id=id, workflow=workflow.name, version=plan.version, status=ExecutionState.QUEUED, root=id, hops=old.hops,
         trigger=trigger, params=encoded, created_at=now, forked_from=old.id,
     )  # fmt: skip
+    return placed(row, workflow)

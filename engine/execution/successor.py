@@ -7,6 +7,7 @@ from engine.execution.catalogue import Catalogue
 from engine.execution.plan import Plan
 from engine.execution.run import NodeError
 from engine.execution.services import Services
+from engine.flow.placing import placed
 from engine.ids import new_execution_id
 from engine.states import ExecutionState
 from engine.store.executions import ExecutionRow
@@ -39,7 +40,8 @@ class Successors:
         trigger = {
             "kind": "failure", "subject": "", "headers": {}, "id": row.id, "time": format_time(now), "data": data,
         }  # fmt: skip
-        return ExecutionRow(
+        handler = ExecutionRow(
             id=id, workflow=name, version=target.row.version, status=ExecutionState.QUEUED, root=id, cause=row.id,
             hops=row.hops + 1, trigger=encode_json(trigger), created_at=now,
         )  # fmt: skip
+        return handler if target.workflow is None else placed(handler, target.workflow)

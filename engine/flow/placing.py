@@ -1,5 +1,6 @@
 """Where a new execution stands in its workflow's queue: the expressions of `flow`, evaluated once, at intake."""
 
+import logging
 from collections.abc import Mapping
 
 import msgspec
@@ -9,15 +10,17 @@ from engine.definition.model import Workflow
 from engine.expressions import ExpressionError, Scope, compile_expression
 from engine.store.executions import ExecutionRow
 from engine.store.turns import Place
-from engine.values import Json, encode_json
+from engine.values import InvalidValue, Json, encode_json
 
-__all__ = ["Unplaceable", "place", "place_anyway"]
+__all__ = ["Unplaceable", "place", "placed"]
+
+_log = logging.getLogger(__name__)
 
 MAX_KEY = 1024
 """Longest key or id, in characters."""
 
 
-class Unplaceable(ValueError):
+class Unplaceable(InvalidValue):
     """An expression of `flow` gave nothing that can be used; the text says which, and why."""
 
 
@@ -36,15 +39,17 @@ def place(row: ExecutionRow, workflow: Workflow) -> str | None:
     return _text("dedupe", flow.dedupe, scope)
 
 
-def place_anyway(row: ExecutionRow, workflow: Workflow) -> str:
-    """The same for what the agent itself starts: schedules, failure handlers, children. There is no message to set
-    aside, so one whose expressions fail stands under the empty key, with priority 0; the text says why."""
+def placed(row: ExecutionRow, workflow: Workflow) -> ExecutionRow:
+    """The row in its place, for what the agent itself starts: schedules, failure handlers, children. There is no
+    message to set aside, so one whose expressions fail stands under the empty key, with priority 0, and the log says
+    so."""
     try:
         place(row, workflow)
     except Unplaceable as error:
-        row.place = Place(key=None if workflow.flow is None or workflow.flow.key is None else "")
-        return str(error)
-    return ""
+        keyed = workflow.flow is not None and workflow.flow.key is not None
+        row.place = Place(key="" if keyed else None)
+        _log.error("%s: %s; %s waits under the empty key", row.workflow, error, row.id)
+    return row
 
 
 def _evaluated(name: str, source: str, scope: Scope) -> Json:

@@ -8,9 +8,10 @@ from functools import partial
 import msgspec
 
 from engine.states import FINISHED, SETTLED, ExecutionState, NodeState, check_execution_move, check_node_move
-from engine.store import values
+from engine.store import turns, values
 from engine.store.errors import StoreCorrupt
 from engine.store.transaction import Transaction
+from engine.store.turns import Place
 from engine.values import Json
 
 _decode = msgspec.json.decode
@@ -61,6 +62,9 @@ class ExecutionRow(msgspec.Struct, kw_only=True):
         """Why a person had it cancelled; empty without a reason."""
         error = None if self.error is None or self.status not in _ABANDONED else _decode(self.error)
         return str(error.get("message", "")) if isinstance(error, dict) else ""
+
+    place: Place | None = None
+    """Where a new one stands if its workflow has a flow: a row of its own, which `turns` reads. Not read back."""
 
     @property
     def trigger_value(self) -> Json:
@@ -120,6 +124,8 @@ def create(tx: Transaction, row: ExecutionRow) -> int:
         ).lastrowid
         or 0
     )  # fmt: skip
+    if row.place is not None:
+        turns.enter(tx, row.place, num=row.num, execution=row.id, workflow=row.workflow, parent=row.parent)
     return row.num
 
 
@@ -178,6 +184,7 @@ def finish(
         "pausing = 0 WHERE id = ?",
         (status.value, outputs, large, error, now, execution),
     )
+    turns.leave(tx, execution)
 
 
 def checkpoint(tx: Transaction, execution: str, row: NodeRow) -> None:
@@ -278,10 +285,10 @@ def nodes(db: sqlite3.Connection, execution: str, *, whole: bool = False) -> lis
 
 
 def queued(db: sqlite3.Connection, *, after: int, limit: int) -> list[tuple[str, int]]:
-    """Ids and numbers of what waits for a slot, in order of intake."""
+    """Ids and numbers of what waits for a slot, in order of intake; without those that have a turn."""
     rows = db.execute(
         "SELECT id, num FROM executions WHERE status = 'queued' AND finished_at IS NULL AND num > ? "
-        "ORDER BY num LIMIT ?",
+        "AND NOT EXISTS (SELECT 1 FROM turns WHERE turns.num = executions.num) ORDER BY num LIMIT ?",
         (after, limit),
     )
     return [(id, num) for id, num in rows]

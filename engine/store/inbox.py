@@ -18,6 +18,14 @@ def claim(tx: Transaction, *, workflow: str, scope: str, id: str, execution: str
     return str(known)
 
 
+def known(db: sqlite3.Connection, *, workflow: str, scope: str, id: str) -> str | None:
+    """The execution that a message already became; None for a new one."""
+    found = db.execute(
+        "SELECT execution FROM inbox WHERE workflow = ? AND scope = ? AND id = ?", (workflow, scope, id)
+    ).fetchone()
+    return None if found is None else str(found[0])
+
+
 def forget(tx: Transaction, *, before: int, limit: int = 5000) -> int:
     """Drop claims older than `before`; returns how many went."""
     return tx.execute(

@@ -154,6 +154,25 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ALTER TABLE executions ADD COLUMN retried_at INTEGER;
         """,
     ),
+    (
+        "flow",
+        """
+        CREATE TABLE turns (
+            num INTEGER PRIMARY KEY, execution TEXT NOT NULL UNIQUE, workflow TEXT NOT NULL, key TEXT,
+            priority INTEGER NOT NULL, turn TEXT NOT NULL, until INTEGER, since INTEGER
+        );
+        CREATE INDEX turns_order ON turns (workflow, turn, priority DESC, num);
+        CREATE INDEX turns_key ON turns (workflow, key, num) WHERE key IS NOT NULL;
+        CREATE INDEX turns_waiting ON turns (workflow, num) WHERE turn IN ('quiet', 'behind', 'ready');
+        CREATE INDEX turns_quiet ON turns (workflow, key) WHERE turn = 'quiet';
+        CREATE INDEX turns_until ON turns (until) WHERE turn = 'quiet';
+
+        CREATE TABLE starts (
+            workflow TEXT NOT NULL, at INTEGER NOT NULL, execution TEXT NOT NULL,
+            PRIMARY KEY (workflow, at, execution)
+        ) WITHOUT ROWID;
+        """,
+    ),
 )
 
 

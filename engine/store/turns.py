@@ -70,8 +70,11 @@ class Standing(msgspec.Struct, frozen=True):
 # --- in a unit -------------------------------------------------------------------------------------------------------
 
 
-def enter(tx: Transaction, place: Place, *, num: int, execution: str, workflow: str) -> None:
-    """A new execution takes its place, in the commit that makes it."""
+def enter(tx: Transaction, place: Place, *, num: int, execution: str, workflow: str, parent: str = "") -> None:
+    """A new execution takes its place, in the commit that makes it. An ancestor that waits for it and has the same key
+    holds it for both: it would wait for itself otherwise."""
+    if parent and place.key is not None and _holds(tx, parent, workflow, place.key):
+        place.key = None
     if place.until is not None:
         place.turn = Turn.QUIET
     elif place.key is not None and _first(tx, workflow, place.key) is not None:
@@ -251,6 +254,22 @@ def _first(tx: Transaction, workflow: str, key: str) -> int | None:
         "SELECT num FROM turns WHERE workflow = ? AND key = ? ORDER BY num LIMIT 1", (workflow, key)
     ).fetchone()
     return None if found is None else int(found[0])
+
+
+def _holds(tx: Transaction, execution: str, workflow: str, key: str) -> bool:
+    """Whether an execution, or one that waits for it, has this key."""
+    while execution:
+        found = tx.execute(
+            "SELECT executions.parent, turns.workflow, turns.key FROM executions LEFT JOIN turns USING (num) "
+            "WHERE executions.id = ?",
+            (execution,),
+        ).fetchone()
+        if found is None:
+            return False
+        if found[1:] == (workflow, key):
+            return True
+        execution = found[0]
+    return False
 
 
 def _promote(tx: Transaction, workflow: str, key: str) -> None:

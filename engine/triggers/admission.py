@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from engine.definition.flow import Flow
 from engine.store.executions import ExecutionRow
 
 
@@ -19,4 +20,24 @@ class Admission(Protocol):
 
     async def wait_for_slots(self) -> None:
         """Until `free_slots` may be above zero."""
+        ...
+
+
+class Gate(Protocol):
+    """The queues of workflows that have a flow; the executor implements it."""
+
+    def room(self, workflow: str, flow: Flow) -> int:
+        """How many more messages of this workflow may come in now."""
+        ...
+
+    def seconds_to_wait(self, workflow: str, flow: Flow) -> float:
+        """When to try again a message that found no room."""
+        ...
+
+    def forget(self, workflow: str, count: int) -> None:
+        """So many of its executions ended before they had started: they were superseded or dropped."""
+        ...
+
+    async def wait_for_room(self, seconds: float) -> None:
+        """Until some queue may have got shorter, no longer than that."""
         ...

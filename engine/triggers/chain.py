@@ -10,6 +10,7 @@ from engine.clock import format_time
 from engine.definition.model import Happening, WorkflowTrigger
 from engine.events import Event
 from engine.expressions import ExpressionError, Program, Scope, compile_expression
+from engine.flow.placing import placed
 from engine.ids import new_execution_id
 from engine.states import ExecutionState
 from engine.store.deadletters import DeadLetter
@@ -95,10 +96,11 @@ class Chain:
             )
             return self._letter(happening, trigger, reason, now)
         execution = new_execution_id(now)
-        return ExecutionRow(
+        row = ExecutionRow(
             id=execution, workflow=self.active.name, version=self.active.version, status=ExecutionState.QUEUED,
             root=execution, cause=cause.id, hops=cause.hops + 1, trigger=trigger, created_at=now,
         )  # fmt: skip
+        return placed(row, self.active.workflow)
 
     def _is_wanted(self, fact: Event, happening: Happening, data: bytes) -> bool:
         """Raises ExpressionError for a `when` that can't be decided."""

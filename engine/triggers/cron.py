@@ -20,6 +20,7 @@ import msgspec
 
 from engine.clock import format_time
 from engine.definition.model import CronTrigger, Misfire
+from engine.flow.placing import placed
 from engine.ids import new_execution_id
 from engine.schedule import Schedule
 from engine.signal import Signal
@@ -234,7 +235,7 @@ def _row(entry: _Entry, time: int, missed: int, now: int) -> ExecutionRow:
     execution = new_execution_id(now)
     shown = format_time(time)
     name = f"{entry.active.name}/{entry.position}/{shown}"
-    return ExecutionRow(
+    row = ExecutionRow(
         id=execution,
         workflow=entry.active.name,
         version=entry.active.version,
@@ -243,3 +244,4 @@ def _row(entry: _Entry, time: int, missed: int, now: int) -> ExecutionRow:
         trigger=_encode(_Trigger("cron", name, shown, missed, entry.trigger.data)),
         created_at=now,
     )
+    return placed(row, entry.active.workflow)

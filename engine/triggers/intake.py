@@ -15,29 +15,40 @@ import msgspec
 
 from engine.clock import format_time
 from engine.crash import crash_point
-from engine.definition.model import BodyFormat
+from engine.definition.model import BodyFormat, Capture, NatsTrigger
 from engine.definition.parameters import bind_params
+from engine.flow.door import UNBOUNDED
+from engine.flow.entrance import Entrance
+from engine.flow.placing import Unplaceable, place
 from engine.ids import new_execution_id
 from engine.states import ExecutionState
 from engine.store import Store, Transaction, deadletters, executions
 from engine.store.deadletters import DeadLetter
 from engine.store.executions import ExecutionRow
-from engine.triggers.admission import Admission
+from engine.triggers.admission import Admission, Gate
 from engine.triggers.bodies import read_body
 from engine.triggers.envelope import MAX_ID, Envelope, read_envelope
 from engine.triggers.message import Fate, Message, Receipt
+from engine.triggers.room import Room
 from engine.triggers.routes import ANY_STREAM, Active, Match, Routes, Undeliverable
 from engine.triggers.ticket import Start, Ticket
 from engine.values import MAX_BYTES, InvalidValue, Json, check_value, encode_json
 
-__all__ = ["Intake", "Started"]
+__all__ = ["Intake", "QueueFull", "Started"]
 
 BY_HAND = "by hand"
 """The dedupe scope of what a person or a service starts."""
 
-_Committed: TypeAlias = tuple[list[Receipt], list[ExecutionRow]]
+DEDUPE = "flow.dedupe"
+"""The dedupe scope of ids that a workflow's own expression gives."""
+
+_Committed: TypeAlias = tuple[list[Receipt], list[ExecutionRow], Mapping[str, int]]
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
+
+
+class QueueFull(Exception):
+    """A start by hand was refused: nothing was recorded. Try again when fewer wait."""
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -62,8 +73,13 @@ class _Trigger(msgspec.Struct):
 class Intake:
     """The one way from a message to an execution. `routes` is replaced at each deploy."""
 
-    def __init__(self, store: Store, admission: Admission, routes: Routes, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self, store: Store, admission: Admission, routes: Routes, *, gate: Gate | None = None,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:  # fmt: skip
+        """`gate` knows the queues; without it only what the store says inside the commit bounds them."""
         self.routes = routes
+        self.gate = gate
         self.admission = admission
         """Ask it for free slots before fetching messages."""
         self.max_bytes = max_bytes
@@ -96,11 +112,12 @@ class Intake:
             workflow="" if letter.workflow == "_" else letter.workflow,
         )
         ticket = self._ticket(message, now)
+        ticket.by_hand = True  # a person waits for the answer: nothing is held back or dropped
         [receipt] = await self._commit([ticket], lambda tx: deadletters.mark_replayed(tx, letter.id, now))
-        return receipt
+        return _taken(receipt)
 
     async def start_again(self, letter: DeadLetter) -> str:
-        """Start what an event of another workflow did not: the letter's body is the `trigger`. Gives the execution's id.
+        """Start what an event of another workflow did not: the letter's body is the `trigger`. Its id.
 
         Raises InvalidValue if only its beginning was kept, Undeliverable, StoreFull, StoreBroken.
         """
@@ -109,9 +126,9 @@ class Intake:
         active = self.routes.named(letter.workflow)
         now = self._store.clock.now()
         ticket = Ticket()
-        ticket.starts.append(Start(_queued(active, letter.body, now), "", ""))
+        ticket.starts.append(self._start(active, _queued(active, letter.body, now), "", ""))
         [receipt] = await self._commit([ticket], lambda tx: deadletters.mark_replayed(tx, letter.id, now))
-        [execution] = receipt.executions
+        [execution] = _taken(receipt).executions
         return execution
 
     async def start_by_hand(
@@ -143,9 +160,9 @@ class Intake:
         trigger = _encode(_Trigger(kind, "", {}, id, format_time(now), msgspec.Raw(encoded)))
         row = _queued(active, trigger, now, params=encoded_params)
         ticket = Ticket()
-        ticket.starts.append(Start(row, BY_HAND if id else "", id))
+        ticket.starts.append(self._start(active, row, BY_HAND if id else "", id))
         [receipt] = await self._commit([ticket])
-        [known] = receipt.executions
+        [known] = _taken(receipt).executions
         duplicate = receipt.fate is Fate.DUPLICATE
         first = await self._store.read(lambda db: executions.get(db, known)) if duplicate else None
         return Started(known, first.version if first else active.version, duplicate)
@@ -182,9 +199,44 @@ class Intake:
                 continue
             scope, message_id, trigger = outcome
             row = _queued(match.active, trigger, now, cause=envelope.cause, hops=envelope.hops)
-            ticket.starts.append(Start(row, scope, message_id))
+            try:
+                ticket.starts.append(self._start(match.active, row, scope, message_id))
+            except Unplaceable as error:
+                ticket.bury(message, str(error), workflow=match.active.name)
         for reading, names in unread.items():  # one letter for all who read it the same way
             ticket.bury(message, str(read[reading]), workflow=names[0] if len(names) == 1 else "_")
+
+    def _start(self, active: Active, row: ExecutionRow, scope: str, id: str) -> Start:
+        """In its place, if the workflow has a flow. Raises Unplaceable."""
+        flow = active.workflow.flow
+        if flow is None:
+            return Start(row, scope, id)
+        if (own := place(row, active.workflow)) is not None:
+            scope, id = DEDUPE, own
+        start = Start(row, scope, id, flow)
+        if self.gate is not None and flow.queue is not None and flow.queue.holds:
+            start.closed = self.gate.room(active.name, flow) <= 0
+            start.retry_seconds = self.gate.seconds_to_wait(active.name, flow)
+        return start
+
+    def room_for(self, workflow: str = "") -> Admission | Room:
+        """The slots of what feeds one workflow; without a name, of the subjects that all workflows share: they are
+        fetched as long as one of them takes messages."""
+        if self.gate is None:
+            return self.admission
+        return Room(self.admission, self.gate, lambda: self._room(workflow))
+
+    def _room(self, workflow: str) -> int:
+        largest = -1
+        for active in self.routes.active.values():
+            fed = active.name == workflow if workflow else any(map(_is_shared, active.workflow.triggers))
+            flow = active.workflow.flow
+            if not fed:
+                continue
+            if flow is None or self.gate is None:
+                return UNBOUNDED
+            largest = max(largest, self.gate.room(active.name, flow))
+        return UNBOUNDED if largest < 0 else largest
 
     def _read(
         self, ticket: Ticket, message: Message, envelope: Envelope, reading: BodyFormat
@@ -203,33 +255,50 @@ class Intake:
         return scope, message_id, _encode(_Trigger("nats", message.subject, headers, message_id, time, body.data))
 
     async def _commit(self, tickets: list[Ticket], also: Callable[[Transaction], None] | None = None) -> list[Receipt]:
+        """Settle tickets in one commit; `also` goes with them unless they find a queue full."""
         if also is None and all(ticket.is_empty for ticket in tickets):
             self.counters[Fate.UNMATCHED] += len(tickets)
             return [Receipt(Fate.UNMATCHED) for _ in tickets]
 
         def unit(tx: Transaction) -> _Committed:
             new: list[ExecutionRow] = []
-            receipts = [ticket.settle(tx, new) for ticket in tickets]
-            if also is not None:
+            entrance = Entrance(tx)
+            receipts = [ticket.settle(tx, new, entrance) for ticket in tickets]
+            if also is not None and all(receipt.fate is not Fate.HELD for receipt in receipts):
                 also(tx)
             crash_point("inbox-after-insert")
-            return receipts, new
+            return receipts, new, entrance.left
 
         committed = self._store.submit(unit, patient=False)
         # A callback, so that what is committed also runs when our caller is cancelled in the meantime.
         committed.add_done_callback(self._committed)
-        receipts, _ = await asyncio.shield(committed)
+        receipts, _, _ = await asyncio.shield(committed)
         return receipts
 
     def _committed(self, committed: asyncio.Future[_Committed]) -> None:
         if committed.cancelled() or committed.exception() is not None:
             return
         crash_point("intake-after-commit")
-        receipts, new = committed.result()
+        receipts, new, left = committed.result()
         for receipt in receipts:
             self.counters[receipt.fate] += 1
         if new:
             self.admission.admit(new)
+        if self.gate is not None:
+            for workflow, count in left.items():
+                self.gate.forget(workflow, count)
+
+
+def _taken(receipt: Receipt) -> Receipt:
+    """Raises QueueFull."""
+    if receipt.fate is Fate.HELD:
+        raise QueueFull(f"{receipt.reason}: nothing was started; try again later, or raise flow.queue.max")
+    return receipt
+
+
+def _is_shared(trigger: object) -> bool:
+    """Its messages come by the agent's own stream."""
+    return isinstance(trigger, NatsTrigger) and trigger.capture is Capture.INTAKE and trigger.stream is None
 
 
 def _queued(

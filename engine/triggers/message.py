@@ -32,6 +32,11 @@ class Fate(StrEnum):
     """Every execution it would start exists already."""
     UNMATCHED = "unmatched"
     """No workflow wants it."""
+    DROPPED = "dropped"
+    """Given up because the queue of its workflow is full and says so; a fact tells."""
+    HELD = "held"
+    """The queue of a workflow is full: not taken in there, let it come again later. What other workflows took in of it
+    stays, and is not taken in twice."""
     DEAD = "dead"
     """Recorded as a dead letter: terminate it."""
 
@@ -43,4 +48,6 @@ class Receipt(msgspec.Struct, frozen=True):
     executions: tuple[str, ...] = ()
     """Ids of the executions that it started, now or when it came first."""
     reason: str = ""
-    """Why it is dead."""
+    """Why it is dead, or held."""
+    retry_seconds: float = 0.0
+    """When to let it come again, if it is held."""

@@ -2,6 +2,9 @@
 
 import msgspec
 
+from engine.definition.flow import Flow
+from engine.flow.door import HELD_SECONDS
+from engine.flow.entrance import Entrance, Verdict
 from engine.store import Transaction, deadletters, executions, inbox
 from engine.store.deadletters import DeadLetter
 from engine.store.executions import ExecutionRow
@@ -17,14 +20,22 @@ class Start(msgspec.Struct):
     row: ExecutionRow
     scope: str
     id: str
+    flow: Flow | None = None
+    """What its workflow says of the queue; None without a flow."""
+    closed: bool = False
+    """The queue was full, and has not come down to its low mark."""
+    retry_seconds: float = 0.0
+    """When to let the message come again, if it has to stay outside."""
 
 
 class Ticket:
     """Filled before the commit; `settle` runs inside it, perhaps twice."""
 
-    __slots__ = ("letters", "position", "sequence", "starts")
+    __slots__ = ("by_hand", "letters", "position", "sequence", "starts", "subject")
 
     def __init__(self, message: Message | None = None) -> None:
+        self.by_hand = message is None
+        self.subject = "" if message is None else message.subject
         self.position, self.sequence = "", ""
         """By what a message without an id is known: a stream delivers a sequence again until it is acknowledged, and,
         made anew, starts from one again."""
@@ -53,26 +64,49 @@ class Ticket:
             )
         )
 
-    def settle(self, tx: Transaction, new: list[ExecutionRow]) -> Receipt:
+    def settle(self, tx: Transaction, new: list[ExecutionRow], entrance: Entrance) -> Receipt:
         """Write it all; rows of new executions are added to `new`."""
         ids: list[str] = []
+        held: list[Start] = []
         fate = Fate.DEAD if self.letters else Fate.UNMATCHED
         for start in self.starts:
-            row = start.row
+            row, flow = start.row, start.flow
+            verdict = self._judge(tx, start, entrance)
+            if verdict is Verdict.HELD:
+                held.append(start)
+                continue
             known = start.scope and inbox.claim(
                 tx, workflow=row.workflow, scope=start.scope, id=start.id, execution=row.id, now=row.created_at
             )
-            if not known:
-                executions.create(tx, row)
+            if known:
+                fate = fate if fate in (Fate.ACCEPTED, Fate.DROPPED) else Fate.DUPLICATE
+            elif flow is not None and verdict is Verdict.DROPPED:
+                entrance.drop(row, flow, self.subject, start.id)
+                fate = fate if fate is Fate.ACCEPTED else Fate.DROPPED
+                continue
+            else:
+                if flow is None:
+                    executions.create(tx, row)
+                else:
+                    entrance.enter(row, flow)
                 new.append(row)
                 fate = Fate.ACCEPTED
-            elif fate is not Fate.ACCEPTED:
-                fate = Fate.DUPLICATE
             ids.append(known or row.id)
         for letter in self.letters:
             if not self._is_buried(tx, letter):
                 deadletters.bury(tx, letter)
+        if held:
+            return _held(held, ids)
         return Receipt(fate, tuple(ids), "; ".join(letter.reason for letter in self.letters))
+
+    def _judge(self, tx: Transaction, start: Start, entrance: Entrance) -> Verdict:
+        """A message that came before is no newcomer, however full the queue is."""
+        flow = start.flow
+        if flow is None or flow.queue is None:
+            return Verdict.ENTERS
+        if start.scope and inbox.known(tx.db, workflow=start.row.workflow, scope=start.scope, id=start.id):
+            return Verdict.ENTERS
+        return entrance.judge(start.row, flow, closed=start.closed, by_hand=self.by_hand)
 
     def _is_buried(self, tx: Transaction, letter: DeadLetter) -> bool:
         """The message came before, and its acknowledgement was lost."""
@@ -85,3 +119,13 @@ class Ticket:
                 now=letter.received_at,
             )
         )  # fmt: skip
+
+
+def _held(held: list[Start], ids: list[str]) -> Receipt:
+    names = ", ".join(start.row.workflow for start in held)
+    return Receipt(
+        Fate.HELD,
+        tuple(ids),
+        f"the queue of {names} is full",
+        max(start.retry_seconds for start in held) or HELD_SECONDS,
+    )

@@ -57,7 +57,7 @@ async def test_a_message_becomes_a_queued_execution_of_the_active_version(
     }
     assert [one.id for one in admitted.rows] == [name]
     assert admitted.rows[0].num == row.num > 0
-    assert intake.counters == {"accepted": 1, "duplicate": 0, "unmatched": 0, "dead": 0}
+    assert {fate: count for fate, count in intake.counters.items() if count} == {"accepted": 1}
 
 
 async def test_a_message_delivered_ten_times_is_executed_once(make_intake: MakeIntake, admitted) -> None:

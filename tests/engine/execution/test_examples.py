@@ -1,0 +1,30 @@
+"""The examples do what they say, on a real engine."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.states import ExecutionState
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+READINGS = [{"id": "f1", "celsius": 4}, {"id": "f2", "celsius": 11}, {"id": "f3"}]
+
+RUNS = [
+    (
+        "every-fridge",
+        READINGS,
+        {},
+        {"verdicts": [{"fridge": "f1", "verdict": "fine"}, {"fridge": "f2", "verdict": "warm"}, None], "judged": 2},
+    ),
+    ("page-by-page", None, {}, [False, False, True]),
+    ("until-it-answers", None, {}, {"polls": 4, "progress": 100, "left": 0, "counted": 3}),
+    ("careful-valve", None, {}, "full"),
+    ("careful-valve", None, {"pressure": 9}, "stopped: pressure"),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "params", "outputs"), RUNS)
+async def test_an_example_gives_what_it_promises(rig, decoded, name, data, params, outputs):
+    row = await rig.run((EXAMPLES / f"{name}.yaml").read_text(), data, **params)
+    assert row.status is ExecutionState.COMPLETED, decoded(row.error)
+    assert decoded(row.outputs) == outputs

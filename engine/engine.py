@@ -12,6 +12,7 @@ from engine.contract import NodeTypes
 from engine.definition.model import Workflow
 from engine.events import Identity
 from engine.execution.catalogue import Catalogue, Deployment
+from engine.execution.children import Children
 from engine.execution.executor import Executor
 from engine.execution.forking import Forking
 from engine.execution.rerun import Rerun
@@ -41,6 +42,7 @@ class Engine:
         self.outbox = Outbox(store)
         self.catalogue = Catalogue(store, types)
         self.executor = Executor(store, self.catalogue, services)
+        services.starter = Children(self.catalogue, services)
         self.steering = Steering(store, self.executor)
         self.rerun = Rerun(store, self.executor, self.catalogue)
         self.forking = Forking(store, self.executor, self.catalogue)

@@ -8,14 +8,15 @@ from collections.abc import Mapping
 
 import msgspec
 
+from engine.contract import Misfit
 from engine.definition.fields import is_object, read_struct
 from engine.definition.model import UNDEFINED, Param
 from engine.definition.names import check_name
-from engine.definition.problems import Path, Problems, shown, suggestion
+from engine.definition.problems import InvalidWorkflow, Path, Problems, shown, suggestion
 from engine.expressions import ExpressionError, Scope, compile_expression
 from engine.values import InvalidValue, Json, check_value, decode_json, kind_of
 
-__all__ = ["bind_params", "parse_param", "read_params"]
+__all__ = ["bind_params", "check_declared", "parse_param", "read_params"]
 
 _KINDS = {
     "string": ("string",),
@@ -95,6 +96,17 @@ def read_params(tree: Json, problems: Problems) -> dict[str, Param]:
             _check_rules(param, path, problems)
             params[name] = param
     return params
+
+
+def check_declared(tree: Mapping[str, Json]) -> list[Misfit]:
+    """What is wrong with values that are declared like parameters, such as the fields of a form."""
+    problems = Problems("")
+    read_params(tree, problems)
+    try:
+        problems.raise_any()
+    except InvalidWorkflow as error:
+        return [(tuple(problem.path.split(".")[1:]), problem.message, problem.hint) for problem in error.problems]
+    return []
 
 
 def _check_rules(param: Param, path: Path, problems: Problems) -> None:

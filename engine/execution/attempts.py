@@ -106,7 +106,7 @@ class Attempts:
         return AttemptContext(
             self._services, execution=row.id, root=row.root, workflow=row.workflow, version=row.version,
             path=frame.path(node), attempt=frame.run.attempts[node.index], pure=node.inline, wake=wake,
-            stop=frame.stop,
+            stop=frame.stop, parent=lambda: frame.inputs.parent(row, frame.path(node)),
         )  # fmt: skip
 
     async def _attempt(self, frame: Frame, node: PlannedNode) -> None:

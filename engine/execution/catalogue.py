@@ -72,6 +72,23 @@ class Catalogue:
         self.active[workflow.name] = deployment
         return deployment, before is None or before.row.version != row.version
 
+    async def keep(self, source: bytes, *, filename: str) -> Plan:
+        """The plan of a file that is run without being deployed; its version stays for the execution that runs it.
+
+        Raises InvalidWorkflow, StoreFull.
+        """
+        plan = self._read(source, filename, {})
+        workflow = plan.workflow
+        tree = canonical(parse_tree(source, filename).tree)
+        now = self._store.clock.now()
+        row = await self._store.submit(
+            lambda tx: definitions.keep(
+                tx, workflow=workflow.name, hash=workflow.hash, source=tree, params=encode_json({}), now=now
+            ),
+            patient=False,
+        )
+        return self.remember(msgspec.structs.replace(plan, version=row.version))
+
     async def undeploy(self, name: str) -> bool:
         """Switch a workflow's triggers off; False if it was not deployed."""
         now = self._store.clock.now()

@@ -28,6 +28,7 @@ class Checkpoint:
     disk, so it changes nothing but through the transaction."""
 
     __slots__ = (
+        "children",
         "execution",
         "facts",
         "finish",
@@ -47,6 +48,8 @@ class Checkpoint:
         self.rows: list[NodeRow] = []
         self.facts: list[Event] = []
         self.publications: list[tuple[Publication, int]] = []
+        self.children: list[ExecutionRow] = []
+        """Executions that nodes start."""
         self.waits: list[WaitRow] = []
         """What nodes wait for from now on."""
         self.waits_over: list[tuple[str, int | None]] = []
@@ -84,6 +87,9 @@ class Checkpoint:
             executions.checkpoint(tx, execution, row)
         for path, cancelled_at in self.waits_over:
             waits.end(tx, execution, path, cancelled_at)
+        for child in self.children:
+            executions.create(tx, child)
+            tx.children.append(child)
         for wait in self.waits:
             if (answer := waits.begin(tx, wait)) is not None:
                 tx.answers.append((execution, wait.path, answer))

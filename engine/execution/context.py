@@ -1,18 +1,21 @@
 """What a node's code may use: the contract's Context over the services of this agent."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from engine.contract import Wake
+from engine.contract import CannotStart, Child, Wake
 from engine.events import Event, Kind
-from engine.execution.services import Services
+from engine.execution.services import Parent, Services
 from engine.ports import Http, Reply, Unreachable
 from engine.secrets import SecretName, SecretText, UnknownSecret, reveal
+from engine.store.executions import ExecutionRow
 from engine.store.outbox import Publication
 from engine.values import Json
 
 MAX_PUBLICATIONS = 1000
 """Messages that one attempt may publish."""
+MAX_CHILDREN = 100
+"""Executions that one attempt may start."""
 
 
 class NotAllowed(RuntimeError):
@@ -23,8 +26,8 @@ class AttemptContext:
     """One attempt's view of the world; see `engine.contract.Context`."""
 
     __slots__ = (
-        "_root", "_services", "_stop", "attempt", "deadline", "execution", "path", "publications", "pure",
-        "revealed", "version", "wake", "workflow",
+        "_parent", "_root", "_services", "_stop", "attempt", "children", "deadline", "execution", "path",
+        "publications", "pure", "revealed", "version", "wake", "workflow",
     )  # fmt: skip
 
     def __init__(
@@ -40,8 +43,11 @@ class AttemptContext:
         pure: bool,
         wake: Wake | None,
         stop: "Stop",
+        parent: Callable[[], Parent] | None = None,
     ) -> None:
+        """`parent` gives this execution as the parent of a child."""
         self._services = services
+        self._parent = parent
         self._root = root
         self._stop = stop
         self.revealed: dict[str, str] = {}
@@ -55,6 +61,8 @@ class AttemptContext:
         self.wake = wake
         self.deadline: float | None = None
         self.publications: list[Publication] = []
+        self.children: list[ExecutionRow] = []
+        """Executions that are to be created with the result."""
 
     @property
     def idempotency_key(self) -> str:
@@ -96,6 +104,16 @@ class AttemptContext:
         self.publications.append(
             Publication(execution=self.execution, path=self.path, subject=subject, headers=kept, body=bytes(body))
         )
+
+    async def start(self, child: Child) -> str:
+        self._refuse_pure("start")
+        if self._services.starter is None or self._parent is None:
+            raise CannotStart("this process starts no other workflows")
+        if len(self.children) >= MAX_CHILDREN:
+            raise NotAllowed(f"more than {MAX_CHILDREN} executions started by one attempt")
+        row = await self._services.starter.of(self._parent(), child)
+        self.children.append(row)
+        return row.id
 
     def secret(self, text: str) -> str:
         if not isinstance(text, SecretText):

@@ -1,7 +1,8 @@
 """All executions of this agent: slots, timers, recovery at boot. The queue is the store (see `queue`)."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from engine.execution.catalogue import Catalogue
 from engine.execution.preparation import Failed, Preparation
@@ -9,8 +10,8 @@ from engine.execution.queue import Queue
 from engine.execution.runner import Halt, Runner
 from engine.execution.services import Services
 from engine.signal import Signal
-from engine.states import ExecutionState
-from engine.store import Store, Unit, executions
+from engine.states import ExecutionState, IllegalMove
+from engine.store import Store, StoreFull, Transaction, Unit, executions, turns, waits
 from engine.store.executions import ExecutionRow
 from engine.store.transaction import Answer, T
 
@@ -32,6 +33,10 @@ class Executor:
         self._running: dict[str, Runner | None] = {}
         """What holds a slot; without a runner, while it is made ready."""
         self._early: dict[str, dict[str, bytes]] = {}
+        store.writer.born = self.admit
+        store.writer.orphaned = self._let_go_of
+        self.cancel: Callable[[str], Awaitable[object]] | None = None
+        """Ends an execution that nobody waits for any more; set by who steers them."""
         """Answers that came while an execution was made ready: it may have been read before them."""
         self._slots_changed = asyncio.Event()
         self._changing: dict[str, int] = {}
@@ -61,7 +66,9 @@ class Executor:
         self._draining = True
         self._slot_freed.set()
         for runner in list(self._running.values()):
+            orphans = await self._store.read(waits.orphans)
             if runner is not None:
+            self._let_go_of(orphans)
                 runner.halt()
 
     @property
@@ -250,3 +257,14 @@ class Executor:
 
         committed.add_done_callback(release)
         return asyncio.shield(committed)
+    def _let_go_of(self, children: Sequence[str]) -> None:
+        """Cancel executions whose parents wait for them no more. What is missed is found at the next start."""
+        if self._group is not None:
+            for id in children:
+                self._group.create_task(self._cancel_child(id))
+
+    async def _cancel_child(self, id: str) -> None:
+        if self.cancel is not None:
+            with suppress(IllegalMove, LookupError, StoreFull):  # it has just ended; a full disk leaves it to later
+                await self.cancel(id)
+

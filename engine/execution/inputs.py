@@ -8,7 +8,7 @@ from engine.contract import Fail
 from engine.execution.parameters import InvalidParameters
 from engine.execution.plan import Plan, PlannedBody, PlannedNode
 from engine.execution.run import Run
-from engine.execution.services import Services
+from engine.execution.services import Parent, Services
 from engine.expressions import ExpressionError, Program, Scope
 from engine.store.executions import ExecutionRow
 from engine.values import Json
@@ -60,6 +60,10 @@ class Inputs:
         """What started the execution: nats, cron, cli …"""
         trigger = self._values["trigger"]
         return str(trigger.get("kind", "")) if isinstance(trigger, dict) else ""
+
+    def parent(self, row: ExecutionRow, path: str) -> Parent:
+        """The execution as the parent of what its node at `path` starts."""
+        return Parent(row, path, self._values["params"], dict(self._values["vars"]))
 
     def parameters(self, node: PlannedNode) -> msgspec.Struct | Fail:
         """The struct for one attempt, or why there is none."""

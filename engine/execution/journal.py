@@ -78,6 +78,7 @@ class Journal:
             publication.headers.setdefault("Ganglion-Cause", self._row.id)
             publication.headers.setdefault("Ganglion-Hops", str(self._row.hops + 1))
             self._step.publications.append((publication, now))
+        self._step.children.extend(ctx.children)
         data: dict[str, Json] = {"attempt": ctx.attempt, "duration_seconds": (now - started) / 1_000_000}
         if port is not None:
             data["port"] = port
@@ -103,12 +104,13 @@ class Journal:
         self._fact(Kind.NODE_RETRY, now, data, frame.path(node))
 
     def waiting(
-        self, frame: Frame, node: PlannedNode, memo: bytes, *, started: int, due: int | None, now: int,
-        expects: Expectation | None = None,
+        self, frame: Frame, node: PlannedNode, ctx: AttemptContext, memo: bytes, *, started: int, due: int | None,
+        now: int, expects: Expectation | None = None,
     ) -> None:  # fmt: skip
         path = frame.path(node)
         self._keep(frame, node, NodeState.WAITING, output=memo, started=started, due=due)
         data: dict[str, Json] = {"until": None if due is None else format_time(due)}
+        self._step.children.extend(ctx.children)
         if expects is not None:
             data["expects"] = expects.kind
             self.expecting.add(path)

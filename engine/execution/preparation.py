@@ -100,7 +100,8 @@ class Preparation:
         successor = self._successors.of(plan, row, error, "")
 
         def unit(tx: Transaction) -> None:
-            executions.finish(tx, row.id, ExecutionState.FAILED, now=now, outputs=None, error=encode_json(about))
+            told = encode_json(about)
+            executions.finish(tx, row.id, ExecutionState.FAILED, now=now, outputs=None, error=told)
             executions.cancel_open_nodes(tx, row.id, now)
             if successor is not None:
                 executions.create(tx, successor)
@@ -124,6 +125,7 @@ class Preparation:
         """It waits until this agent can load it; nothing of it is run, and it is never failed."""
         self._services.log("error", f"blocked: {problem}", {"execution": id})
         about = encode_json({"kind": "blocked", "message": problem[:4000], "node": None})
+            waits.execution_ended(tx, row.id, ExecutionState.FAILED, outputs=None, error=told, now=now)
         now = self._services.clock.now()
 
         def unit(tx: Transaction) -> None:

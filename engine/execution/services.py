@@ -2,14 +2,17 @@
 
 import random
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from engine.clock import Clock, SystemClock
+from engine.contract import Child
 from engine.events import Bus
 from engine.ports import Http, Requester
 from engine.secrets import SecretSource
+from engine.store.executions import ExecutionRow
 from engine.values import Json
 
 
@@ -50,6 +53,26 @@ class Services(msgspec.Struct, kw_only=True):
     """The outside world of all runs. A port that is None makes the nodes that need it fail with a clear error."""
 
     bus: Bus
+class Parent(msgspec.Struct, frozen=True):
+    """An execution that starts another one."""
+
+    row: ExecutionRow
+    path: str
+    """Of the node that does."""
+    params: Mapping[str, Json]
+    """What it was bound to."""
+    variables: Mapping[str, Json]
+    """`vars` as they are now."""
+
+
+class Starter(Protocol):
+    """Makes executions that nodes start."""
+
+    async def of(self, parent: Parent, child: Child) -> ExecutionRow:
+        """A row that is not stored yet. Raises CannotStart."""
+        ...
+
+
     clock: Clock = SystemClock()
     http: Http | None = None
     requester: Requester | None = None
@@ -59,3 +82,7 @@ class Services(msgspec.Struct, kw_only=True):
     """`agent` in expressions."""
     config: ExecutionConfig = ExecutionConfig()
     jitter: random.Random = random.Random()  # noqa: S311 - spreads retries, protects nothing
+    starter: Starter | None = None
+    """Set by the engine."""
+    workflows_dir: Path | None = None
+    """Where workflow files lie that nodes may start."""

@@ -44,7 +44,7 @@ class Settlement:
                 return run.settle(node, NodeState.COMPLETED, frame.inputs.when, output=output, port=port, at=now)
             case Wait(until=until, expects=expects):
                 run.move(node, NodeState.WAITING)
-                self._journal.waiting(frame, node, body, started=started, due=until, now=now, expects=expects)
+                self._journal.waiting(frame, node, ctx, body, started=started, due=until, now=now, expects=expects)
                 self.waiting[frame.path(node)] = (frame, node, body)
                 if until is not None:
                     self._timers.set(frame, node, until, body)
@@ -95,6 +95,7 @@ class Settlement:
                 error = NodeError("expression", f"default: {refused}", error.attempt)
             else:
                 ctx.publications.clear()
+                ctx.children.clear()
                 self._journal.completed(frame, node, ctx, body, port=None, started=started, now=now, error=error)
                 return run.settle(node, NodeState.COMPLETED, ask, output=output, error=error, at=now)
         self._journal.failed(frame, node, error, started=started, now=now)

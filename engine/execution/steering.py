@@ -5,12 +5,13 @@ starts it meanwhile.
 """
 
 import asyncio
+from contextlib import suppress
 
 from engine.events import Kind
 from engine.execution.executor import Executor
 from engine.execution.preparation import abandon, execution_fact
 from engine.states import FINISHED, ExecutionState, IllegalMove, NodeState, check_execution_move
-from engine.store import Store, Transaction, executions
+from engine.store import Store, Transaction, executions, waits
 from engine.store.executions import NodeRow
 from engine.values import encode_json
 
@@ -21,9 +22,30 @@ class Steering:
     def __init__(self, store: Store, executor: Executor) -> None:
         self._store = store
         self._executor = executor
+        executor.cancel = lambda child: self.cancel(child, "nobody waits for it any more")
 
     async def pause(self, id: str) -> ExecutionState:
-        """Let running attempts finish and start none."""
+        """Let running attempts finish and start none, here and in the executions that it waits for."""
+        state = await self._pause(id)
+        for child in await self._children(id):
+            with suppress(IllegalMove, LookupError):  # it has just ended, or is paused already
+                await self.pause(child)
+        return state
+
+    async def resume(self, id: str) -> ExecutionState:
+        """Let a paused or blocked execution go on, and those that it waits for."""
+        state = await self._resume(id)
+        for child in await self._children(id):
+            with suppress(IllegalMove, LookupError):
+                await self.resume(child)
+        return state
+
+    async def _children(self, id: str) -> list[str]:
+        """The executions under way that it waits for."""
+        found = await self._store.read(lambda db: waits.children(db, id))
+        return [child for child, _, _, status in found if status not in FINISHED]
+
+    async def _pause(self, id: str) -> ExecutionState:
         runner = await self._executor.holder(id)
         if runner is None:
             return await self._move(id, ExecutionState.PAUSED, Kind.WORKFLOW_PAUSED)
@@ -32,8 +54,7 @@ class Steering:
         await self._wish(id, pausing=True)
         return ExecutionState.PAUSED
 
-    async def resume(self, id: str) -> ExecutionState:
-        """Let a paused or blocked execution go on."""
+    async def _resume(self, id: str) -> ExecutionState:
         runner = await self._executor.holder(id)
         if runner is None:
             return await self._move(id, ExecutionState.QUEUED, Kind.WORKFLOW_RESUMED)
@@ -44,7 +65,8 @@ class Steering:
         return ExecutionState.RUNNING
 
     async def cancel(self, id: str, reason: str = "") -> ExecutionState:
-        """End an execution; running attempts get the grace time, `finally` bodies run."""
+        """End an execution; running attempts get the grace time, `finally` bodies run. What it waits for is cancelled
+        when its nodes wait no more."""
         runner = await self._executor.holder(id)
         if runner is not None:
             committed = runner.cancel(reason)

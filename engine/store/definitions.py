@@ -54,6 +54,27 @@ def deploy(tx: Transaction, *, workflow: str, hash: str, source: bytes, params: 
     return row
 
 
+def keep(tx: Transaction, *, workflow: str, hash: str, source: bytes, params: bytes, now: int) -> DefinitionRow:
+    """A version with this content that is not made active: the newest one that there is, or a new one."""
+    found = tx.execute(
+        f"SELECT {_COLUMNS} FROM definitions WHERE workflow = ? AND hash = ? AND source = ? "
+        "ORDER BY version DESC LIMIT 1",
+        (workflow, hash, source),
+    ).fetchone()
+    if found:
+        return _row(found)
+    (newest,) = tx.execute("SELECT MAX(version) FROM definitions WHERE workflow = ?", (workflow,)).fetchone()
+    row = DefinitionRow(
+        workflow=workflow, version=(newest or 0) + 1, hash=hash, source=source, params=params, deployed_at=now,
+        active=False,
+    )  # fmt: skip
+    tx.execute(
+        f"INSERT INTO definitions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, 0)",
+        (workflow, row.version, hash, source, params, now),
+    )
+    return row
+
+
 def undeploy(tx: Transaction, workflow: str, now: int) -> bool:
     """Switch a workflow's triggers off; its versions stay for the executions that run them."""
     changed = tx.execute("UPDATE definitions SET active = 0 WHERE workflow = ? AND active", (workflow,)).rowcount

@@ -4,11 +4,14 @@ from engine.contract import NodeType
 from engine.execution.control.assign import SET
 from engine.execution.control.branch import IF, SWITCH
 from engine.execution.control.foreach import FOREACH
+from engine.execution.control.form import FORM
 from engine.execution.control.guard import TRY
 from engine.execution.control.loop import REPEAT, WHILE
 from engine.execution.control.sleep import SLEEP
+from engine.execution.control.subflow import SUBFLOW
+from engine.execution.control.wait import WAIT
 
 
 def control_types() -> tuple[NodeType, ...]:
     """All of them, for the agent's registry."""
-    return (FOREACH, IF, REPEAT, SET, SLEEP, SWITCH, TRY, WHILE)
+    return (FOREACH, FORM, IF, REPEAT, SET, SLEEP, SUBFLOW, SWITCH, TRY, WAIT, WHILE)

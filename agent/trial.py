@@ -14,7 +14,8 @@ from agent.mocks import MockedTypes
 from agent.node_types import node_types
 from engine.control import Refused, Verb
 from engine.control.engine import engine_verbs
-from engine.control.messages import ById, Cancel, Shown
+from engine.control.messages import Cancel
+from engine.control.views import Show, Shown
 from engine.engine import Engine
 from engine.events import Bus, Identity, Subscription
 from engine.execution.services import ExecutionConfig, Log, Services
@@ -108,7 +109,7 @@ class Trial:
 
     async def shown(self) -> Shown:
         """The execution as it is now."""
-        answer = await self._verbs["show"].handle(ById(execution=self.execution))
+        answer = await self._verbs["show"].handle(Show(execution=self.execution))
         return msgspec.convert(answer, Shown, from_attributes=True)
 
     async def watch(self) -> AsyncIterator[Shown]:

@@ -13,7 +13,8 @@ from agent.cli.options import AgentName, AsJson, ConfigFile, Data, DataDir, Para
 from agent.cli.picture import show_execution
 from agent.cli.reach import Where, ask, talk
 from agent.cli.screen import say, write_json
-from engine.control.messages import ById, Cancel, Done, Resolve, Shown, Start, Started
+from engine.control.messages import ById, Cancel, Done, Resolve, Start, Started
+from engine.control.views import Show, Shown
 from engine.states import FINISHED
 from engine.values import InvalidValue, Json, decode_json
 
@@ -126,7 +127,7 @@ async def _end(client: "ServiceClient", execution: str) -> Shown:
     """The execution once it has ended: looking again and again is right whatever gets lost on the way."""
     pause = FIRST_LOOK_SECONDS
     while True:
-        shown = await client.call("show", ById(execution=execution), Shown)
+        shown = await client.call("show", Show(execution=execution), Shown)
         if shown.info.status in FINISHED:
             return shown
         await asyncio.sleep(pause)

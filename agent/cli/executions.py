@@ -11,7 +11,8 @@ from agent.cli.options import AgentName, AsJson, ConfigFile, DataDir, Url
 from agent.cli.picture import show_execution
 from agent.cli.reach import Where, ask
 from agent.cli.screen import local_time, say, seconds, state, table, write_json
-from engine.control.messages import ById, Executions, List, Shown
+from engine.control.messages import Executions, List
+from engine.control.views import Show, Shown
 from engine.states import FINISHED, ExecutionState
 
 Id = Annotated[
@@ -78,7 +79,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one execution: its nodes with their states, times, attempts, outputs and errors."""
-    answer = ask(Where(config, data_dir, url, agent), "show", ById(execution=id), Shown)
+    answer = ask(Where(config, data_dir, url, agent), "show", Show(execution=id), Shown)
     if as_json:
         write_json(answer)
     else:

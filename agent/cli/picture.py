@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from agent.cli.screen import clean, console, local_time, say, seconds, short, state
-from engine.control.messages import NodeInfo, Shown
+from engine.control.views import NodeInfo, Shown
 from engine.values import Json
 
 if TYPE_CHECKING:

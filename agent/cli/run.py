@@ -14,7 +14,7 @@ from agent.cli.options import AsJson, ConfigFile, Data, Params, assignments, rea
 from agent.cli.picture import node_table, show_execution
 from agent.cli.screen import console, remark, say, write_json
 from agent.config import Config
-from engine.control.messages import Shown
+from engine.control.views import Shown
 from engine.values import InvalidValue, Json
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from engine.control.deadletter_verbs import deadletter_verbs
 from engine.control.definition_verbs import definition_verbs
 from engine.control.execution_verbs import execution_verbs
 from engine.control.observing_verbs import observing_verbs
+from engine.control.showing_verbs import showing_verbs
 from engine.control.verb import Verb
 from engine.engine import Engine
 
@@ -13,6 +14,7 @@ def engine_verbs(engine: Engine) -> tuple[Verb, ...]:
     return (
         *definition_verbs(engine),
         *execution_verbs(engine),
+        *showing_verbs(engine),
         *deadletter_verbs(engine),
         *observing_verbs(engine),
     )

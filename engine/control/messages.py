@@ -90,6 +90,8 @@ class List(Request, frozen=True, kw_only=True):
     limit: int = 50
     before: int | None = None
     """Page on from this `num`."""
+    tree: bool = False
+    """Also the executions that these started, whatever their state."""
 
 
 class ExecutionInfo(Answer, frozen=True, kw_only=True):
@@ -102,8 +104,20 @@ class ExecutionInfo(Answer, frozen=True, kw_only=True):
     started_at: str | None
     finished_at: str | None
     duration: float | None
-    """Seconds from start to end, or until now."""
+    """Seconds from start, or from the newest retry, to the end, or until now."""
     error: str = ""
+    parent: str = ""
+    """The execution whose node waits for this one."""
+    parent_path: str = ""
+    forked_from: str = ""
+    retried_at: str | None = None
+    settled: int = 0
+    """Of one that has not ended: how many of the workflow's `total` nodes have settled."""
+    total: int = 0
+    waits_in: str = ""
+    """The first node that waits."""
+    waits_for: str = ""
+    due: str | None = None
 
 
 class Executions(Answer, frozen=True, kw_only=True):
@@ -121,33 +135,38 @@ class Cancel(Request, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class NodeInfo(Answer, frozen=True, kw_only=True):
-    path: str
-    type: str
-    status: str
-    attempt: int
-    started_at: str | None
-    finished_at: str | None
-    duration: float | None
-    needs: list[str]
-    port: str | None = None
-    output: Json = None
-    error: Json = None
-    due: str | None = None
+class Retry(Request, frozen=True, kw_only=True):
+    """Let an execution that ended run again from what failed."""
+
+    execution: str
+    node: str = ""
+    """Also forget this node or body, and all that was built on it."""
 
 
-class Shown(Answer, frozen=True, kw_only=True):
-    """All about one execution."""
+class Fork(Request, frozen=True, kw_only=True):
+    """Begin a new execution where another one stood."""
 
-    info: ExecutionInfo
-    trigger: Json
-    params: Json
-    outputs: Json
-    error: Json
-    """`{kind, message, node}` of a failed execution, else null."""
-    cause: str
-    nodes: list[NodeInfo]
-    """In the order of the plan."""
+    execution: str
+    at: int | None = None
+    """After this checkpoint; 0 is the beginning."""
+    node: str = ""
+    """Without this node or body, and without all that was built on it."""
+    data: Json | msgspec.UnsetType = msgspec.UNSET
+    """Replaces `trigger.data`."""
+    params: dict[str, Json] = {}
+    """Replace single parameters."""
+    version: int | None = None
+    """Of the workflow; the same one without it."""
+
+
+class Forked(Answer, frozen=True, kw_only=True):
+    execution: str
+    workflow: str
+    version: int
+    kept: int
+    """How many results were taken over."""
+    changed: list[str]
+    """Nodes that were not, because the version defines them otherwise."""
 
 
 class Resolve(Request, frozen=True, kw_only=True):

@@ -12,9 +12,10 @@ Reading order:
     flow.py        how executions flow: in which order, how fast, how many     flow_reader.py reads it
     plain.py       the other fields of a workflow
     survey.py      where every node stands, and what is seen from there
-    node.py        one node
+    node.py        one node: the fields that any has        own_fields.py: those of its type
     bodies.py      the nodes inside a node
-    statics.py     fields that are read at deploy           compiled.py: texts and expressions of a field, compiled
+    statics.py     fields that are read at deploy           static_fields.py: several of them
+    compiled.py    texts and expressions of a field, compiled
     formulas.py    fields that are evaluated per attempt    references.py: does what they refer to exist
     edges.py       do the nodes that stand together fit together
     graph.py       levels, or the cycle

@@ -80,7 +80,9 @@ class Edges:
             hint = f"write `needs: {holder.id}`" if beside else "only nodes that stand together need each other"
             self._problems.add(path, f"{need.node} is not beside it but inside {holder.dotted}", hint)
         else:
-            self._problems.add(path, f"there is no node {need.node[:64]}", suggestion(need.node, group.sites))
+            self._problems.add(
+                path, f"there is no node {need.node[:64]}", self._problems.suggest(need.node, group.sites)
+            )
 
     def _check_port(self, type: NodeType | None, draft: Draft, port: str, path: Path) -> None:
         id = draft.site.id

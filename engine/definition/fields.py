@@ -9,7 +9,7 @@ import msgspec
 from msgspec import inspect
 
 from engine.definition.form import NOT_IMPLEMENTED
-from engine.definition.problems import Path, Problems, shown, suggestion
+from engine.definition.problems import Path, Problems, shown
 from engine.quantities import parse_duration
 from engine.values import Json
 
@@ -84,7 +84,7 @@ def check_known(
         if name in NOT_IMPLEMENTED.get(where, ()):
             problems.add((*path, name), f"the {where} {name} is not implemented by this version", "remove it")
         else:
-            problems.add((*path, name), f"there is no {where} {name[:64]}", suggestion(name, known))
+            problems.add((*path, name), f"there is no {where} {name[:64]}", problems.suggest(name, known))
 
 
 def convert(value: Json, type: Any, path: Path, problems: Problems) -> Any:

@@ -14,6 +14,7 @@ from engine.definition.model import Durability, Duration, Join, OnError, Param, 
 from engine.values import Json
 
 __all__ = [
+    "COMMON",
     "INSIDE_ONLY",
     "LOCAL",
     "NAME",
@@ -103,6 +104,10 @@ class NodeForm(msgspec.Struct, frozen=True, kw_only=True):
     effect: Annotated[
         Effect | None, Describe(description="What a second run of a finished attempt would do to the world.")
     ] = None
+
+
+COMMON: Final = frozenset(NodeForm.__struct_encode_fields__)
+"""The names of those fields."""
 
 
 class WorkflowForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,8 +7,8 @@ from engine.definition.fields import check_known, convert, fields_of, is_object
 from engine.definition.form import CheckpointForm, DefaultsForm, WorkflowForm
 from engine.definition.model import UNDEFINED, Checkpointing, Durability, RetryPolicy
 from engine.definition.names import check_name, check_workflow_name
-from engine.definition.node import merge_retry, read_static_fields
 from engine.definition.problems import Path, Problems
+from engine.definition.static_fields import merge_retry, read_static_fields
 from engine.definition.statics import Statics
 from engine.values import Json
 

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from itertools import chain
 from typing import TypeAlias
 
 import msgspec
@@ -9,6 +10,9 @@ import msgspec
 from engine.values import Json, encode_json
 
 __all__ = ["InvalidWorkflow", "Path", "Problem", "Problems", "dotted", "shown", "suggestion"]
+
+MAX_COMPARED = 1000
+"""Names that are compared with an unknown one."""
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and indexes from the root of a file."""
@@ -63,6 +67,10 @@ class Problems:
         else:
             self._left_out += 1
 
+    def suggest(self, name: str, *known: Iterable[str], otherwise: str = "") -> str:
+        """The remedy for an unknown name (see `suggestion`); none where nobody will see it, for it takes a while."""
+        return "" if len(self._found) >= MAX_PROBLEMS else suggestion(name, chain(*known), otherwise=otherwise)
+
     def line(self, path: Path) -> int | None:
         """The line of a path, or of the nearest thing around it whose line is known."""
         for end in range(len(path), -1, -1):
@@ -96,6 +104,8 @@ def dotted(path: Path) -> str:
 def suggestion(name: str, known: Iterable[str], *, otherwise: str = "") -> str:
     """The remedy for an unknown name: the nearest known one, or what there is instead."""
     names = sorted(known)
+    if len(names) > MAX_COMPARED:
+        names = [other for other in names if other[:1] == name[:1]][:MAX_COMPARED]
     near = difflib.get_close_matches(name[:64], names, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]}?"

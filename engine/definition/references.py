@@ -90,8 +90,8 @@ class References:
         site = self._survey.homes.get(name)
         holder = None if site is None else site.group.holder
         if holder is None:
-            known = [known for group in view.groups for known in group.sites]
-            self._problems.add(path, f"there is no node {name[:64]}", suggestion(name, known))
+            hint = self._problems.suggest(name, *(group.sites for group in view.groups))
+            self._problems.add(path, f"there is no node {name[:64]}", hint)
         elif holder.id in view.holders:
             hint = "`last` is what the time before gave" if "last" in view.names else "it sees what comes before"
             self._problems.add(path, f"{name} has not run when this is asked", hint)
@@ -104,7 +104,8 @@ class References:
 
     def _variable(self, name: str | int | None, path: Path) -> None:
         if name is not None and name not in self._variables:
-            hint = suggestion(str(name), self._variables, otherwise="" if self._variables else "declare it under vars:")
+            otherwise = "" if self._variables else "declare it under vars:"
+            hint = self._problems.suggest(str(name), self._variables, otherwise=otherwise)
             self._problems.add(path, f"there is no variable {str(name)[:64]}", hint)
 
     def _root(self, root: str, path: Path, view: View) -> None:
@@ -131,7 +132,7 @@ class References:
         for home, names in (("params", self._params), ("vars", self._variables), *_FIELDS.items()):
             if root in names:
                 return f"did you mean {home}.{root}?"
-        return suggestion(root, (*_ROOTS, *view.names))
+        return self._problems.suggest(root, _ROOTS, view.names)
 
 
 def _usual(body: Body) -> tuple[str, ...]:

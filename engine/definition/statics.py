@@ -65,7 +65,8 @@ class Statics:
         elif name in self._params:
             self.used.add(str(name))
         else:
-            hint = suggestion(str(name), self._params, otherwise="" if self._params else "declare it under params:")
+            otherwise = "" if self._params else "declare it under params:"
+            hint = self._problems.suggest(str(name), self._params, otherwise=otherwise)
             self._problems.add(path, f"there is no parameter {str(name)[:64]}", hint)
 
     def _evaluated(self, value: Json, path: Path, programs: Mapping[Path, Program]) -> Json | msgspec.UnsetType:

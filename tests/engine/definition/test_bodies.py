@@ -411,11 +411,12 @@ def holding(inner: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
         {}, optional={"nodes": nodes, "as": PLAIN, "output": PLAIN, "items": PLAIN, "next": PLAIN}
     )
     return st.fixed_dictionaries(
-        {"type": st.sampled_from(["each", "again", "guard"])},
+        {"type": st.sampled_from(["each", "again", "guard", "foreach", "while", "repeat", "try", "set"])},
         optional={
             "nodes": nodes, "as": PLAIN | st.lists(WORDS, max_size=1), "items": PLAIN, "output": PLAIN,
             "condition": PLAIN, "until": PLAIN, "catch": form | PLAIN, "finally": form | PLAIN, "pages": form | PLAIN,
-            "needs": WORDS, "retry": PLAIN, "when": PLAIN, "default": PLAIN,
+            "needs": WORDS, "retry": PLAIN, "when": PLAIN, "default": PLAIN, "times": PLAIN,
+            "vars": st.dictionaries(WORDS, PLAIN, max_size=2) | PLAIN,
         },
     )  # fmt: skip
 
@@ -486,3 +487,17 @@ def test_durability_and_variables_are_read(load: Load) -> None:
     for checkpoint, meant in said.items():
         workflow = load(f"name: w\nvars: {{a: 1}}\ndurability: async\ncheckpoint: {checkpoint}\n{nodes}")
         assert (workflow.durability, workflow.checkpoint) == (Durability.ASYNC, Checkpointing(**meant))
+
+
+@pytest.mark.parametrize(
+    ("node", "expected"),
+    [
+        ("{type: set, vars: {b: 1}}", "nodes.n.vars.b: there is no variable b (known: a)"),
+        ("{type: set, vars: '{{ trigger.data }}'}", "nodes.n.vars: which variables these are must be known at deploy (write `vars: {name: value}`)"),
+        ("{type: set, vars: {a: '{{ vars.b }}'}}", "nodes.n.vars.a: there is no variable b (known: a)"),
+        ("{type: set}", "nodes.n: vars is missing"),
+    ],
+)  # fmt: skip
+def test_only_declared_variables_are_assigned(complain: Complain, node: str, expected: str) -> None:
+    (problem,) = complain(f"name: w\nvars: {{a: 0}}\nnodes:\n  n: {node}")
+    assert problem.removeprefix("w.yaml:4: ").startswith(expected)

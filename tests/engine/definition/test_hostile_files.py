@@ -130,3 +130,11 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     for filename in NAMES:
         with suppress(InvalidWorkflow):
             parse_tree(data, filename)
+
+
+def test_a_file_of_unknown_names_is_refused_soon() -> None:
+    """A near name is looked for as often as a person reads it, among as many as that takes."""
+    nodes = {f"n{n}": {"type": "transform", "data": f"{{{{ nodes.m{n} }}}}"} for n in range(5_000)}
+    with pytest.raises(InvalidWorkflow) as caught:
+        workflow_from_tree({"name": "w", "nodes": nodes}, types=TYPES)
+    assert str(caught.value).endswith("and 4900 more problems")

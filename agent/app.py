@@ -16,6 +16,8 @@ from agent import __version__
 from agent.collector import spare_what_stays
 from agent.config import Config
 from agent.crashes import crash_file
+from agent.file_watch.places import Places
+from agent.file_watch.watch import FileWatch
 from agent.identity import agent_id
 from agent.lock import locked
 from agent.logs import engine_log
@@ -98,9 +100,12 @@ async def _live(
     cron = Cron(store, engine.executor)
     chained = Chained(store, engine.outbox, engine.executor, engine.identity)
 
+    watch = FileWatch(engine.files, places(config), store.clock)
+
     async def follow_schedules() -> None:
         await cron.follow(engine.intake.routes)
         await chained.follow(engine.intake.routes)
+        await watch.follow(engine.intake.routes)
 
     engine.followers.append(follow_schedules)
     status = StatusDesk(engine, mesh)
@@ -115,6 +120,8 @@ async def _live(
         await when_there_is_room(follow_schedules)
         schedules = tasks.create_task(cron.run(), name="schedules")
         chains = tasks.create_task(chained.run(), name="chains")
+        engine.captures.append(watch.capture)
+        watching = tasks.create_task(watch.run(), name="watched files")
         await _tell(engine, Kind.AGENT_STARTED, {"version": __version__, "clean": store.was_clean})
         with announced(status.ready(), config.data_path / FILE, ready_file):
             _log.info("ready", extra={"fields": {"agent": engine.identity.agent, "nats": mesh.nats if mesh else "off"}})
@@ -122,6 +129,7 @@ async def _live(
             _log.info("stopping; a second signal stops at once")
             schedules.cancel()
             chains.cancel()
+            watching.cancel()
             if mesh is not None:
                 mesh.stop_intake()
             engine.drain()
@@ -133,6 +141,13 @@ async def _live(
         housekeeper.cancel()
         if mesh is not None:
             mesh.stop()
+
+
+def places(config: Config) -> Places:
+    """Where workflows may watch for files."""
+    own = config.data_path / "files"
+    named = Path(config.engine.files_dir) if config.engine.files_dir else own
+    return Places(named, [Path(root) for root in config.engine.watch], make=named == own)
 
 
 async def _tell(engine: Engine, kind: Kind, data: dict[str, Json]) -> None:

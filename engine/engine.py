@@ -20,6 +20,7 @@ from engine.execution.services import Services
 from engine.execution.steering import Steering
 from engine.store import Store
 from engine.store.outbox import Outbox
+from engine.triggers.files import Files
 from engine.triggers.intake import Intake
 from engine.triggers.routes import Routes
 from engine.values import Json
@@ -47,6 +48,8 @@ class Engine:
         self.rerun = Rerun(store, self.executor, self.catalogue)
         self.forking = Forking(store, self.executor, self.catalogue)
         self.intake = Intake(store, self.executor, self._routes())
+        self.files = Files(store, self.executor)
+        """What was taken of watched directories; who watches them hands files in."""
         self.captures: list[Capture] = []
         self.followers: list[Changed] = []
         self._changing = asyncio.Lock()

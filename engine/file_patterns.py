@@ -27,6 +27,10 @@ class FilePattern(msgspec.Struct, frozen=True):
         """Files may lie in directories below the base."""
         return len(self.rest) > 1
 
+    def fits(self, steps: tuple[str, ...]) -> bool:
+        """Whether a file fits, by its steps below the base."""
+        return _fits(self.rest, steps)
+
 
 def parse_pattern(text: str) -> FilePattern:
     """Raises ValueError, with a cause for a person, for what is no pattern or could lead out of its directory."""
@@ -65,6 +69,20 @@ def name_fits(pattern: str, name: str) -> bool:
         else:
             return False
     return pattern[here:].strip("*") == ""
+
+
+def _fits(pattern: tuple[str, ...], steps: tuple[str, ...]) -> bool:
+    """By dynamic programming over the pattern's steps: `reached` holds how many names may be used up so far."""
+    reached = {0}
+    for step in pattern:
+        if step == ANY:
+            longest = next((at for at in range(min(reached), len(steps)) if steps[at].startswith(".")), len(steps))
+            reached = {at for start in reached for at in range(start, max(start, longest) + 1)}
+        else:
+            reached = {at + 1 for at in reached if at < len(steps) and name_fits(step, steps[at])}
+        if not reached:
+            return False
+    return len(steps) in reached
 
 
 def _steps(text: str) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ OWNERS = {
     "uvloop": ("agent",),
     "psutil": ("engine/resources", "agent", "mesh", "plugins"),
     "paho": ("agent/demo",),
+    "watchfiles": ("agent/file_watch",),
     "msgspec": OURS,
 }
 """A library that is not here belongs to nobody yet: name its owner first."""

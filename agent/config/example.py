@@ -49,6 +49,8 @@ def _toml(value: object) -> str:
         return str(value).lower()
     if isinstance(value, dict) or value is msgspec.NODEFAULT:
         return '{ site = "berlin" }'
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, int):
         return str(value)
     return f'"{value}"'

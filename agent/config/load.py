@@ -87,8 +87,12 @@ def _value(setting: Setting) -> Json:
     except ValueError as error:
         raise ValueError(f"{dotted}: {error}") from None
     if dotted in PATHS and value:
-        return str(setting.base / Path(value).expanduser())
+        return [_absolute(setting, one) for one in value] if isinstance(value, tuple) else _absolute(setting, value)
     return value
+
+
+def _absolute(setting: Setting, path: str) -> str:
+    return str(setting.base / Path(path).expanduser())
 
 
 def _field(setting: Setting) -> Any:
@@ -134,10 +138,12 @@ def all_keys(struct: type[msgspec.Struct] = Config, prefix: str = "") -> list[st
 
 
 def _from_text(text: str, kind: Any) -> Json:
-    """Text from the environment or a flag: tables are written as `site=berlin,floor=2`."""
+    """Text from the environment or a flag: tables are written as `site=berlin,floor=2`, lists as `a,b`."""
     info = msgspec.inspect.type_info(kind)
     if isinstance(info, msgspec.inspect.Metadata):
         info = info.type
+    if isinstance(info, msgspec.inspect.VarTupleType):
+        return [part.strip() for part in text.split(",") if part.strip()]
     if not isinstance(info, msgspec.inspect.DictType):
         return text
     pairs = [part.partition("=") for part in text.split(",") if part.strip()]

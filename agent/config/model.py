@@ -157,6 +157,15 @@ class Engine(Section, frozen=True, kw_only=True):
     workflows_dir: Annotated[
         str, Meta(description="A directory whose workflow files are deployed at each start. Empty: none.")
     ] = ""
+    files_dir: Annotated[
+        str,
+        Meta(description="Where relative paths of file triggers start. Empty: `files` in the data directory, and what "
+             "workflows ask for in it is made."),
+    ] = ""  # fmt: skip
+    watch: Annotated[
+        tuple[str, ...],
+        Meta(description='Other directories whose files workflows may take, such as ["/srv/inbox"]. Empty: none.'),
+    ] = ()
     allow_shell: Annotated[
         bool, Meta(description="Allow the node type `shell`: whoever may deploy may then run programs here.")
     ] = False
@@ -228,6 +237,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 PATHS = frozenset(
     {
         "data_dir",
+        "engine.files_dir",
+        "engine.watch",
         "engine.workflows_dir",
         "mesh.credentials.creds",
         "mesh.credentials.nkey",

@@ -9,6 +9,7 @@ from engine.store.deadletters import DeadLetter
 from engine.store.outbox import Publication, publish
 from engine.store.transaction import Transaction
 from engine.triggers.chain import ORIGIN as CHAIN
+from engine.triggers.found import ORIGIN as FILE
 from engine.triggers.message import Fate
 from engine.triggers.routes import Undeliverable
 from engine.values import InvalidValue
@@ -41,6 +42,9 @@ def deadletter_verbs(engine: Engine) -> tuple[Verb, ...]:
             if letter.origin == CHAIN:
                 execution = await engine.intake.start_again(letter)
                 return Done(message=f"dead letter {letter.id} is taken in again and starts {execution}")
+            if letter.origin == FILE:
+                await engine.files.release(letter)
+                return Done(message=f"{letter.subject} is taken once more, if it still lies there")
             await send_again(letter)
         except (InvalidValue, Undeliverable) as error:
             raise Refused(409, str(error)) from None

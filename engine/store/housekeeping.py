@@ -11,7 +11,7 @@ import msgspec
 
 from engine.crash import crash_point
 from engine.events import Event, Kind
-from engine.store import chains, inbox, values
+from engine.store import chains, files, inbox, values
 from engine.store.connection import is_full
 from engine.store.errors import StoreFull
 from engine.store.store import Store
@@ -84,6 +84,11 @@ def _expire_deadletters(tx: Transaction, keep: Retention, now: int) -> bool:
     return False
 
 
+def _expire_files(tx: Transaction, keep: Retention, now: int) -> bool:
+    oldest = _before(now, keep.age)
+    return oldest is not None and files.expire(tx, before=oldest)
+
+
 def _expire_inbox(tx: Transaction, keep: Retention, now: int) -> bool:
     return inbox.forget(tx, before=now - round(keep.dedupe * 1_000_000)) >= 5000
 
@@ -94,7 +99,11 @@ ELSEWHERE: tuple[str, ...] = ("facts", "files", "publications", "inbox", "starts
 """Tables with such a column that have a rule of their own."""
 PURGES: tuple[Callable[[Transaction, Sequence[str]], None], ...] = (values.purge,)
 """For what is kept of executions in another form: called with the ids of those that go."""
-EXPIRIES: tuple[Callable[[Transaction, Retention, int], bool], ...] = (_expire_deadletters, _expire_inbox)
+EXPIRIES: tuple[Callable[[Transaction, Retention, int], bool], ...] = (
+    _expire_deadletters,
+    _expire_files,
+    _expire_inbox,
+)
 """For what goes by itself in time: removes a step of it; true if there is more to do now."""
 
 

@@ -82,6 +82,8 @@ class Plan(Graph, frozen=True, kw_only=True):
     outputs: Program | None
     setters: frozenset[str]
     """Nodes that assign to `vars`."""
+    dispensable: frozenset[str]
+    """Nodes whose failure makes the end partial, at any depth."""
 
 
 class CyclicWorkflow(ValueError):
@@ -103,7 +105,8 @@ def compile_plan(workflow: Workflow, version: int, types: NodeTypes) -> Plan:
         workflow=workflow,
         version=version,
         outputs=None if workflow.outputs is UNDEFINED else compile_tree(workflow.outputs),
-        setters=frozenset(_setters(workflow.nodes)),
+        setters=frozenset(node.id for node in _all(workflow.nodes) if node.type == SET_TYPE),
+        dispensable=frozenset(node.id for node in _all(workflow.nodes) if not node.critical),
     )
 
 
@@ -154,12 +157,12 @@ def _body(body: Body, spec: contract.Body, types: NodeTypes) -> PlannedBody:
     )
 
 
-def _setters(nodes: Mapping[str, Node]) -> Iterator[str]:
+def _all(nodes: Mapping[str, Node]) -> Iterator[Node]:
+    """Nodes at any depth."""
     for node in nodes.values():
-        if node.type == SET_TYPE:
-            yield node.id
+        yield node
         for body in node.bodies.values():
-            yield from _setters(body.nodes)
+            yield from _all(body.nodes)
 
 
 def _planned(

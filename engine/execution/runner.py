@@ -21,6 +21,7 @@ from engine.execution.inputs import Inputs
 from engine.execution.journal import Journal
 from engine.execution.large import NONE_HELD, Held
 from engine.execution.node_timers import NodeTimers
+from engine.execution.path import read_path
 from engine.execution.plan import Plan, PlannedNode
 from engine.execution.restoration import Restored, Rows
 from engine.execution.run import NodeError, Progress, Run
@@ -76,6 +77,7 @@ class Runner:
         self._answers = dict(answers or {})
         variables = self._rows.variables(plan.workflow.vars, plan.setters)
         run = Run(plan)
+        run.partial = any(_is_lack(row, plan) for row in nodes)
         inputs = Inputs.of_execution(plan, row, run, services, self._started_at, variables)
         self._root = Frame(run, inputs, Stop(), began=self._started_at)
         self._journal = Journal(
@@ -405,3 +407,9 @@ class Runner:
         self._attempts.ready.append((self._journal.step - 1, frame, node))
         if step:
             self._step()
+
+
+def _is_lack(row: NodeRow, plan: Plan) -> bool:
+    """Whether a node failed before that the execution can do without; its body may be over, and is not opened again."""
+    name = row.path[row.path.rfind("/") + 1 :]
+    return row.status is NodeState.FAILED and name in plan.dispensable and not read_path(row.path).is_body

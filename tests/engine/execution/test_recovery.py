@@ -286,3 +286,50 @@ async def test_result_is_the_same_from_every_checkpoint(open_rig, tmp_path, deco
                 assert rig.ran() == ["c"]
             if copy.name == "at-b":
                 assert rig.ran() == ["b", "c"]
+
+
+@pytest.mark.parametrize("optional", ["lack", "catch"])
+async def test_end_is_partial_after_a_restart_when_a_body_that_is_over_made_it_so(open_rig, tmp_path, optional):
+    text = (
+        "name: w\nnodes:\n  scan:\n    type: foreach\n    items: '[1, 2]'\n    nodes:\n"
+        f"      {optional}: {{type: fail, message: no, critical: false}}\n      ok: {{type: act}}\n"
+        "  last: {type: act, needs: scan}\n"
+    )
+    async with open_rig() as rig:
+        await rig.deploy(text)
+        copies = []
+
+        async def copying(ctx, data):
+            copies.append(await rig.copy_to(tmp_path / str(len(copies))))
+            return Done(data)
+
+        rig.acts |= dict.fromkeys(("scan[0]/ok", "scan[1]/ok", "last"), copying)
+        execution = await rig.start()
+        assert (await rig.end(execution)).status is ExecutionState.PARTIAL
+    assert len(copies) == 3
+    for copy in copies:
+        async with open_rig(copy) as rig:
+            assert (await rig.end(execution)).status is ExecutionState.PARTIAL
+
+
+async def test_a_body_that_failed_is_not_taken_for_a_node_of_its_name(open_rig, tmp_path):
+    text = (
+        "name: w\nnodes:\n  safe:\n    type: try\n    on_error: continue\n    nodes:\n"
+        "      a: {type: fail, message: no}\n"
+        "    catch:\n      nodes:\n        b: {type: fail, message: no}\n"
+        "  last: {type: act, run_if: always, needs: safe}\n"
+        "  catch: {type: act, critical: false, needs: last}\n"
+    )
+    async with open_rig() as rig:
+        await rig.deploy(text)
+        copies = []
+
+        async def copying(ctx, data):
+            copies.append(await rig.copy_to(tmp_path / "copy"))
+            return Done(data)
+
+        rig.acts["last"] = copying
+        execution = await rig.start()
+        assert (await rig.end(execution)).status is ExecutionState.COMPLETED
+    async with open_rig(copies[0]) as rig:
+        assert (await rig.end(execution)).status is ExecutionState.COMPLETED

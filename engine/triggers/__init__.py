@@ -3,7 +3,7 @@
     message.py    a message from outside, and what became of it
     intake.py     messages -> inbox rows and executions in one commit, or dead letters
     envelope.py   subject and headers, checked
-    routes.py     which workflows a message starts
+    routes.py     which workflows a message starts; ears.py which waits it is for; lane.py their subjects as a tree
     bodies.py     its body as `trigger.data`
     ticket.py     what it asks of the commit
     admission.py  who runs the executions, and how many more there is room for

@@ -17,6 +17,7 @@ from engine.clock import format_time
 from engine.crash import crash_point
 from engine.definition.model import BodyFormat, Capture, NatsTrigger
 from engine.definition.parameters import bind_params
+from engine.expressions import ExpressionError
 from engine.flow.door import UNBOUNDED
 from engine.flow.entrance import Entrance
 from engine.flow.placing import Unplaceable, place
@@ -27,11 +28,12 @@ from engine.store.deadletters import DeadLetter
 from engine.store.executions import ExecutionRow
 from engine.triggers.admission import Admission, Gate
 from engine.triggers.bodies import read_body
+from engine.triggers.ears import Ear
 from engine.triggers.envelope import MAX_ID, Envelope, read_envelope
 from engine.triggers.message import Fate, Message, Receipt
 from engine.triggers.room import Room
 from engine.triggers.routes import ANY_STREAM, Active, Match, Routes, Undeliverable
-from engine.triggers.ticket import Start, Ticket
+from engine.triggers.ticket import Reply, Start, Ticket
 from engine.values import MAX_BYTES, InvalidValue, Json, check_value, encode_json
 
 __all__ = ["Intake", "QueueFull", "Started"]
@@ -174,6 +176,8 @@ class Intake:
             matches = self.routes.find(message)
             if matches:
                 self._fill(ticket, message, envelope, matches, now)
+            if ears := self.routes.awaiting(message):
+                self._reply(ticket, message, envelope, ears, now)
         except (InvalidValue, Undeliverable) as error:
             ticket.bury(message, str(error))
         except Exception as error:
@@ -206,6 +210,24 @@ class Intake:
         for reading, names in unread.items():  # one letter for all who read it the same way
             ticket.bury(message, str(read[reading]), workflow=names[0] if len(names) == 1 else "_")
 
+    def _reply(self, ticket: Ticket, message: Message, envelope: Envelope, ears: tuple[Ear, ...], now: int) -> None:
+        """A reply for each wait that the message may be for; those that can't tell get a dead letter."""
+        for ear in ears:
+            channel = ear.channel
+            try:
+                scope, message_id, body = self._read(ticket, message, envelope, channel.awaited.format)
+                key = ear.key(msgspec.json.decode(body), now)
+            except InvalidValue as error:
+                ticket.bury(message, str(error), workflow=channel.workflow)
+            except ExpressionError as error:
+                reason = f"nodes.{channel.node}.message.key: {error}; with `| default(null)` it is nobody's message"
+                ticket.bury(message, reason, workflow=channel.workflow)
+            else:
+                seconds = channel.awaited.buffer_seconds
+                ticket.replies.append(
+                    Reply(channel.workflow, ear.id, key, body, seconds, scope, message_id, now)
+                )  # fmt: skip
+
     def _start(self, active: Active, row: ExecutionRow, scope: str, id: str) -> Start:
         """In its place, if the workflow has a flow. Raises Unplaceable."""
         flow = active.workflow.flow
@@ -227,6 +249,8 @@ class Intake:
         return Room(self.admission, self.gate, lambda: self._room(workflow))
 
     def _room(self, workflow: str) -> int:
+        if not workflow and self.routes.awaits_own:
+            return UNBOUNDED  # what waits may be what the queue is full of
         largest = -1
         for active in self.routes.active.values():
             fed = active.name == workflow if workflow else any(map(_is_shared, active.workflow.triggers))

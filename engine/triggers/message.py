@@ -27,7 +27,7 @@ class Fate(StrEnum):
     """What became of a message."""
 
     ACCEPTED = "accepted"
-    """Committed: at least one new execution."""
+    """Committed: at least one new execution, or an answer to what waits, or kept for what will."""
     DUPLICATE = "duplicate"
     """Every execution it would start exists already."""
     UNMATCHED = "unmatched"

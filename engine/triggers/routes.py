@@ -12,14 +12,14 @@ import msgspec
 
 from engine.definition.model import Capture, NatsTrigger, Workflow
 from engine.subjects import cover
+from engine.triggers.ears import Ear, Ears
+from engine.triggers.lane import Lane
 from engine.triggers.message import Message
 
 __all__ = ["ANY_STREAM", "Active", "External", "Match", "Routes", "Undeliverable"]
 
 ANY_STREAM = "*"
 """The stream of a message that comes again from a person's hand: it takes every lane."""
-REMEMBERED = 4096
-"""Subjects whose matches are kept: devices speak on the same subjects again and again."""
 
 
 class Active(msgspec.Struct, frozen=True):
@@ -62,15 +62,20 @@ class Routes:
         *,
         agent: str,
         tenant: str = "default",
+        lingering: Iterable[Workflow] = (),
     ) -> None:
+        """`lingering` are other versions whose executions are under way: they start nothing, and may still wait."""
         self.active = {name: Active(version, workflow) for name, version, workflow in active}
         self._agent = agent
         self._prefix = f"ganglion.trigger.{tenant}."
-        self._own, self._core, self._streams = _Lane(), _Lane(), dict[str, _Lane]()
+        self._own: Lane[Match] = Lane()
+        self._core: Lane[Match] = Lane()
+        self._streams: dict[str, Lane[Match]] = {}
+        self._ears = Ears([*(one.workflow for one in self.active.values()), *lingering])
         for active_one in self.active.values():
             for trigger in active_one.workflow.triggers:
                 if isinstance(trigger, NatsTrigger):
-                    self._lane_of(trigger).add(Match(active_one, trigger))
+                    self._lane_of(trigger).add(trigger.subject, active_one.name, Match(active_one, trigger))
 
     def find(self, message: Message) -> tuple[Match, ...]:
         """The workflows that a message starts, each once: of several triggers that match, the first in the file wins.
@@ -89,6 +94,16 @@ class Routes:
             return tuple(match for match in found if match.active.name == message.workflow)
         return found
 
+    def awaiting(self, message: Message) -> tuple[Ear, ...]:
+        """The waits that a message may be for."""
+        anywhere = message.stream == ANY_STREAM
+        return self._ears.find(message.subject, message.stream, message.workflow, anywhere=anywhere)
+
+    @cached_property
+    def awaits_own(self) -> bool:
+        """Some wait is for a message of the agent's own stream."""
+        return bool(self._ears.own.items)
+
     def named(self, name: str) -> Active:
         """The active version of a workflow. Raises Undeliverable with the likeliest name."""
         try:
@@ -102,20 +117,23 @@ class Routes:
     @cached_property
     def intake_subjects(self) -> tuple[str, ...]:
         """What the agent's own stream captures: a disjoint cover, as the server asks for."""
-        return cover(self._own.patterns)
+        return cover(self._own.patterns | self._ears.own.patterns)
 
     @cached_property
     def core_subjects(self) -> tuple[str, ...]:
         """What the agent subscribes to plainly: a disjoint cover, so that each message comes once."""
-        return cover(self._core.patterns)
+        return cover(self._core.patterns | self._ears.core.patterns)
 
     @cached_property
     def externals(self) -> tuple[External, ...]:
         """Consumers of existing streams, one per workflow and stream."""
         wanted: dict[tuple[str, str], list[str]] = {}
         for stream, lane in self._streams.items():
-            for match in lane.matches:
+            for match in lane.items:
                 wanted.setdefault((match.active.name, stream), []).append(match.trigger.subject)
+        for stream, ears in self._ears.streams.items():
+            for ear in ears.items:
+                wanted.setdefault((ear.channel.workflow, stream), []).append(ear.channel.awaited.subject)
         return tuple(External(name, stream, cover(subjects)) for (name, stream), subjects in sorted(wanted.items()))
 
     def address(self, workflow: str) -> str:
@@ -129,12 +147,12 @@ class Routes:
                 first.setdefault(match.active.name, match)
         return tuple(first.values())
 
-    def _lane_of(self, trigger: NatsTrigger) -> "_Lane":
+    def _lane_of(self, trigger: NatsTrigger) -> Lane[Match]:
         if trigger.capture is Capture.CORE:
             return self._core
         if trigger.stream is None:
             return self._own
-        return self._streams.setdefault(trigger.stream, _Lane())
+        return self._streams.setdefault(trigger.stream, Lane())
 
     def _addressed(self, subject: str) -> Match:
         where, _, name = subject.removeprefix(self._prefix).partition(".")
@@ -143,68 +161,3 @@ class Routes:
         if where not in (self._agent, "any"):
             raise Undeliverable(f"this is addressed to the agent {where[:64]}, and this agent is {self._agent}")
         return Match(self.named(name), NatsTrigger(subject=subject))
-
-
-class _Branch:
-    """One token deep in the tree of patterns."""
-
-    __slots__ = ("ends", "next", "tails")
-
-    def __init__(self) -> None:
-        self.next: dict[str, _Branch] = {}
-        self.ends: list[tuple[int, Match]] = []
-        self.tails: list[tuple[int, Match]] = []
-        """Patterns that end here with `>`."""
-
-
-class _Lane:
-    """The patterns of one way in, as a tree of tokens: finding costs the subject's depth, however many there are."""
-
-    def __init__(self) -> None:
-        self.matches: list[Match] = []
-        self._root = _Branch()
-        self._known: dict[str, tuple[Match, ...]] = {}
-
-    @property
-    def patterns(self) -> set[str]:
-        return {match.trigger.subject for match in self.matches}
-
-    def add(self, match: Match) -> None:
-        """Triggers come in the order of their file."""
-        entry = (len(self.matches), match)
-        self.matches.append(match)
-        branch = self._root
-        *path, last = match.trigger.subject.split(".")
-        for step in path:
-            branch = branch.next.setdefault(step, _Branch())
-        if last == ">":
-            branch.tails.append(entry)
-        else:
-            branch.next.setdefault(last, _Branch()).ends.append(entry)
-
-    def find(self, subject: str) -> tuple[Match, ...]:
-        known = self._known.get(subject)
-        if known is None:
-            known = self._search(subject)
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            self._known[subject] = known
-        return known
-
-    def _search(self, subject: str) -> tuple[Match, ...]:
-        if not self.matches:
-            return ()
-        hits: list[tuple[int, Match]] = []
-        level = [self._root]
-        for token in subject.split("."):
-            for branch in level:
-                hits.extend(branch.tails)
-            level = [branch.next[step] for branch in level for step in {token, "*"} if step in branch.next]
-            if not level:
-                break
-        for branch in level:
-            hits.extend(branch.ends)
-        first: dict[str, Match] = {}
-        for _, match in sorted(hits, key=lambda hit: hit[0]):
-            first.setdefault(match.active.name, match)
-        return tuple(first.values())

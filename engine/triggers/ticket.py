@@ -1,11 +1,12 @@
-"""What one message asks of the commit that takes it in: executions to start, dead letters to bury."""
+"""What one message asks of the commit that takes it in: executions to start, waits to answer, dead letters to bury."""
 
 import msgspec
 
+from engine.crash import crash_point
 from engine.definition.flow import Flow
 from engine.flow.door import HELD_SECONDS
 from engine.flow.entrance import Entrance, Verdict
-from engine.store import Transaction, deadletters, executions, inbox
+from engine.store import Transaction, deadletters, executions, inbox, kept, waits
 from engine.store.deadletters import DeadLetter
 from engine.store.executions import ExecutionRow
 from engine.triggers.envelope import bounded_headers, plain
@@ -28,10 +29,24 @@ class Start(msgspec.Struct):
     """When to let the message come again, if it has to stay outside."""
 
 
+class Reply(msgspec.Struct):
+    """What a message tells those that wait for it. Its claim is made as that of a start, under the name of the ear."""
+
+    workflow: str
+    ear: str
+    key: str
+    body: bytes
+    keep_seconds: float
+    """How long it is kept if nobody waits for it yet."""
+    scope: str
+    id: str
+    now: int
+
+
 class Ticket:
     """Filled before the commit; `settle` runs inside it, perhaps twice."""
 
-    __slots__ = ("by_hand", "letters", "position", "sequence", "starts", "subject")
+    __slots__ = ("by_hand", "letters", "position", "replies", "sequence", "starts", "subject")
 
     def __init__(self, message: Message | None = None) -> None:
         self.by_hand = message is None
@@ -43,11 +58,12 @@ class Ticket:
             self.position = f"stream {message.stream} {message.stream_created}"
             self.sequence = str(message.sequence)
         self.starts: list[Start] = []
+        self.replies: list[Reply] = []
         self.letters: list[DeadLetter] = []
 
     @property
     def is_empty(self) -> bool:
-        return not (self.starts or self.letters)
+        return not (self.starts or self.replies or self.letters)
 
     def bury(self, message: Message, reason: str, *, workflow: str = "_") -> None:
         """Ask for a dead letter; `_` stands for no workflow in particular."""
@@ -92,6 +108,8 @@ class Ticket:
                 new.append(row)
                 fate = Fate.ACCEPTED
             ids.append(known or row.id)
+        for reply in self.replies:
+            fate = _better(fate, _tell(tx, reply))
         for letter in self.letters:
             if not self._is_buried(tx, letter):
                 deadletters.bury(tx, letter)
@@ -119,6 +137,28 @@ class Ticket:
                 now=letter.received_at,
             )
         )  # fmt: skip
+
+
+def _tell(tx: Transaction, reply: Reply) -> Fate:
+    """Answer all that wait now; if none does, keep it for the first that will."""
+    if reply.scope and inbox.claim(
+        tx, workflow=reply.ear, scope=reply.scope, id=reply.id, execution="a wait", now=reply.now
+    ):
+        return Fate.DUPLICATE
+    if waits.answer(tx, waits.MESSAGE, reply.key, reply.body, reply.now):
+        return Fate.ACCEPTED
+    if reply.keep_seconds <= 0:
+        return Fate.UNMATCHED
+    kept.keep(tx, workflow=reply.workflow, key=reply.key, body=reply.body, now=reply.now, seconds=reply.keep_seconds)
+    crash_point("message-kept")
+    return Fate.ACCEPTED
+
+
+def _better(fate: Fate, other: Fate) -> Fate:
+    """What is told of a message of which both are true."""
+    if Fate.ACCEPTED in (fate, other):
+        return Fate.ACCEPTED
+    return other if fate is Fate.UNMATCHED else fate
 
 
 def _held(held: list[Start], ids: list[str]) -> Receipt:

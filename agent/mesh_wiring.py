@@ -58,6 +58,7 @@ class Mesh:
             self.connection,
             engine.intake,
             engine.executor,
+            room_for=engine.intake.room_for,
             agent=identity.agent,
             tenant=identity.tenant,
             own_server=self._server is not None,

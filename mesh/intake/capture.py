@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 
 from engine.clock import Clock
 from engine.signal import Signal
-from engine.triggers.message import Message
+from engine.triggers.message import Fate, Message
 from mesh.connection import Link
 from mesh.intake.sink import Sink, accept_when_there_is_room
 
@@ -42,7 +42,9 @@ class Capture:
             while True:
                 while self._waiting:
                     batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-                    await accept_when_there_is_room(self._sink, batch)
+                    receipts = await accept_when_there_is_room(self._sink, batch)
+                    # Nothing keeps what a full queue does not take.
+                    self._counters["dropped"] += sum(receipt.fate is Fate.HELD for receipt in receipts)
                 await self._signal.wait()
         finally:
             with suppress(nats.errors.Error):

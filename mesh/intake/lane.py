@@ -114,14 +114,16 @@ class Lane:
         All travel on one connection and the server handles a consumer's in their order, so the answer to the last says
         that it has handled them all (see test_one_confirmed_acknowledgement_confirms_its_batch).
         """
-        words = [_TERM if receipt.fate is Fate.DEAD else _ACK for receipt in receipts]
+        words = [_word(receipt) for receipt in receipts]
         await link.nc.publish_batch((msg.reply, "", {}, word) for msg, word in zip(fetched[:-1], words, strict=False))
         try:
             await link.nc.request(fetched[-1].reply, words[-1], timeout=ACK_SECONDS)
         except (nats.errors.TimeoutError, nats.errors.NoRespondersError):
             self._counters["unconfirmed"] += len(fetched)
         else:
-            self._counters["acknowledged"] += len(fetched)
+            held = sum(receipt.fate is Fate.HELD for receipt in receipts)
+            self._counters["held"] += held
+            self._counters["acknowledged"] += len(fetched) - held
         crash_point("intake-after-ack")
 
     def _begin(self) -> str:
@@ -149,6 +151,14 @@ async def _finish(acknowledging: "asyncio.Task[None]", seconds: float) -> None:
     finally:
         acknowledging.cancel()
         await asyncio.gather(acknowledging, return_exceptions=True)
+
+
+def _word(receipt: Receipt) -> bytes:
+    """What the server is told of a message. One that is held stays in the stream and is delivered again later; until
+    then others pass it."""
+    if receipt.fate is Fate.HELD:
+        return b'-NAK {"delay": %d}' % int(receipt.retry_seconds * 1e9)
+    return _TERM if receipt.fate is Fate.DEAD else _ACK
 
 
 def _sequence(reply: str) -> int:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from engine.clock import Clock, SystemClock
@@ -26,6 +26,7 @@ _OURS = "agent"
 class Pump:
     """Pumps messages from NATS into the engine; `run` is its service.
 
+    `slots` are the agent's; `room_for` those of one source, as the queues of the workflows that it feeds have room.
     `own_server`: the server is this agent's alone (embedded). Then one consumer takes all triggers, and the users'
     subjects are captured by a stream of ours. On a shared server `any` is shared with the other agents.
     """
@@ -36,6 +37,7 @@ class Pump:
         sink: Sink,
         slots: Slots,
         *,
+        room_for: Callable[[str], Slots] | None = None,
         agent: str,
         tenant: str = "default",
         own_server: bool = True,
@@ -45,13 +47,16 @@ class Pump:
         self._connection = connection
         self._sink = sink
         self._slots = slots
+        self._room_for = room_for or (lambda workflow: slots)
+        """The slots of what one workflow fetches; with an empty name, of the subjects that all share."""
         self._agent = agent
         self._tenant = tenant
         self._own_server = own_server
         self._limits = limits or Limits()
         self._clock = clock or SystemClock()
         self.counters: Counter[str] = Counter()
-        """acknowledged, unconfirmed (delivered again), dropped (by plain subscriptions)."""
+        """acknowledged, held (to come again: a queue is full), unconfirmed (delivered again), dropped (by plain
+        subscriptions)."""
         self._intake: tuple[str, ...] = ()
         self._wanted: dict[Source | str, Lane | Capture] = {}
         self._running: dict[Source | str, asyncio.Task[None]] = {}
@@ -145,18 +150,20 @@ class Pump:
     async def _take_intake(self) -> None:
         """The agent's own stream: it is not there while no workflow wants a subject, nor its lane."""
         while True:
-            await self._serve(self._lane(Source(INTAKE, _OURS, private=True), self._intake_stream))
+            await self._serve(self._lane(Source(INTAKE, _OURS, private=True), self._intake_stream, self._room_for("")))
             while not self._intake:
                 await self._intake_wanted.wait()
 
-    def _lane(self, source: Source, prepare: Prepare) -> Lane:
-        return Lane(source, prepare, sink=self._sink, slots=self._slots, clock=self._clock, counters=self.counters)
+    def _lane(self, source: Source, prepare: Prepare, slots: Slots | None = None) -> Lane:
+        return Lane(
+            source, prepare, sink=self._sink, slots=slots or self._slots, clock=self._clock, counters=self.counters
+        )
 
     def _external_lane(self, source: Source, external: External) -> Lane:
         async def existing(link: Link) -> StreamInfo:
             return await self._existing_stream(link, external)
 
-        return self._lane(source, existing)
+        return self._lane(source, existing, self._room_for(external.workflow))
 
     def _trigger_sources(self) -> list[Source]:
         if self._own_server:

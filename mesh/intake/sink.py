@@ -22,7 +22,7 @@ class Sink(Protocol):
 
 
 class Slots(Protocol):
-    """How much there is room for."""
+    """How much there is room for; one object for each source that is fetched from, or one for all."""
 
     def free_slots(self) -> int:
         """Messages that may be fetched now."""

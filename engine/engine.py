@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from engine.contract import NodeTypes
+from engine.definition.awaited import channels
 from engine.definition.model import Workflow
 from engine.events import Identity
 from engine.execution.catalogue import Catalogue, Deployment
@@ -18,7 +19,7 @@ from engine.execution.forking import Forking
 from engine.execution.rerun import Rerun
 from engine.execution.services import Services
 from engine.execution.steering import Steering
-from engine.store import Store
+from engine.store import Store, executions
 from engine.store.outbox import Outbox
 from engine.triggers.files import Files
 from engine.triggers.intake import Intake
@@ -50,6 +51,8 @@ class Engine:
         self.intake = Intake(store, self.executor, self._routes())
         self.files = Files(store, self.executor)
         """What was taken of watched directories; who watches them hands files in."""
+        self._lingering: dict[tuple[str, int], Workflow] = {}
+        """Versions that are active no more, and whose executions may still wait for messages."""
         self.captures: list[Capture] = []
         self.followers: list[Changed] = []
         self._changing = asyncio.Lock()
@@ -57,6 +60,7 @@ class Engine:
     async def prepare(self) -> None:
         """Load the active definitions."""
         await self.catalogue.load()
+        await self._see_who_lingers()
         self.intake.routes = self._routes()
 
     async def run(self) -> None:
@@ -76,6 +80,7 @@ class Engine:
         """
         async with self._changing:
             workflow = self.catalogue.read(source, filename, params or {})
+            await self._see_who_lingers(workflow.name)
             await self._capture(self._routes(workflow))
             try:
                 deployment, changed = await self.catalogue.deploy(source, filename=filename, params=params)
@@ -89,11 +94,24 @@ class Engine:
     async def undeploy(self, workflow: str) -> bool:
         """Switch a workflow's triggers off; False if it was not deployed. What runs goes on."""
         async with self._changing:
+            await self._see_who_lingers(workflow)
             undeployed = await self.catalogue.undeploy(workflow)
             if undeployed:
                 await self._changed()
                 await self._capture(self._routes())
             return undeployed
+
+    async def _see_who_lingers(self, leaving: str = "") -> None:
+        """Versions with executions under way that wait for messages; the active one of `leaving` counts as such."""
+        versions = set(await self.store.read(executions.open_versions))
+        deployed = self.catalogue.active.get(leaving)
+        if deployed is not None:
+            versions.add((leaving, deployed.row.version))
+        self._lingering = {
+            key: workflow
+            for key in sorted(versions)
+            if (workflow := await self.catalogue.workflow(*key)) is not None and any(channels(workflow))
+        }
 
     async def _capture(self, routes: Routes) -> None:
         for capture in self.captures:
@@ -113,4 +131,9 @@ class Engine:
         }
         if coming is not None:
             active[coming.name] = (coming.name, 0, coming)
-        return Routes(active.values(), agent=self.identity.agent, tenant=self.identity.tenant)
+        return Routes(
+            active.values(),
+            agent=self.identity.agent,
+            tenant=self.identity.tenant,
+            lingering=self._lingering.values(),
+        )

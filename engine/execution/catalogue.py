@@ -111,6 +111,13 @@ class Catalogue:
             raise Unloadable(f"{workflow} version {version} is not in the store")
         return self.remember(self._compile(row))
 
+    async def workflow(self, name: str, version: int) -> Workflow | None:
+        """A version; None if this agent can't load it."""
+        try:
+            return (await self.plan(name, version)).workflow
+        except Unloadable:
+            return None
+
     def remember(self, plan: Plan) -> Plan:
         """Keep a plan, dropping the one that was not used for longest."""
         self._plans[plan.workflow.name, plan.version] = plan

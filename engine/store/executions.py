@@ -306,6 +306,11 @@ def open_ids(db: sqlite3.Connection, *states: ExecutionState) -> list[str]:
     ]
 
 
+def open_versions(db: sqlite3.Connection) -> list[tuple[str, int]]:
+    """(workflow, version) of all executions that have not ended."""
+    return db.execute("SELECT DISTINCT workflow, version FROM executions WHERE finished_at IS NULL").fetchall()
+
+
 def due(db: sqlite3.Connection, now: int, limit: int) -> list[str]:
     """Waiting executions whose time has come, the oldest first."""
     rows = db.execute(

@@ -17,7 +17,7 @@ from engine.contract import Done, Fail
 from engine.execution.context import AttemptContext, Stop
 from engine.execution.frame import Active, Frame
 from engine.execution.journal import Journal
-from engine.execution.large import Held
+from engine.execution.large import NONE_HELD
 from engine.execution.node_timers import NodeTimers
 from engine.execution.plan import PlannedBody, PlannedNode
 from engine.execution.restoration import Restored, Rows
@@ -67,7 +67,7 @@ class Constructs:
         params = frame.inputs.parameters(node)
         memo = None
         if node.parameters.volatile and not isinstance(params, Fail):
-            memo = encode_json(msgspec.to_builtins(params))
+            memo = node.parameters.stored(params)
         self._journal.opened(frame, node, memo, now)
         self._journal.started(frame, node, ctx.attempt, now)
         active = self._make(frame, node, params, ctx, now)
@@ -78,10 +78,7 @@ class Constructs:
         """One that was open goes on. `dying`: only to be stopped, for its execution is at its end."""
         frame.run.attempts[node.index] -= 1
         ctx = self._context(frame, node)
-        if row.output is None:
-            params = frame.inputs.parameters(node)
-        else:
-            params = msgspec.json.decode(row.output, type=node.type.params)
+        params = frame.inputs.parameters(node) if row.output is None else node.parameters.restored(row.output)
         active = self._make(frame, node, params, ctx, row.started_at or self._clock.now())
         if active is not None:
             self.proceed(active, known=self._rows.suffixes(active.path) if dying else None)
@@ -296,7 +293,7 @@ def _stored(values: Mapping[str, Json]) -> Json:
 
 
 def ending_of(
-    opening: Opening, body: PlannedBody, row: NodeRow, value: Callable[[NodeRow], Json] = Held().value
+    opening: Opening, body: PlannedBody, row: NodeRow, value: Callable[[NodeRow], Json] = NONE_HELD.value
 ) -> Ending:  # fmt: skip
     """How a body ended before a crash."""
     if row.status is NodeState.COMPLETED:

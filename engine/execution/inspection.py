@@ -125,7 +125,7 @@ class Inspection:
     def _ask(self, home: _Scene, node: PlannedNode, path: str) -> Iterable[Opening]:
         row = self._tree.rows.get(path)
         if row is not None and row.status is NodeState.RUNNING and row.output is not None:
-            params = msgspec.json.decode(row.output, type=node.type.params)
+            params: msgspec.Struct | Fail = node.parameters.restored(row.output)
         else:
             params = home.inputs.parameters(node)
         if isinstance(params, Fail) or node.type.construct is None:

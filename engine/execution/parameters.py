@@ -56,6 +56,16 @@ class Parameters:
             return self._constant
         return self._construct({field.name: _value(field, scope) for field in self._fields})
 
+    def stored(self, params: msgspec.Struct) -> bytes:
+        """What was evaluated, to be kept: a control-flow node goes on with the same after a restart."""
+        return encode_json({field.name: msgspec.to_builtins(getattr(params, field.name)) for field in self._fields})
+
+    def restored(self, body: bytes) -> msgspec.Struct:
+        """The struct from what `stored` gave. Raises ValueError."""
+        values = msgspec.json.decode(body)
+        known = [field for field in self._fields if field.name in values]
+        return self._construct({field.name: msgspec.convert(values[field.name], field.type) for field in known})
+
     def _construct(self, values: dict[str, Json]) -> msgspec.Struct:
         try:
             return self._build(**self._fixed, **values)

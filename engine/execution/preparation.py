@@ -1,18 +1,21 @@
 """From an id in the queue to a runner: read what is stored, and see whether it may run."""
 
+import sqlite3
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 
 from engine.events import Event, Kind
 from engine.execution.catalogue import Catalogue, Unloadable
+from engine.execution.large import NONE_HELD, Held, LargeValues, needed
 from engine.execution.plan import Plan
 from engine.execution.run import NodeError
 from engine.execution.runner import Runner
 from engine.execution.services import Services
 from engine.execution.successor import Successors
 from engine.states import ExecutionState, NodeState
-from engine.store import Store, StoreCorrupt, Transaction, executions, waits
+from engine.store import Store, StoreCorrupt, Transaction, executions, values, waits
 from engine.store.executions import ExecutionRow, NodeRow
 from engine.values import Json, encode_json
 
@@ -33,6 +36,14 @@ class Failed(msgspec.Struct, frozen=True):
     successor: ExecutionRow | None
 
 
+class _Stored(msgspec.Struct, frozen=True):
+    """What the store knows of an execution."""
+
+    row: ExecutionRow | None
+    nodes: list[NodeRow] = []
+    answers: dict[str, bytes | None] = {}
+
+
 class Preparation:
     """Makes runners."""
 
@@ -41,40 +52,51 @@ class Preparation:
         self._catalogue = catalogue
         self._services = services
         self._successors = Successors(catalogue, services)
+        self._large = LargeValues(store)
 
     async def prepare(self, id: str, row: ExecutionRow | None) -> Runner | Failed | None:
         """Everything that is needed to go on; None when the execution can't run (any more).
 
         `row` is given for an execution that was just made, so that nothing has to be read.
         """
-        nodes: list[NodeRow] = []
-        answers: dict[str, bytes | None] = {}
+        stored = _Stored(row)
         try:
             if row is None:
-                row = await self._store.read(lambda db: executions.get(db, id))
+                stored = await self._store.read(lambda db: _read(db, id))
+                row = stored.row
                 if row is None or row.status not in _RUNNABLE:
                     return None
-                nodes = await self._store.read(lambda db: executions.nodes(db, id, whole=True))
-                if any(node.status is NodeState.WAITING for node in nodes):
-                    answers = await self._store.read(lambda db: waits.open_of(db, id))
             plan = await self._catalogue.plan(row.workflow, row.version)
+            held = await self._load(plan, stored.nodes)
         except (Unloadable, StoreCorrupt) as problem:
             await self._block(id, str(problem))
             return None
         if row.pausing:
+            held.release()
             await self._pause(row)
             return None
         if row.started_at is not None and await self._is_poisonous(row):
+            held.release()
             return await self._fail(row, plan)
         return Runner(
             store=self._store,
             services=self._services,
             plan=plan,
             row=row,
-            nodes=nodes,
+            nodes=stored.nodes,
             successor=self._successors.of,
-            answers=answers,
+            answers=stored.answers,
+            held=held,
         )
+
+    async def _load(self, plan: Plan, nodes: list[NodeRow]) -> Held:
+        """Large values that the execution still needs. Raises StoreCorrupt."""
+        results, paths = needed(plan, nodes)
+        for node in nodes:
+            if node.path in paths and (hash := node.large) is not None:
+                node.output = await self._store.read(partial(values.load, hash=hash))
+                node.large = None
+        return await self._large.take(results) if results else NONE_HELD
 
     async def _is_poisonous(self, row: ExecutionRow) -> bool:
         """An execution that had begun goes on, unless it has killed the process too often."""
@@ -103,6 +125,7 @@ class Preparation:
             told = encode_json(about)
             executions.finish(tx, row.id, ExecutionState.FAILED, now=now, outputs=None, error=told)
             executions.cancel_open_nodes(tx, row.id, now)
+            waits.execution_ended(tx, row.id, ExecutionState.FAILED, outputs=None, error=told, now=now)
             if successor is not None:
                 executions.create(tx, successor)
             tx.fact(execution_fact(Kind.WORKFLOW_FAILED, row, now, {"status": "failed", "error": about}))
@@ -125,7 +148,6 @@ class Preparation:
         """It waits until this agent can load it; nothing of it is run, and it is never failed."""
         self._services.log("error", f"blocked: {problem}", {"execution": id})
         about = encode_json({"kind": "blocked", "message": problem[:4000], "node": None})
-            waits.execution_ended(tx, row.id, ExecutionState.FAILED, outputs=None, error=told, now=now)
         now = self._services.clock.now()
 
         def unit(tx: Transaction) -> None:
@@ -147,6 +169,16 @@ def abandon(tx: Transaction, row: ExecutionRow, now: int, reason: str) -> None:
     executions.cancel_open_nodes(tx, row.id, now)
     waits.execution_ended(tx, row.id, ExecutionState.CANCELLED, outputs=None, error=error, now=now)
     tx.fact(execution_fact(Kind.WORKFLOW_CANCELLED, row, now, {"status": "cancelled", "reason": reason}))
+
+
+def _read(db: sqlite3.Connection, id: str) -> _Stored:
+    """All in one question: a start asks it for thousands of executions."""
+    row = executions.get(db, id)
+    if row is None or row.status not in _RUNNABLE or row.started_at is None:
+        return _Stored(row)
+    nodes = executions.nodes(db, id)
+    waiting = any(node.status is NodeState.WAITING for node in nodes)
+    return _Stored(row, nodes, waits.open_of(db, id) if waiting else {})
 
 
 def execution_fact(kind: Kind, row: ExecutionRow, now: int, data: Mapping[str, Json], node: str = "") -> Event:

@@ -6,6 +6,7 @@ import msgspec
 
 from engine.execution.frame import Frame
 from engine.execution.journal import Journal
+from engine.execution.large import NONE_HELD, Held
 from engine.execution.node_timers import NodeTimers
 from engine.execution.plan import PlannedNode
 from engine.execution.run import NodeError
@@ -28,7 +29,10 @@ class Restored(msgspec.Struct):
 class Rows:
     """The node rows of an execution, by the frame that they belong to."""
 
-    def __init__(self, rows: Iterable[NodeRow]) -> None:
+    def __init__(self, rows: Iterable[NodeRow], held: Held = NONE_HELD) -> None:
+        """`held`: the large values among them that may still be asked for."""
+        self.value = held.value
+        """What a row holds, decoded."""
         self._by_path: dict[str, NodeRow] = {}
         self._by_prefix: dict[str, list[NodeRow]] = {}
         self.last_seq = 0
@@ -50,7 +54,9 @@ class Rows:
                 if row.status is NodeState.COMPLETED and row.path[row.path.rfind("/") + 1 :] in setters
             ]
             for row in sorted(done, key=_order):
-                values.update(_decoded(row.output) or {})
+                assigned = self.value(row)
+                if isinstance(assigned, dict):
+                    values.update(assigned)
         return values
 
     def ended(self, path: str) -> NodeRow | None:
@@ -84,9 +90,9 @@ class Rows:
         for row in self._by_prefix.get(prefix, ()):
             id = row.path[len(prefix) :]
             if row.status is NodeState.COMPLETED:
-                outputs[id] = _decoded(row.output)
+                outputs[id] = self.value(row)
             if row.error is not None:
-                errors[id] = _decoded(row.error)
+                errors[id] = msgspec.json.decode(row.error)
         return outputs, errors
 
     def unsettled(self, prefix: str) -> Iterator[NodeRow]:
@@ -129,7 +135,7 @@ class Rows:
                 case _:
                     error = None if row.error is None else msgspec.json.decode(row.error, type=NodeError)
                     run.restore(
-                        node, row.status, output=_decoded(row.output), port=row.port, error=error,
+                        node, row.status, output=self.value(row), port=row.port, error=error,
                         at=row.finished_at or now,
                     )  # fmt: skip
         return found
@@ -138,7 +144,3 @@ class Rows:
 def _order(row: NodeRow) -> tuple[int, int]:
     # Rows of before there was an order have the time alone.
     return row.seq, row.finished_at or 0
-
-
-def _decoded(body: bytes | None) -> Json:
-    return None if body is None else msgspec.json.decode(body)

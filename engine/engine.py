@@ -43,16 +43,16 @@ class Engine:
         self.identity = identity
         self.outbox = Outbox(store)
         self.catalogue = Catalogue(store, types)
-        self.executor = Executor(store, self.catalogue, services)
+        self._lingering: dict[tuple[str, int], Workflow] = {}
+        """Versions that are active no more, and whose executions may still wait for messages."""
         services.starter = Children(self.catalogue, services)
+        self.executor = Executor(store, self.catalogue, services)
         self.steering = Steering(store, self.executor)
         self.rerun = Rerun(store, self.executor, self.catalogue)
         self.forking = Forking(store, self.executor, self.catalogue)
-        self.intake = Intake(store, self.executor, self._routes())
+        self.intake = Intake(store, self.executor, self._routes(), gate=self.executor)
         self.files = Files(store, self.executor)
         """What was taken of watched directories; who watches them hands files in."""
-        self._lingering: dict[tuple[str, int], Workflow] = {}
-        """Versions that are active no more, and whose executions may still wait for messages."""
         self.captures: list[Capture] = []
         self.followers: list[Changed] = []
         self._changing = asyncio.Lock()

@@ -1,6 +1,6 @@
 """One life of an engine that a test kills: takes messages in, runs them, and ends when all have ended.
 
-    python driver.py FOLDER COUNT
+    python driver.py FOLDER COUNT [WORKFLOW]
 
 Every life offers the same messages again, as a stream does that got no acknowledgement. Effects go into an append-only
 file that is on the disk before the node returns; so do the acknowledgements. A node in doubt is resolved as completed,
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.contract import Context, Done, Effect, NodeType, Outcome
+from engine.contract import Context, Done, Effect, Fail, NodeType, Outcome
 from engine.engine import Engine
 from engine.events import Bus, Identity, Kind
 from engine.execution.control import control_types
@@ -57,6 +57,8 @@ def append(path: Path, line: str) -> None:
 def types(sink: Path) -> Registry:
     async def act(ctx: Context, params: Params) -> Outcome:
         append(sink, f"{ctx.execution} {ctx.path} {ctx.attempt} {ctx.idempotency_key}")
+        if params.data == "refuse":
+            return Fail("refused", kind="refused")
         if isinstance(params.data, dict):
             ctx.publish("out.tell", str(params.data["publish"]).encode())
         return Done(params.data)
@@ -77,7 +79,7 @@ def types(sink: Path) -> Registry:
     )
 
 
-async def main(folder: Path, count: int) -> None:
+async def main(folder: Path, count: int, workflow: bytes = WORKFLOW) -> None:
     bus = Bus()
     async with Store.open(folder / "ganglion.db", bus=bus) as store:
         services = Services(bus=bus, config=ExecutionConfig(max_deaths=1000, max_executions=4))
@@ -85,7 +87,7 @@ async def main(folder: Path, count: int) -> None:
             store, types=types(folder / "sink"), services=services, identity=Identity("a1", "default", store.epoch)
         )
         await engine.prepare()
-        await engine.deploy(WORKFLOW)
+        await engine.deploy(workflow)
         with bus.subscribe(live=False, limit=100_000) as facts:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(engine.run())
@@ -148,4 +150,5 @@ async def in_doubt(store: Store) -> list[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+    given = [Path(path).read_bytes() for path in sys.argv[3:]]
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), *given))

@@ -1,11 +1,11 @@
-"""`trigger`, `pause`, `resume`, `cancel`, `resolve`: what people do to executions."""
+"""`trigger`, `pause`, `resume`, `cancel`, `retry`, `fork`, `resolve`: what people do to executions."""
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
+from agent.cli.complete import nodes as complete_nodes
 from agent.cli.complete import workflows as complete_workflows
 from agent.cli.executions import Id, exit_code
 from agent.cli.failure import Failure
@@ -13,15 +13,13 @@ from agent.cli.options import AgentName, AsJson, ConfigFile, Data, DataDir, Para
 from agent.cli.picture import show_execution
 from agent.cli.reach import Where, ask, talk
 from agent.cli.screen import say, write_json
-from engine.control.messages import ById, Cancel, Done, Resolve, Start, Started
+from agent.cli.watching import watched
+from engine.control.messages import ById, Cancel, Done, Fork, Forked, Resolve, Retry, Start, Started
 from engine.control.views import Show, Shown
-from engine.states import FINISHED
 from engine.values import InvalidValue, Json, decode_json
 
 if TYPE_CHECKING:
     from mesh.client import ServiceClient
-
-FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.02, 1.0
 
 
 def trigger(
@@ -88,9 +86,79 @@ def cancel(
     _done(Where(config, data_dir, url, agent), "cancel", request, f"{id} is being cancelled", as_json)
 
 
+def retry(
+    id: Id,
+    start: Annotated[
+        str,
+        typer.Option("--from", help="Also run this node or iteration again, and all that was built on it.",
+                     autocompletion=complete_nodes, show_default=False),
+    ] = "",
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    url: Url = None,
+    agent: AgentName = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Let an execution that failed, was cancelled or ended partial run again from what failed."""
+    _done(Where(config, data_dir, url, agent), "retry", Retry(execution=id, node=start), f"{id} goes on", as_json)
+
+
+def fork(
+    id: Id,
+    at: Annotated[
+        int | None,
+        typer.Option("--at", min=0, help="Begin after this checkpoint; 0 is the beginning. See `checkpoints`.",
+                     show_default=False),
+    ] = None,
+    start: Annotated[
+        str,
+        typer.Option("--from", help="Run this node or iteration again, and all that was built on it.",
+                     autocompletion=complete_nodes, show_default=False),
+    ] = "",
+    data: Data = None,
+    param: Params = None,
+    version: Annotated[
+        int | None, typer.Option("--version", min=1, help="Another version of the workflow.", show_default=False)
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; exit code 1 if it fails.")] = False,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    url: Url = None,
+    agent: AgentName = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Begin a new execution where another one stood, with other inputs or another version of its workflow.
+
+    The old one stays as it is. Results that are not taken over are made again, with new idempotency keys.
+    """
+    given: Json | msgspec.UnsetType = msgspec.UNSET if data is None else read_data(data)
+    request = Fork(execution=id, at=at, node=start, data=given, params=assignments(param, "-p"), version=version)
+
+    async def conversation(client: "ServiceClient") -> tuple[Forked, Shown | None]:
+        forked = await client.call("fork", request, Forked)
+        if not as_json:
+            results = f"{forked.kept} result{'' if forked.kept == 1 else 's'}"
+            say(f"{forked.execution}  {forked.workflow}@{forked.version} begins with {results} of {id}")
+            if forked.changed:
+                say(f"defined otherwise in version {forked.version}: {', '.join(forked.changed)}")
+        return forked, await _end(client, forked.execution) if wait else None
+
+    forked, shown = talk(Where(config, data_dir, url, agent), conversation)
+    if as_json:
+        write_json(shown or forked)
+    elif shown is not None:
+        say()
+        show_execution(shown)
+    if shown is not None:
+        raise typer.Exit(exit_code(shown.info.status))
+
+
 def resolve(
     id: Id,
-    node: Annotated[str, typer.Argument(help="The node that is in doubt.")],
+    node: Annotated[
+        str,
+        typer.Argument(help="The node that is in doubt, such as pay or scan[17]/pay.", autocompletion=complete_nodes),
+    ],
     completed: Annotated[
         str | None, typer.Option("--completed", help="It happened; its output as JSON.", show_default=False)
     ] = None,
@@ -124,11 +192,5 @@ def _done(where: Where, verb: str, request: msgspec.Struct, message: str, as_jso
 
 
 async def _end(client: "ServiceClient", execution: str) -> Shown:
-    """The execution once it has ended: looking again and again is right whatever gets lost on the way."""
-    pause = FIRST_LOOK_SECONDS
-    while True:
-        shown = await client.call("show", Show(execution=execution), Shown)
-        if shown.info.status in FINISHED:
-            return shown
-        await asyncio.sleep(pause)
-        pause = min(pause * 1.5, LONGEST_LOOK_SECONDS)
+    """The execution once it has ended."""
+    return [shown async for shown in watched(client, Show(execution=execution))][-1]

@@ -1,7 +1,12 @@
 """Shell completion of names that only a running agent knows. Slow or absent agents complete nothing, quickly."""
 
+from collections.abc import Iterator, Sequence
+
+from typer import Context
+
 from agent.cli.reach import Where, ask
 from engine.control.messages import Definitions, Executions, List, Nothing
+from engine.control.views import NodeInfo, Show, Shown
 
 
 def workflows(incomplete: str) -> list[str]:
@@ -24,3 +29,25 @@ def executions(incomplete: str) -> list[tuple[str, str]]:
         for info in answer.executions
         if info.execution.startswith(incomplete)
     ]
+
+
+def nodes(context: Context, incomplete: str) -> list[tuple[str, str]]:
+    """Paths in the execution that the command line names, with what became of them."""
+    id = context.params.get("id")
+    if not id:
+        return []
+    holder = incomplete.rpartition("/")[0] if "/" in incomplete else ""
+    try:
+        request = Show(execution=str(id), node=holder, all=bool(holder))
+        shown = ask(Where(), "show", request, Shown)
+    except Exception:
+        return []
+    return [(path, status) for path, status in _paths(shown.nodes) if path.startswith(incomplete)]
+
+
+def _paths(infos: Sequence[NodeInfo]) -> Iterator[tuple[str, str]]:
+    for info in infos:
+        yield info.path, info.status
+        for body in info.bodies:
+            yield body.path, body.status
+            yield from _paths(body.nodes)

@@ -1,88 +1,159 @@
-"""One execution as people see it: a head, a line per node, its result."""
+"""One execution as people see it: a head, the tree of its nodes, what went wrong and what to do next, its result."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from agent.cli.remedies import kind_of, message_of, node_remedy, remedy, whole_remedy
 from agent.cli.screen import clean, console, local_time, say, seconds, short, state
+from agent.cli.tree import node_table, summary
 from engine.control.views import NodeInfo, Shown
 from engine.values import Json
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
     from rich.text import Text
 
-SYMBOLS = {
-    "completed": "✔",
-    "failed": "✘",
-    "skipped": "-",
-    "cancelled": "◌",
-    "running": "▶",
-    "retrying": "↻",
-    "waiting": "◷",
-    "in_doubt": "?",
-}
-REMEDIES = {
-    "in_doubt": "nobody knows whether it happened: look, then `ganglion resolve {id} {node} "
-    "--completed JSON | --failed MESSAGE | --retry`",
-}
+MAX_DETAILS = 5
+"""Nodes that are told about one by one."""
+VALUE_WIDTH = 160
+_NOTEWORTHY = frozenset({"failed", "in_doubt", "waiting", "retrying"})
 
 
-def show_execution(shown: Shown) -> None:
-    """The whole picture on standard output."""
+def show_execution(shown: Shown, *, whole: bool = False, kept: bool = True) -> None:
+    """The whole picture on standard output. `kept`: an agent has the execution, so that something can be done."""
+    for part in picture(shown, console().width, whole=whole, kept=kept):
+        console().print(part)
+
+
+def picture(shown: Shown, width: int, *, whole: bool = False, kept: bool = True) -> "Iterator[RenderableType]":
+    """The same as what a terminal is given, part by part."""
+    from rich.text import Text
+
+    yield from _head(shown)
+    yield Text()
+    yield node_table(shown.nodes, width, more=shown.more, whole=whole)
+    noteworthy = list(_leaves(shown.nodes))
+    for node in noteworthy[:MAX_DETAILS]:
+        yield from _details(shown, node, kept)
+    if len(noteworthy) > MAX_DETAILS:
+        yield Text(f"\n… and {len(noteworthy) - MAX_DETAILS} more; --node PATH shows one in full", style="dim")
+    told = {node.path for node in noteworthy[:MAX_DETAILS] if node.status == "failed"}
+    if shown.error:
+        yield from _error(shown, not told and kept)
+    elif shown.outputs is not None:
+        yield Text(clean(f"\noutputs {short(shown.outputs, 2000)}"))
+    advice = "" if told or not kept else whole_remedy(shown.info)
+    if advice:
+        yield Text(f"\n{advice}", style="dim")
+
+
+def show_node(shown: Shown, *, whole: bool = False) -> None:
+    """One node in full on standard output."""
+    from rich.text import Text
+
+    screen = console()
+    [node] = shown.nodes
+    screen.print(node_table([node], screen.width, whole=whole or node.more == 0))
+    say()
+    lines: list[tuple[str, Json]] = [
+        ("execution", f"{shown.info.execution} {shown.info.workflow}@{shown.info.version} {shown.info.status}"),
+        ("started", local_time(node.started_at)),
+        ("ended", local_time(node.finished_at)),
+        ("attempts", f"{node.attempt} of {node.retries + 1}" if node.retries else str(node.attempt)),
+        ("needs", ", ".join(node.needs)),
+        ("port", node.port or ""),
+        ("started execution", node.child),
+        ("skipped", node.reason),
+        ("waits", " ".join(filter(None, (node.waits_for, node.due and f"until {local_time(node.due)}")))),
+    ]
+    for name, text in lines:
+        if text:
+            say(f"{name:<10} {text}")
+    for name, value in (("inputs", node.inputs), ("output", node.output), ("error", node.error)):
+        if value is not None:
+            say(f"\n{name}")
+            say(_pretty(value))
+    if node.cut:
+        say("\n(what is longer is cut)")
+    if advice := node_remedy(shown.info.execution, node):
+        screen.print(Text(f"\nnext  {clean(advice)}", style="bold"))
+
+
+def _head(shown: Shown) -> "Iterator[Text]":
     from rich.text import Text
 
     info = shown.info
-    screen = console()
     head = Text.assemble((info.execution, "bold"), "  ", clean(f"{info.workflow}@{info.version}"), "  ")
-    screen.print(head + state(info.status) + Text(f"  {seconds(info.duration)}", style="dim"))
-    say(f"started {local_time(info.started_at) or '(not yet)'} by {_origin(shown.trigger)}")
+    yield head + state(info.status) + Text(f"  {seconds(info.duration)}", style="dim")
+    yield Text(clean(f"started {local_time(info.started_at) or '(not yet)'} by {_origin(shown.trigger)}"))
     if shown.params:
-        say(f"params  {short(shown.params, 160)}")
-    say()
-    screen.print(node_table(shown.nodes, screen.width))
-    for node in shown.nodes:
-        if node.status in REMEDIES:
-            screen.print(Text(f"\n{node.path}: " + REMEDIES[node.status].format(id=info.execution, node=node.path)))
-    if shown.error:
-        where = f" in {shown.error.get('node')}" if shown.error.get("node") else ""
-        message = clean(f"\n{shown.error.get('kind', 'error')}{where}: {shown.error.get('message', '')}")
-        screen.print(Text(message, style="bold red"))
-    elif shown.outputs is not None:
-        say(f"\noutputs {short(shown.outputs, 2000)}")
+        yield Text(clean(f"params  {short(shown.params, VALUE_WIDTH)}"))
+    if info.retried_at:
+        yield Text(f"retried {local_time(info.retried_at)}")
+    if info.forked_from:
+        yield Text(f"forked from {info.forked_from}")
+    if info.parent:
+        yield Text(clean(f"parent  {info.parent}  {info.parent_path}"))
+    for child in shown.children[:10]:
+        line = Text(clean(f"child   {child.execution}  {child.workflow}@{child.version}  {child.path}  "))
+        yield line + state(child.status)
+    if len(shown.children) > 10:
+        yield Text(f"        … {len(shown.children) - 10} more children: ganglion ps --tree --all", style="dim")
+    if shown.statistics is not None and (shown.statistics.bodies or shown.statistics.retried):
+        numbers = shown.statistics
+        parts = [f"{sum(numbers.nodes.values()):,} nodes, {numbers.attempts:,} attempts"]
+        if numbers.retried:
+            parts.append(f"{numbers.retried:,} of them retries")
+        if numbers.bodies:
+            parts.append(f"bodies {summary(numbers.bodies)}")
+        yield Text(", ".join(parts), style="dim")
 
 
-def node_table(nodes: Iterable[NodeInfo], width: int) -> "Table":
-    """A line per node."""
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in ("", "NODE", "TYPE", "STATUS", "TRY", "TOOK", "RESULT"):
-        grid.add_column(column, no_wrap=True, overflow="ellipsis")
-    room = max(30, width - 60)
+def _leaves(nodes: Sequence[NodeInfo]) -> Iterator[NodeInfo]:
+    """The nodes that are the reason, not those that only hold them. What a completed node handled is none."""
     for node in nodes:
-        grid.add_row(
-            Text(SYMBOLS.get(node.status, "·"), style=state(node.status).style),
-            clean(node.path),
-            Text(clean(node.type), style="dim"),
-            state(node.status),
-            str(node.attempt) if node.attempt > 1 else "",
-            seconds(node.duration),
-            _result(node, room),
-        )
-    return grid
+        if node.status == "completed":
+            continue
+        inner = [leaf for body in node.bodies if body.status != "completed" for leaf in _leaves(body.nodes)]
+        if inner:
+            yield from inner
+        elif node.status in _NOTEWORTHY:
+            yield node
 
 
-def _result(node: NodeInfo, room: int) -> "Text":
+def _details(shown: Shown, node: NodeInfo, kept: bool) -> "Iterator[Text]":
+    """What happened to a node, with what it was given, and what to do."""
     from rich.text import Text
 
+    advice = node_remedy(shown.info.execution, node)
+    if node.status not in ("failed", "in_doubt", "retrying") and not advice:
+        return
+    title = Text(f"\n{clean(node.path)} ", style="bold")
     if node.error:
-        error: Mapping[str, Json] = node.error if isinstance(node.error, dict) else {"message": str(node.error)}
-        return Text(clean(f"{error.get('kind', '')}: {error.get('message', '')}")[:room], style="red")
-    if node.due:
-        return Text(f"until {local_time(node.due)}", style="blue")
-    port = f"→ {node.port}  " if node.port else ""
-    return Text(port + ("" if node.output is None else clean(short(node.output, room))), style="dim")
+        kind, message = kind_of(node.error), message_of(node.error)
+        tries = f", attempt {node.attempt} of {node.retries + 1}" if node.retries else ""
+        yield title + Text(clean(f"{node.status} ({kind}{tries}): {message}"), style="bold red")
+    else:
+        waits = f" for {node.waits_for}" if node.waits_for else ""
+        yield title + Text(clean(f"{node.status.replace('_', ' ')}{waits}"), style="bold")
+    if node.inputs:
+        yield Text(clean(f"  inputs  {short(node.inputs, VALUE_WIDTH)}"))
+    if node.status == "retrying":
+        yield Text(f"  again   {local_time(node.due)}")
+    elif advice and kept:
+        yield Text(clean(f"  next    {advice}"))
+
+
+def _error(shown: Shown, advise: bool) -> "Iterator[Text]":
+    """The execution's own error, and what to do unless a node told that."""
+    from rich.text import Text
+
+    kind, message = kind_of(shown.error) or "error", message_of(shown.error)
+    node = shown.error.get("node") if isinstance(shown.error, dict) else None
+    where = f" in {node}" if node else ""
+    yield Text(clean(f"\n{kind}{where}: {message}"), style="bold red" if kind != "cancelled" else "yellow")
+    if advise and kind != "cancelled":
+        yield Text(clean(f"next    {remedy(shown.info.execution, kind, node or '')}"))
 
 
 def _origin(trigger: Json) -> str:
@@ -90,3 +161,9 @@ def _origin(trigger: Json) -> str:
         return "hand"
     subject = trigger.get("subject") or trigger.get("kind") or "hand"
     return f"{subject}  {short(trigger.get('data'), 120)}"
+
+
+def _pretty(value: Json) -> str:
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(value)).decode()

@@ -11,8 +11,9 @@ import typer
 from agent.cli.executions import exit_code
 from agent.cli.failure import Exit, Failure
 from agent.cli.options import AsJson, ConfigFile, Data, Params, assignments, read_data, read_source, settings
-from agent.cli.picture import node_table, show_execution
+from agent.cli.picture import show_execution
 from agent.cli.screen import console, remark, say, write_json
+from agent.cli.tree import node_table
 from agent.config import Config
 from engine.control.views import Shown
 from engine.values import InvalidValue, Json
@@ -123,7 +124,7 @@ def _report(shown: Shown, unsent: "list[Publication]", *, as_json: bool, has_nat
     if as_json:
         write_json({**msgspec.structs.asdict(shown), "unsent": [_message(message) for message in unsent]})
         return
-    show_execution(shown)
+    show_execution(shown, kept=False)
     if unsent:
         reason = "it was not taken in time" if has_nats else "there is no NATS here"
         say(f"\nNot sent, because {reason} ({len(unsent)}):")

@@ -156,15 +156,7 @@ class ExecutionView:
         if not wanted or self._evaluations <= 0:
             return None, False
         self._evaluations -= 1
-        given: Json = None if self._inspection is None else self._inspection.inputs(row.path)
-        entry = self._outline.get(read_path(row.path).name)
-        if given is None and entry is not None:
-            inside = {name for body in entry.node.bodies.values() for name in body.nodes}
-            given = {
-                name: value
-                for name, value in entry.node.params.items()
-                if not (isinstance(value, Mapping) and ("nodes" in value or inside & value.keys()))
-            }
+        given = None if self._inspection is None else self._inspection.inputs(row.path)
         return shortened(given or None, self._limit)
 
     def _output(self, row: NodeRow) -> tuple[Json, bool]:

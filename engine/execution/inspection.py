@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from engine.construct import Opening
-from engine.contract import Done, Fail
+from engine.contract import Done, Fail, Role, role_of
 from engine.execution.constructs import ending_of
 from engine.execution.inputs import Inputs
 from engine.execution.path import read_path
@@ -52,18 +52,20 @@ class Inspection:
         self._loaded = 0
 
     def inputs(self, path: str) -> dict[str, Json] | None:
-        """The fields of a node's type as its newest attempt sees them, those that the file gives; None where they can't
-        be evaluated (that may be why it failed)."""
+        """The fields of a node's type as its newest attempt sees them, those that the file gives; as the file has them
+        where they can't be evaluated (that may be why it failed). None for a node that nobody knows."""
         place = read_path(path)
         scene = self._scene(place.holder)
         node = None if scene is None else _find(scene.graph, place.name)
         if scene is None or node is None:
             return None
+        inner = {field.encode_name for field in msgspec.structs.fields(node.type.params) if role_of(field) is Role.BODY}
+        written = {name: value for name, value in node.node.params.items() if name not in inner}
         params = scene.inputs.parameters(node)
         if isinstance(params, Fail):
-            return None
+            return written
         fields = msgspec.json.decode(encode_json(params))
-        return {name: fields[name] for name in node.node.params if name in fields}
+        return {name: fields[name] for name in written if name in fields}
 
     def names(self, body: str) -> Mapping[str, Json]:
         """What a body was opened with: its item and index, its error."""
@@ -154,7 +156,8 @@ class Inspection:
             run.attempts[node.index] = row.attempt
             if row.status in SETTLED:
                 error = None if row.error is None else msgspec.json.decode(row.error, type=NodeError)
-                run.restore(node, row.status, output=self._output(row), port=row.port, error=error, at=row.finished_at or 0)
+                at = row.finished_at or 0
+                run.restore(node, row.status, output=self._output(row), port=row.port, error=error, at=at)
             else:
                 run.restore(node, row.status)
 

@@ -76,12 +76,16 @@ def _entries(nodes: Mapping[str, Node], holder: str, body: str) -> Iterator[Entr
 def _definition(node: Node) -> object:
     """A node's own definition: of its bodies, what is evaluated in their scope."""
     own = msgspec.structs.replace(node, bodies={}, params={})
-    bodies = {name: (body.before, dict(body.after), dict(body.asks)) for name, body in node.bodies.items()}
+    bodies = {
+        name: (body.before, dict(body.after), dict(body.asks), body.names) for name, body in node.bodies.items()
+    }
     return msgspec.to_builtins((own, bodies, _without_nodes(node)))
 
 
 def _without_nodes(node: Node) -> dict[str, object]:
     """The fields as written, without the nodes inside."""
+    if not node.bodies:
+        return dict(node.params)
     inside = {name for body in node.bodies.values() for name in body.nodes}
     return {
         name: value

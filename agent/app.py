@@ -13,6 +13,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from agent import __version__
+from agent.backup_desk import BackupDesk
+from agent.backups import STORE
 from agent.collector import spare_what_stays
 from agent.config import Config
 from agent.crashes import crash_file
@@ -41,7 +43,6 @@ from engine.values import Json
 from plugins.http_client import HttpClient
 
 _log = logging.getLogger("ganglion.agent")
-STORE = "ganglion.db"
 
 
 async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None = None) -> None:
@@ -88,7 +89,8 @@ async def opened_store(config: Config) -> AsyncIterator[Store]:
     path = config.data_path / STORE
     async with Store.open(path, synchronous=config.store.synchronous.value) as store:
         if not store.was_clean:
-            _log.warning("the last process did not stop in an orderly way; the store was checked and is whole")
+            found = "was checked and is whole" if store.was_checked else "is too large to be checked at a start"
+            _log.warning("the last process did not stop in an orderly way; the store %s", found)
         yield store
 
 
@@ -109,14 +111,16 @@ async def _live(
 
     engine.followers.append(follow_schedules)
     status = StatusDesk(engine, mesh)
+    backups = BackupDesk(store)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(engine.run(), name="engine")
         housekeeper = tasks.create_task(keep_house(Housekeeper(store, retention(config))), name="housekeeper")
+        copying = tasks.create_task(backups.run(), name="backups")
         if config.engine.workflows_dir:
             folder = Path(config.engine.workflows_dir)
             await when_there_is_room(lambda: deploy_files(engine, folder))
         if mesh is not None:
-            await mesh.start(engine, (*engine_verbs(engine), status.verb), tasks)
+            await mesh.start(engine, (*engine_verbs(engine), status.verb, backups.verb), tasks)
         await when_there_is_room(follow_schedules)
         schedules = tasks.create_task(cron.run(), name="schedules")
         chains = tasks.create_task(chained.run(), name="chains")
@@ -138,6 +142,7 @@ async def _live(
             if mesh is not None:
                 await mesh.flush()
         running.cancel()
+        copying.cancel()
         housekeeper.cancel()
         if mesh is not None:
             mesh.stop()

@@ -7,13 +7,27 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import acts, check, deadletters, definitions, demo, doctor, events, executions, nodes, starter, up
+from agent.cli import (
+    acts,
+    backup,
+    check,
+    deadletters,
+    definitions,
+    demo,
+    doctor,
+    events,
+    executions,
+    nodes,
+    starter,
+    up,
+)
 from agent.cli import run as run_file
 from agent.cli.failure import Exit, Failure
 from agent.cli.screen import clean
 from agent.config import InvalidConfig
 
 BUILD, RUN, LOOK, MEND = "Write workflows", "Run", "Look", "Act on executions"
+KEEP = "Keep the store"
 
 app = typer.Typer(
     name="ganglion",
@@ -61,6 +75,8 @@ app.command(rich_help_panel=MEND)(acts.retry)
 app.command(rich_help_panel=MEND)(acts.fork)
 app.command(rich_help_panel=MEND)(acts.resolve)
 app.add_typer(deadletters.group, name="deadletters", rich_help_panel=MEND)
+app.command(rich_help_panel=KEEP)(backup.backup)
+app.command(rich_help_panel=KEEP)(backup.restore)
 
 
 def run() -> int:

@@ -1,0 +1,35 @@
+"""What a running agent is asked about backups, and what it answers."""
+
+from engine.control.messages import Answer, Request
+
+STORE = "ganglion.db"
+"""The store's file in the data directory."""
+
+
+class MakeBackup(Request, frozen=True, kw_only=True):
+    """Begin a backup of the store. Without a path: how far the newest one is."""
+
+    path: str = ""
+    """Absolute, on the agent's machine."""
+    force: bool = False
+    """Overwrite an older backup."""
+
+
+class BackupState(Answer, frozen=True, kw_only=True):
+    """How far a backup is."""
+
+    state: str
+    """none, running, done or failed."""
+    path: str = ""
+    doing: str = ""
+    """copying or verifying, while it runs."""
+    done: int = 0
+    """Pages copied."""
+    total: int = 0
+    size: int = 0
+    """Bytes, of a finished one."""
+    executions: int = 0
+    damaged: dict[str, str] = {}
+    """Executions that are damaged in the store itself, and what is wrong with them."""
+    message: str = ""
+    """Why it failed."""

@@ -7,10 +7,11 @@
     connection.py   settings of a connection, and its thread
     executions.py   executions and checkpoints       inbox.py        which message became which execution
     outbox.py       facts and publications to send   deadletters.py  messages that could not be taken or sent
-    definitions.py  versions of workflows            housekeeping.py retention and space
+    definitions.py  versions of workflows            state.py        durable values of workflows, by key
     schedules.py    when each cron trigger is due    turns.py        who waits for a start under a flow
+    housekeeping.py retention and space
 
-The modules of the last four lines are functions: those that take a `Transaction` run inside a unit, those that take a
+The modules of the last five lines are functions: those that take a `Transaction` run inside a unit, those that take a
 connection run inside a read.
 """
 

@@ -93,7 +93,7 @@ def _expire_inbox(tx: Transaction, keep: Retention, now: int) -> bool:
     return inbox.forget(tx, before=now - round(keep.dedupe * 1_000_000)) >= 5000
 
 
-WITH_EXECUTIONS: tuple[str, ...] = ("nodes", "turns", "waits")
+WITH_EXECUTIONS: tuple[str, ...] = ("nodes", "turns", "waits", "state_operations")
 """Tables whose rows go with the execution that their column `execution` names."""
 ELSEWHERE: tuple[str, ...] = ("facts", "files", "publications", "inbox", "starts", "value_uses")
 """Tables with such a column that have a rule of their own."""

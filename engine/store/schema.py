@@ -173,6 +173,21 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ) WITHOUT ROWID;
         """,
     ),
+    (
+        "state",
+        """
+        CREATE TABLE state (
+            workflow TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, revision INTEGER NOT NULL,
+            changed_at INTEGER NOT NULL, crc INTEGER NOT NULL,
+            PRIMARY KEY (workflow, key)
+        );
+        CREATE TABLE state_operations (
+            execution TEXT NOT NULL, path TEXT NOT NULL, number INTEGER NOT NULL,
+            change TEXT NOT NULL, key TEXT NOT NULL, result BLOB NOT NULL,
+            PRIMARY KEY (execution, path, number)
+        ) WITHOUT ROWID;
+        """,
+    ),
 )
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.execution.control import control_types
 from engine.states import ExecutionState
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -28,3 +29,9 @@ async def test_an_example_gives_what_it_promises(rig, decoded, name, data, param
     row = await rig.run((EXAMPLES / f"{name}.yaml").read_text(), data, **params)
     assert row.status is ExecutionState.COMPLETED, decoded(row.error)
     assert decoded(row.outputs) == outputs
+
+
+@pytest.mark.parametrize("node_type", control_types(), ids=lambda node_type: node_type.name)
+async def test_an_example_of_a_control_type_completes(rig, decoded, node_type):
+    row = await rig.run(node_type.example)
+    assert row.status is ExecutionState.COMPLETED, decoded(row.error)

@@ -94,9 +94,11 @@ class Inputs:
 
     def _scope(self, node: PlannedNode) -> Scope:
         self._values["execution"]["attempt"] = max(1, self._run.attempts[node.index])
-        finished_at = self._run.finished_at
-        # The recorded time of the last input: it is in the rows, so that an evaluation after a crash sees the same.
-        now = max([finished_at[source] for source in node.waits], default=self._began)
+        now = self._began
+        if node.waits:
+            # The recorded time of the last input: it is in the rows, so that an evaluation after a crash sees the same.
+            finished_at = self._run.finished_at
+            now = max([finished_at[source] for source in node.waits])
         return Scope(self._values, now=now, seed=self._seed + node.node.id)
 
 

@@ -219,6 +219,8 @@ class Run:
 
     def _refusal(self, node: PlannedNode) -> str:
         """Why a node is skipped; empty if the rules let it start."""
+        if not node.needs and self.failure is None and node.node.run_if is RunIf.SUCCESS:
+            return ""
         ends = [
             end_of(
                 self.states[edge.source],

@@ -17,6 +17,7 @@ from agent.cli import (
     doctor,
     events,
     executions,
+    new,
     nodes,
     starter,
     up,
@@ -51,7 +52,7 @@ def everything(
 
 
 app.command(rich_help_panel=BUILD)(starter.init)
-app.command(rich_help_panel=BUILD)(starter.new)
+app.command(rich_help_panel=BUILD)(new.new)
 app.command(rich_help_panel=BUILD)(check.check)
 app.command(rich_help_panel=BUILD)(check.schema)
 app.command(rich_help_panel=BUILD)(nodes.nodes)

@@ -78,13 +78,13 @@ def bind_params(
     return bound
 
 
-def read_params(tree: Json, problems: Problems) -> dict[str, Param]:
+def read_params(tree: Json, problems: Problems, at: Path = ("params",)) -> dict[str, Param]:
     """The declared parameters of a file; what is wrong with them becomes problems."""
-    if not is_object(tree, ("params",), problems):
+    if not is_object(tree, at, problems):
         return {}
     params: dict[str, Param] = {}
     for name, written in tree.items():
-        path: Path = ("params", name)
+        path: Path = (*at, name)
         check_name(name, path, problems, kind="parameter")
         if written is not None and not isinstance(written, Mapping):
             problems.add(

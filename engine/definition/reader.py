@@ -55,15 +55,17 @@ def workflow_from_tree(
     filename: str = "workflow",
     params: Mapping[str, Json] | None = None,
     complete: bool = True,
+    lines: dict[Path, int] | None = None,
 ) -> Workflow:
-    """Read a workflow from data, such as a stored definition; `filename` stands in messages, which have no lines."""
+    """Read a workflow from data, such as a stored definition; `filename` stands in messages, which have no lines unless
+    the data came from a file."""
     try:
         check_tree(tree)
     except Refused as refused:
         problems = Problems(filename)
         problems.add((), refused.message, refused.hint)
         problems.raise_any()
-    return _read(tree, types, filename, params or {}, complete, {})
+    return _read(tree, types, filename, params or {}, complete, lines or {})
 
 
 def _read(
@@ -71,6 +73,9 @@ def _read(
 ) -> Workflow:
     problems = Problems(filename, lines)
     if not is_object(tree, (), problems):
+        problems.raise_any()
+    if "template" in tree:
+        problems.add(("template",), "this is a template of workflows", "make one with `ganglion new --from FILE`")
         problems.raise_any()
     check_known(tree, WORKFLOW_FIELDS, (), problems, where="workflow field")
     for name in ("name", "nodes"):

@@ -3,6 +3,7 @@
 from engine.control.deadletter_verbs import deadletter_verbs
 from engine.control.definition_verbs import definition_verbs
 from engine.control.execution_verbs import execution_verbs
+from engine.control.form_verbs import form_verbs
 from engine.control.observing_verbs import observing_verbs
 from engine.control.showing_verbs import showing_verbs
 from engine.control.verb import Verb
@@ -15,6 +16,7 @@ def engine_verbs(engine: Engine) -> tuple[Verb, ...]:
         *definition_verbs(engine),
         *execution_verbs(engine),
         *showing_verbs(engine),
+        *form_verbs(engine),
         *deadletter_verbs(engine),
         *observing_verbs(engine),
     )

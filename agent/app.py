@@ -70,6 +70,8 @@ async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None
             config=ExecutionConfig(
                 max_executions=config.engine.max_executions,
                 max_concurrent_nodes=config.engine.max_concurrent_nodes,
+                queue_high=config.engine.queue_high,
+                queue_low=config.engine.queue_low,
                 grace_seconds=config.engine.grace,
             ),
         )

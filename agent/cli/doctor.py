@@ -12,7 +12,7 @@ from agent.cli.screen import state, table, write_json
 from agent.config import InvalidConfig, load_config
 from agent.lock import holder
 from agent.status import AgentStatus
-from engine.control.messages import Nothing
+from engine.control.messages import Nothing, QueueInfo
 
 if TYPE_CHECKING:
     from agent.doctor import Finding
@@ -70,12 +70,23 @@ def status(
         ("memory", f"{answer.memory_bytes / 2**20:.0f} MiB"),
         ("workflows", str(engine.workflows)),
         ("executions", ", ".join(f"{count} {name}" for name, count in engine.executions.items()) or "none open"),
+        *((f"queue of {queue.workflow}", _queue(queue)) for queue in engine.queues),
         ("free slots", str(engine.free_slots)),
         ("facts", f"{engine.last_seq}, {answer.outbox_depth} not sent yet"),
         ("dead letters", str(engine.dead_letters)),
         *((name, str(count)) for name, count in sorted(engine.counters.items())),
     ]
     table(("", ""), rows)
+
+
+def _queue(queue: QueueInfo) -> str:
+    parts = (
+        (queue.ready, f"ready, waiting for {queue.waits_for}"),
+        (queue.behind, "behind others of their key"),
+        (queue.quiet, "in their quiet time"),
+    )
+    told = ", ".join(f"{count} {what}" for count, what in parts if count)
+    return f"{told}; {queue.running} running{'; full: messages stay outside' if queue.full else ''}"
 
 
 def _agent(where: Where, data_dir: Path) -> "Finding":

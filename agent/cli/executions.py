@@ -126,7 +126,7 @@ def show(
     if as_json:
         write_json(shown)
     elif node:
-        show_node(shown, whole=all)
+        show_node(shown, node, whole=all)
     else:
         show_execution(shown, whole=all)
 
@@ -207,5 +207,5 @@ def _remark(info: ExecutionInfo) -> str:
     if info.waits_for or info.due:
         waits = f"for {info.waits_for} " if info.waits_for else ""
         until = f"until {local_time(info.due)}" if info.due else ""
-        return f"{info.waits_in}: {waits}{until}".strip()
+        return f"{info.waits_in}: {waits}{until}".strip() if info.waits_in else f"waits {waits}{until}".strip()
     return f"fork of {info.forked_from}" if info.forked_from else ""

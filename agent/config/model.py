@@ -151,6 +151,12 @@ class Engine(Section, frozen=True, kw_only=True):
     max_concurrent_nodes: Annotated[
         int, Meta(ge=1, le=10_000, description="Nodes of one execution that run at the same time.")
     ] = 64
+    queue_high: Annotated[
+        int,
+        Meta(ge=1, le=10_000_000, description="When so many executions of workflows with `flow:` wait, nothing is "
+             "fetched, and starts by hand are refused …"),
+    ] = 100_000  # fmt: skip
+    queue_low: Annotated[int, Meta(ge=0, le=10_000_000, description="… until there are so few.")] = 80_000
     dedupe: Annotated[
         Duration, Meta(description="How long a message's id is remembered, so that the same one starts nothing twice.")
     ] = 86_400.0
@@ -173,6 +179,10 @@ class Engine(Section, frozen=True, kw_only=True):
         Duration,
         Meta(description="How long running nodes may go on after a stop or a cancel, before they are cut off."),
     ] = 10.0
+
+    def __post_init__(self) -> None:
+        if self.queue_low >= self.queue_high:
+            raise ValueError(f"engine.queue_low: expected less than queue_high, which is {self.queue_high}")
 
 
 class Retention(Section, frozen=True, kw_only=True):

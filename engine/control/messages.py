@@ -224,6 +224,23 @@ class EventList(Answer, frozen=True, kw_only=True):
     """CloudEvents, as on the wire."""
 
 
+class QueueInfo(Answer, frozen=True, kw_only=True):
+    """The executions of one workflow with a flow that have not started, or are to go on."""
+
+    workflow: str
+    quiet: int
+    """Their quiet time (debounce) runs."""
+    behind: int
+    """An earlier one of their key has not ended."""
+    ready: int
+    """They start when there is room."""
+    running: int
+    waits_for: str
+    """What keeps the next ready one back."""
+    full: bool
+    """Messages stay outside until the queue is down to its low mark."""
+
+
 class EngineStatus(Answer, frozen=True, kw_only=True):
     """How the engine is; the agent adds what it knows of itself."""
 
@@ -236,3 +253,5 @@ class EngineStatus(Answer, frozen=True, kw_only=True):
     dead_letters: int
     last_seq: int
     counters: dict[str, int]
+    queues: list[QueueInfo] = []
+    """Workflows with a flow of which somebody waits."""

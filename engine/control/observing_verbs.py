@@ -3,10 +3,11 @@
 import msgspec
 
 from engine.control.messages import EngineStatus, EventList, Events, Nothing
+from engine.control.queue_view import queues
 from engine.control.verb import Verb
 from engine.engine import Engine
 from engine.events import cloudevent
-from engine.store import deadletters, executions, outbox
+from engine.store import deadletters, executions, outbox, turns
 
 
 def observing_verbs(engine: Engine) -> tuple[Verb, ...]:
@@ -38,6 +39,7 @@ def observing_verbs(engine: Engine) -> tuple[Verb, ...]:
             dead_letters=dead,
             last_seq=await store.read(outbox.last_seq),
             counters=counters | {"commits": store.writer.commits},
+            queues=queues(await store.read(turns.counts), engine.executor.lines, store.clock),
         )
 
     return (

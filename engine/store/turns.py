@@ -11,6 +11,7 @@ order of intake. Only the first of a key is ever made ready, so that one key, ho
 """
 
 import sqlite3
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
@@ -219,6 +220,12 @@ def standing(db: sqlite3.Connection, execution: str) -> Standing | None:
         "SELECT workflow, key, priority, turn, until FROM turns WHERE execution = ?", (execution,)
     ).fetchone()
     return None if found is None else Standing(found[0], found[1], found[2], Turn(found[3]), found[4])
+
+
+def standings(db: sqlite3.Connection, ids: Iterable[str]) -> dict[str, Standing]:
+    """The rows of those that have one."""
+    found = ((id, standing(db, id)) for id in ids)
+    return {id: one for id, one in found if one is not None}
 
 
 def newest_version(db: sqlite3.Connection, workflow: str) -> int:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from agent.cli.remedies import kind_of, message_of, node_remedy, remedy, whole_remedy
 from agent.cli.screen import clean, console, local_time, say, seconds, short, state
 from agent.cli.tree import node_table, summary
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 MAX_DETAILS = 5
 """Nodes that are told about one by one."""
 VALUE_WIDTH = 160
+MAX_LINES = 40
+"""Of one value."""
 _NOTEWORTHY = frozenset({"failed", "in_doubt", "waiting", "retrying"})
 
 
@@ -47,35 +51,44 @@ def picture(shown: Shown, width: int, *, whole: bool = False, kept: bool = True)
         yield Text(f"\n{advice}", style="dim")
 
 
-def show_node(shown: Shown, *, whole: bool = False) -> None:
-    """One node in full on standard output."""
+def show_node(shown: Shown, path: str, *, whole: bool = False) -> None:
+    """One node or body in full on standard output."""
     from rich.text import Text
 
     screen = console()
     [node] = shown.nodes
-    screen.print(node_table([node], screen.width, whole=whole or node.more == 0))
+    screen.print(node_table([node], screen.width, whole=True))
     say()
-    lines: list[tuple[str, Json]] = [
-        ("execution", f"{shown.info.execution} {shown.info.workflow}@{shown.info.version} {shown.info.status}"),
-        ("started", local_time(node.started_at)),
-        ("ended", local_time(node.finished_at)),
-        ("attempts", f"{node.attempt} of {node.retries + 1}" if node.retries else str(node.attempt)),
-        ("needs", ", ".join(node.needs)),
-        ("port", node.port or ""),
-        ("started execution", node.child),
-        ("skipped", node.reason),
-        ("waits", " ".join(filter(None, (node.waits_for, node.due and f"until {local_time(node.due)}")))),
-    ]
+    info = shown.info
+    say(f"execution  {info.execution}  {info.workflow}@{info.version}  {info.status}")
+    body = next((body for body in node.bodies if body.path == path), None)
+    lines: list[tuple[str, Json]]
+    values: list[tuple[str, Json]]
+    if body is not None:
+        lines = [("started", local_time(body.started_at)), ("ended", local_time(body.finished_at))]
+        values = [("opened with", body.names), ("output", body.output), ("error", body.error)]
+    else:
+        lines = [
+            ("started", local_time(node.started_at)),
+            ("ended", local_time(node.finished_at)),
+            ("attempts", f"{node.attempt} of {node.retries + 1}" if node.retries else str(node.attempt)),
+            ("needs", ", ".join(node.needs)),
+            ("port", node.port or ""),
+            ("child", node.child),
+            ("skipped", node.reason),
+            ("waits", " ".join(filter(None, (node.waits_for, node.due and f"until {local_time(node.due)}")))),
+        ]
+        values = [("inputs", node.inputs), ("output", node.output), ("error", node.error)]
     for name, text in lines:
         if text:
             say(f"{name:<10} {text}")
-    for name, value in (("inputs", node.inputs), ("output", node.output), ("error", node.error)):
+    for name, value in values:
         if value is not None:
             say(f"\n{name}")
-            say(_pretty(value))
+            say(_pretty(value, MAX_LINES if not whole else None))
     if node.cut:
         say("\n(what is longer is cut)")
-    if advice := node_remedy(shown.info.execution, node):
+    if body is None and (advice := node_remedy(info.execution, node)):
         screen.print(Text(f"\nnext  {clean(advice)}", style="bold"))
 
 
@@ -163,7 +176,8 @@ def _origin(trigger: Json) -> str:
     return f"{subject}  {short(trigger.get('data'), 120)}"
 
 
-def _pretty(value: Json) -> str:
-    import msgspec
-
-    return msgspec.json.format(msgspec.json.encode(value)).decode()
+def _pretty(value: Json, limit: int | None) -> str:
+    lines = msgspec.json.format(msgspec.json.encode(value)).decode().splitlines()
+    if limit is None or len(lines) <= limit:
+        return "\n".join(lines)
+    return "\n".join([*lines[:limit], f"… {len(lines) - limit:,} more lines: --all"])

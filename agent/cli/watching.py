@@ -1,6 +1,7 @@
 """An execution while it goes on: looked at again whenever something may have happened to it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,9 @@ async def watched(client: "ServiceClient", request: Show) -> AsyncIterator[Shown
     try:
         while True:
             stirred.clear()
+            began = time.monotonic()
             shown = await client.call("show", request, Shown)
+            pause = max(PAUSE_SECONDS, 3 * (time.monotonic() - began))  # of many nodes a look is work for the agent
             yield shown
             if shown.info.status in FINISHED:
                 return
@@ -37,7 +40,7 @@ async def watched(client: "ServiceClient", request: Show) -> AsyncIterator[Shown
                     await stirred.wait()
             except TimeoutError:
                 continue
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(pause)
     finally:
         listener.cancel()
 

@@ -26,8 +26,6 @@ from engine.values import Json
 FEW_BODIES = 8
 """So many bodies of a node are all shown."""
 MAX_BODIES = 20
-MAX_INFOS = 400
-"""Nodes and bodies in one answer."""
 MAX_INPUTS = 20
 """Nodes whose inputs are evaluated."""
 _TELLING = frozenset({NodeState.FAILED, NodeState.IN_DOUBT, NodeState.RUNNING, NodeState.RETRYING, NodeState.WAITING})
@@ -41,10 +39,10 @@ class ExecutionView:
     def __init__(
         self, plan: Plan | None, tree: RowTree, inspection: Inspection | None,
         *, waiting: Iterable[Waiting], children: Iterable[Relative], now: int, all: bool, limit: int,
-        load: Callable[[str], bytes],
+        infos: int, load: Callable[[str], bytes],
     ) -> None:  # fmt: skip
-        """`limit`: bytes of JSON that one value may have; `all`: completed bodies too; `load` gives the bytes of a
-        large value."""
+        """`limit`: bytes of JSON that one value may have; `infos`: how many nodes and bodies there may be; `all`:
+        completed bodies too; `load` gives the bytes of a large value."""
         self._plan = plan
         self._outline: Outline = {} if plan is None else outline(plan.workflow)
         self._load = load
@@ -55,7 +53,7 @@ class ExecutionView:
         self._now = now
         self._all = all
         self._limit = limit
-        self._left = MAX_INFOS
+        self._left = infos
         self._evaluations = MAX_INPUTS
 
     # --- what may be asked

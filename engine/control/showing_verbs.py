@@ -1,5 +1,6 @@
 """Look at executions: a list of them, one in full, the checkpoints that it could be forked at."""
 
+import asyncio
 import sqlite3
 from functools import partial
 
@@ -10,31 +11,34 @@ from engine.control.execution_view import ExecutionView, told
 from engine.control.messages import ExecutionInfo, Executions, List
 from engine.control.naming import full_id
 from engine.control.shortening import shortened
+from engine.control.snapshot import KEEP_SECONDS, Snapshots
 from engine.control.verb import Refused, Verb
 from engine.control.views import CheckpointInfo, CheckpointList, Checkpoints, RelativeInfo, Show, Shown
 from engine.engine import Engine
 from engine.execution.catalogue import Unloadable
-from engine.execution.inspection import Inspection
 from engine.execution.path import BadPath, read_path
 from engine.execution.plan import Plan
 from engine.execution.row_tree import RowTree
-from engine.states import FINISHED, ExecutionState, NodeState
+from engine.states import FINISHED, ExecutionState
 from engine.store import StoreCorrupt, executions, looking, rewinding, values
-from engine.store.executions import ExecutionRow, NodeRow
+from engine.store.executions import ExecutionRow
 from engine.store.looking import Waiting
 from engine.values import Json, encode_json
 
 MAX_ANSWER = 600 * 1024
 """Bytes; NATS takes a megabyte."""
-LIMITS = (1500, 400, 120)
-"""Bytes of JSON that one value may have, tried until the answer fits."""
+SIZES = ((400, 1500), (400, 400), (400, 120), (100, 120))
+"""How many nodes and bodies there may be, and bytes of JSON in one value, tried until the answer fits."""
+MANY = ((1600, 300), (1600, 120), (400, 120), (100, 120))
+"""The same where all are asked for, page by page."""
 WHOLE = 256 * 1024
-"""The same where one node is asked for, and for the outputs."""
+"""Bytes of a value where one node is asked for, and of the outputs."""
 MAX_TRIGGER = 32 * 1024
 
 
 def showing_verbs(engine: Engine) -> tuple[Verb, ...]:
     store, executor, catalogue = engine.store, engine.executor, engine.catalogue
+    snapshots = Snapshots(engine.services)
 
     async def list_(request: List) -> Executions:
         try:
@@ -73,7 +77,9 @@ def showing_verbs(engine: Engine) -> tuple[Verb, ...]:
                 raise Refused(404, f"no execution {id}")
             plan = await plan_of(row)
             under_way = executor.under_way(id)
-            return await store.read(lambda db: picture(db, request, row, plan, under_way))
+            shown = await store.read(lambda db: picture(db, request, row, plan, under_way))
+            asyncio.get_running_loop().call_later(KEEP_SECONDS, snapshots.drop)
+            return shown
         except StoreCorrupt as error:
             raise Refused(422, str(error)) from None
         except BadPath as error:
@@ -83,31 +89,25 @@ def showing_verbs(engine: Engine) -> tuple[Verb, ...]:
         db: sqlite3.Connection, request: Show, row: ExecutionRow, plan: Plan | None, under_way: dict[str, int]
     ) -> Shown:
         """On the reader's thread: many rows take a while, and large values are read where they are needed."""
-        rows = _with_running(executions.nodes(db, row.id), under_way)
-        tree = RowTree(rows)
-        waiting = looking.waiting(db, [row.id])
-        children = looking.children(db, row.id)
-        now = store.clock.now()
+        snapshot = snapshots.of(db, row, plan, under_way)
         if request.node:
-            _check_place(request.node, plan, tree)
-        load = partial(values.load, db)
-        inspection = None
-        if plan is not None:
-            inspection = Inspection(plan, row, rows, tree, engine.services, load)
-        for limit in (WHOLE, *LIMITS) if request.node else LIMITS:
+            _check_place(request.node, plan, snapshot.tree)
+        now = store.clock.now()
+        sizes = MANY if request.all else SIZES
+        for infos, limit in ((sizes[0][0], WHOLE), *sizes) if request.node and not request.after else sizes:
             view = ExecutionView(
-                plan, tree, inspection, waiting=waiting, children=children, now=now, all=request.all, limit=limit,
-                load=load,
+                plan, snapshot.tree, snapshot.inspection, waiting=snapshot.waiting, children=snapshot.children, now=now,
+                all=request.all, limit=limit, infos=infos, load=partial(values.load, db),
             )  # fmt: skip
             if request.node:
                 nodes, more = [view.one(request.node, request.after)], 0
             else:
                 nodes, more = view.nodes(request.after)
             bound = plan.workflow.bound if plan is not None else {}
+            waits = snapshot.waiting[0] if snapshot.waiting else None
             total = 0 if plan is None else len(plan.nodes)
-            settled = sum(looking.settled(db, [row.id]).values())
             shown = Shown(
-                info=_info(row, now, settled=settled, total=total, waits=waiting[0] if waiting else None),
+                info=_info(row, now, settled=snapshot.settled, total=total, waits=waits),
                 trigger=shortened(row.trigger_value, min(MAX_TRIGGER, 16 * limit))[0],
                 params=shortened({**bound, **row.param_values}, min(MAX_TRIGGER, 16 * limit))[0],
                 outputs=shortened(_decoded(row.outputs), WHOLE)[0],
@@ -120,7 +120,7 @@ def showing_verbs(engine: Engine) -> tuple[Verb, ...]:
                         execution=child.id, path=child.path, workflow=child.workflow, version=child.version,
                         status=child.status,
                     )
-                    for child in children
+                    for child in snapshot.children
                 ],
                 statistics=view.statistics(),
             )  # fmt: skip
@@ -152,21 +152,6 @@ def showing_verbs(engine: Engine) -> tuple[Verb, ...]:
         Verb(name="checkpoints", description="The points of an execution that a fork can begin at.",
              request=Checkpoints, answer=CheckpointList, handle=checkpoints),
     )  # fmt: skip
-
-
-def _with_running(rows: list[NodeRow], under_way: dict[str, int]) -> list[NodeRow]:
-    """Nodes that are running have no row yet, or that of an earlier attempt."""
-    known = {row.path: row for row in rows}
-    last = max((row.seq for row in rows), default=0)
-    for path, attempt in under_way.items():
-        row = known.get(path)
-        if row is None or row.status is not NodeState.IN_DOUBT:
-            started = None if row is None else row.started_at
-            seq = last + 1 if row is None else row.seq
-            known[path] = NodeRow(
-                path=path, status=NodeState.RUNNING, attempt=attempt, started_at=started, seq=seq
-            )  # fmt: skip
-    return list(known.values())
 
 
 def _check_place(path: str, plan: Plan | None, tree: RowTree) -> None:

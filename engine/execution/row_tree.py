@@ -40,9 +40,18 @@ class RowTree:
         """The number of the first change in a body that is still on record."""
         return min((self.rows[path].seq for path in self.under(body) if path in self.rows), default=0)
 
+    def _read(self, text: str) -> Path:
+        """The same as read_path, at a fraction of the time where what is around is known already."""
+        cut = text.rfind("/")
+        holder, tail = text[: max(0, cut)], text[cut + 1 :]
+        around = self._known.get(holder)
+        if "[" not in tail and (around.is_body if around is not None else cut < 0):
+            return Path(text, holder, tail)
+        return read_path(text)
+
     def _learn(self, text: str) -> None:
         while text not in self._known:
-            path = self._known[text] = read_path(text)
+            path = self._known[text] = self._read(text)
             if path.is_body:
                 self.bodies.setdefault(path.holder, []).append(text)
             else:

@@ -201,6 +201,8 @@ class NodeType(msgspec.Struct, frozen=True, kw_only=True):
     """One paragraph for the reference: what it does, what its output is, when it fails."""
     params: type[msgspec.Struct]
     """The typed parameters, `forbid_unknown_fields`; field descriptions through `msgspec.Meta(description=...)`."""
+    RAW = "raw"
+    """Inside an object: handed over as it is written; the type's `check` reads it."""
     run: Callable[[Context, Any], Awaitable[Outcome]]
     """One attempt. A type with a `construct` is never run."""
     effect: Effect

@@ -30,9 +30,10 @@ class AwaitedMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     subject: Annotated[str, _static("A NATS subject; * and > are wildcards. Read at deploy.")]
     key: Annotated[
         str | None,
-        _static(
-            "What an arriving message is known by: an expression without braces over `message` ({data, subject, "
-            "headers, time, id}). Without one any message of the subject will do."
+        msgspec.Meta(
+            description="What an arriving message is known by: an expression without braces over `message` ({data, "
+            "subject, headers, time, id}). Without one any message of the subject will do.",
+            extra={"role": Role.RAW},
         ),
     ] = None
     equals: Annotated[
@@ -102,8 +103,9 @@ def check_awaited(message: Mapping[str, Json]) -> Iterator[Misfit]:
         yield ("equals",), "there is nothing to compare it with", "add `key: message.data.…`"
     try:
         awaited = _awaited(message)
-    except msgspec.ValidationError:
-        return  # told already, field by field
+    except msgspec.ValidationError as error:
+        yield (), str(error), ""
+        return
     yield from check_lane(Channel("", "", awaited).trigger)
 
 

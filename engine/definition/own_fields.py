@@ -51,7 +51,8 @@ class OwnFields:
                 value = self._statics.read(value, place)
                 constant = value is not UNDEFINED
             else:
-                found = self._formulas.read(value, place, site.group.view, role=role, within=site.id)
+                evaluated = _without_raw(field, value)
+                found = self._formulas.read(evaluated, place, site.group.view, role=role, within=site.id)
                 seen.update(dict.fromkeys(found.sites))
                 constant = found.constant
                 value = self._nested(field, value, place)
@@ -82,8 +83,9 @@ class OwnFields:
                 self._problems.add(path, f"{name} is missing", f"add `{name}: …`, {expected(inner.type)}")
         evaluated = dict(value)
         for name in value:
-            if name in fields and role_of(fields[name]) is Role.STATIC:
-                found = self._statics.read(value[name], (*path, name))
+            role = role_of(fields[name]) if name in fields else Role.TEMPLATE
+            if role in (Role.STATIC, Role.RAW):
+                found = self._statics.read(value[name], (*path, name)) if role is Role.STATIC else value[name]
                 if found is not UNDEFINED:
                     evaluated[name] = found
                     convert(found, fields[name].type, (*path, name), self._problems)
@@ -122,6 +124,15 @@ def _struct_of(type: Any) -> type[msgspec.Struct] | None:
     members = info.types if isinstance(info, inspect.UnionType) else (info,)
     objects = [member for member in members if isinstance(member, inspect.StructType | inspect.DictType)]
     return objects[0].cls if len(objects) == 1 and isinstance(objects[0], inspect.StructType) else None
+
+
+def _without_raw(field: msgspec.structs.FieldInfo, value: Json) -> Json:
+    """What of a field's value is evaluated."""
+    struct = _struct_of(field.type)
+    if struct is None or not isinstance(value, Mapping):
+        return value
+    raw = {inner.encode_name for inner in fields_of(struct) if role_of(inner) is Role.RAW}
+    return {name: item for name, item in value.items() if name not in raw} if raw else value
 
 
 def _is_written_out(type: Any, value: Json) -> bool:

@@ -21,10 +21,13 @@ def keep(tx: Transaction, *, workflow: str, key: str, body: bytes, now: int, sec
         _make_room(tx, workflow, now, count, size)
 
 
-def take(tx: Transaction, key: str, now: int) -> bytes | None:
-    """The oldest message that is kept under this key; it is nobody else's then."""
+def take(tx: Transaction, key: str, now: int, execution: str) -> bytes | None:
+    """The oldest message that is kept under this key, but not the one that started the execution itself; it is nobody
+    else's then."""
     found = tx.execute(
-        "SELECT id, body FROM kept_messages WHERE key = ? AND expires_at > ? ORDER BY id LIMIT 1", (key, now)
+        "SELECT id, body FROM kept_messages WHERE key = ? AND expires_at > ? "
+        "AND body IS NOT (SELECT trigger FROM executions WHERE id = ?) ORDER BY id LIMIT 1",
+        (key, now, execution),
     ).fetchone()
     if found is None:
         return None

@@ -64,7 +64,7 @@ def begin(tx: Transaction, row: WaitRow) -> bytes | None:
     """
     answer = None
     if row.kind == MESSAGE:
-        answer = kept.take(tx, row.key, row.created_at)
+        answer = kept.take(tx, row.key, row.created_at, row.execution)
     elif row.kind == EXECUTION:
         answer = _end_of(tx, row.key)
     elif row.kind == FORM:

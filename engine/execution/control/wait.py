@@ -63,7 +63,8 @@ def check(written: Mapping[str, Json]) -> Iterator[Misfit]:
                 yield (name,), f"a wait for a time has no {name}", "remove it"
     message = written.get("message")
     if isinstance(message, Mapping):
-        yield from check_awaited(message)
+        for path, said, hint in check_awaited(message):
+            yield ("message", *path), said, hint
 
 
 def _counted(names: list[str]) -> str:

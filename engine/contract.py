@@ -3,8 +3,8 @@
 Built-in types, plugins and WASM components alike are described by one `NodeType`. From it come validation, the
 generated reference, the JSON Schema for editors and the forms of the dashboard. The engine calls `run` once per
 attempt, with parameters already evaluated and decoded; the code answers with an `Outcome`. Unreachable, NoResponders
-and TimeoutError may escape it (they become `Retry`), and UnknownSecret (it becomes `Fail`); any other exception is a
-bug and is reported as one.
+and TimeoutError may escape it (they become `Retry`), and UnknownSecret and LimitReached (they become `Fail`); any other
+exception is a bug and is reported as one.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -30,10 +30,12 @@ __all__ = [
     "Expectation",
     "Fail",
     "Inner",
+    "LimitReached",
     "Misfit",
     "NodeType",
     "NodeTypes",
     "Outcome",
+    "Reservation",
     "Retry",
     "Role",
     "Secret",
@@ -53,6 +55,16 @@ class Effect(StrEnum):
     """Repeat it after a crash, with the same idempotency key."""
     AT_MOST_ONCE = "at_most_once"
     """Never repeat it by itself: an attempt that did not return is in doubt until a person resolves it."""
+
+
+class LimitReached(Exception):
+    """A limit of the node or of its workflow refuses what was asked for. Let it pass: it ends the attempt as a failure
+    of the kind `limit`."""
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+        """Such as `api_calls`."""
 
 
 # --- what an attempt may use ---------------------------------------------------------------------------------------
@@ -82,6 +94,15 @@ class CannotStart(ValueError):
     def __init__(self, message: str, kind: str = "invalid") -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class Reservation(Protocol):
+    """Tokens that were promised to an attempt."""
+
+    def settle(self, tokens: int) -> None:
+        """Replace the promise by the number that was used; the rest is free for others. What is not settled when the
+        attempt ends counts in full."""
+        ...
 
 
 class Context(Protocol):
@@ -121,11 +142,16 @@ class Context(Protocol):
 
     @property
     def http(self) -> Http:
-        """An HTTP client."""
+        """An HTTP client; each exchange counts as an API call. Raises LimitReached beside its own errors."""
         ...
 
     async def request(self, subject: str, body: bytes, *, headers: Mapping[str, str], timeout: float) -> Reply:
-        """NATS request-reply. Raises ports.Unreachable, ports.NoResponders or TimeoutError."""
+        """NATS request-reply. Raises ports.Unreachable, ports.NoResponders or TimeoutError, LimitReached."""
+        ...
+
+    async def reserve_tokens(self, tokens: int) -> Reservation:
+        """Before a language model is called: promise the most that it may read and write. Waits while attempts beside
+        it hold what may become free; raises LimitReached if there is not enough."""
         ...
 
     def publish(self, subject: str, body: bytes, *, headers: Mapping[str, str] | None = None) -> None:

@@ -87,7 +87,7 @@ ENGINE = (
     ),
     ("contract", "events", "expressions"),
     ("reference", "definition", "store"),
-    ("resources",),
+    ("limits", "resources"),
     ("flow",),
     ("triggers", "execution"),
     ("engine",),

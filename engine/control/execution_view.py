@@ -20,6 +20,7 @@ from engine.execution.row_tree import RowTree
 from engine.states import NodeState
 from engine.store.executions import NodeRow
 from engine.store.looking import Relative, Waiting
+from engine.store.usage import read_usage
 from engine.store.values import LARGE
 from engine.values import Json
 
@@ -119,6 +120,8 @@ class ExecutionView:
         output, cut = self._output(row)
         given, cut_too = self._inputs(row, wanted=inputs or row.status in _TELLING)
         counts, bodies, more = self._bodies(path, only, after)
+        used = read_usage(row.usage)
+        size = 0 if row.output is None or row.status is not NodeState.COMPLETED else len(row.output)
         return NodeInfo(
             path=path,
             type="?" if node is None else node.type,
@@ -137,6 +140,9 @@ class ExecutionView:
             due=_time(row.due),
             waits_for=self._awaited(waits, node),
             child=self._children.get(path, ""),
+            output_bytes=used.large_bytes or size,
+            api_calls=used.api_calls,
+            llm_tokens=used.llm_tokens,
             cut=cut or cut_too,
             counts=counts,
             bodies=bodies,

@@ -46,6 +46,10 @@ class NodeInfo(Answer, frozen=True, kw_only=True):
     """Such as `form 01ab: Approve?`; empty where it waits for a time."""
     child: str = ""
     """The execution that it started last."""
+    output_bytes: int = 0
+    api_calls: int = 0
+    """All attempts together."""
+    llm_tokens: int = 0
     cut: bool = False
     """Something of its values was left out: `show --node` tells more."""
     counts: dict[str, int] = msgspec.field(default_factory=dict)
@@ -110,6 +114,9 @@ class Shown(Answer, frozen=True, kw_only=True):
     """Nodes of the workflow that are not shown."""
     children: list[RelativeInfo] = msgspec.field(default_factory=list)
     statistics: Statistics | None = None
+    usage: Json = None
+    """What became of the nodes of a finished execution and what they used, in sums: completed, failed, skipped,
+    cancelled, duration, nodes, output_bytes, api_calls, llm_tokens."""
 
 
 class Checkpoints(Request, frozen=True, kw_only=True):

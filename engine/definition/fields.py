@@ -10,7 +10,7 @@ from msgspec import inspect
 
 from engine.definition.form import NOT_IMPLEMENTED
 from engine.definition.problems import Path, Problems, shown
-from engine.quantities import parse_duration
+from engine.quantities import parse_duration, parse_size
 from engine.values import Json
 
 __all__ = ["check_known", "convert", "expected", "fields_of", "is_object", "read_fields", "read_struct"]
@@ -90,9 +90,10 @@ def check_known(
 def convert(value: Json, type: Any, path: Path, problems: Problems) -> Any:
     """The value as its field's type; a problem, and None, where it does not fit."""
     info = inspect.type_info(type)
-    if _holds(info, _is_duration) and value is not None:
+    quantity = None if value is None else _quantity(info)
+    if quantity is not None:
         try:
-            return parse_duration(value)
+            return quantity(value)
         except ValueError as error:
             problems.add(path, f"{error}, got {shown(value)}")
             return None
@@ -151,8 +152,10 @@ def _steps(at: str, value: Json) -> tuple[str | int, ...]:
 
 
 def _words(info: inspect.Type) -> str:
-    if _is_duration(info):
+    if _quantity(info) is parse_duration:
         return "a duration such as 30s"
+    if _quantity(info) is parse_size:
+        return "a size such as 64KiB"
     info = _bare(info)
     if isinstance(info, inspect.UnionType):
         kinds = [_words(member) for member in info.types if not isinstance(member, inspect.NoneType)]
@@ -183,16 +186,15 @@ _WORDS: tuple[tuple[Any, str], ...] = (
 )
 
 
-def _is_duration(info: inspect.Type) -> bool:
-    return isinstance(info, inspect.Metadata) and (info.extra or {}).get("kind") == "duration"
-
-
-def _holds(info: inspect.Type, test: Callable[[inspect.Type], bool]) -> bool:
-    if test(info):
-        return True
+def _quantity(info: inspect.Type) -> Callable[[Json], float | int] | None:
+    """What reads a field that is written with a unit; None for any other."""
     if isinstance(info, inspect.Metadata):
-        return _holds(info.type, test)
-    return isinstance(info, inspect.UnionType) and any(_holds(member, test) for member in info.types)
+        return _QUANTITIES.get((info.extra or {}).get("kind", "")) or _quantity(info.type)
+    members = info.types if isinstance(info, inspect.UnionType) else ()
+    return next((found for member in members if (found := _quantity(member)) is not None), None)
+
+
+_QUANTITIES: Mapping[str, Callable[[Json], float | int]] = {"duration": parse_duration, "size": parse_size}
 
 
 def _bare(info: inspect.Type) -> inspect.Type:

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from engine.contract import Effect
+from engine.definition.budget import Degradation, NodeLimits, WorkflowLimits
 from engine.definition.flow import FlowForm
 from engine.definition.model import Durability, Duration, Join, OnError, Param, RetryPolicy, RunIf
 from engine.values import Json
@@ -43,8 +44,8 @@ INSIDE_ONLY: Final = ("cache", "effect", "retry")
 """Fields that a node with nodes inside does not have: each of those has its own."""
 
 NOT_IMPLEMENTED: Final[dict[str, frozenset[str]]] = {
-    "workflow field": frozenset({"replicate", "placement", "limits"}),
-    "node field": frozenset({"cache", "placement", "limits", "durability", "checkpoint"}),
+    "workflow field": frozenset({"replicate", "placement"}),
+    "node field": frozenset({"cache", "placement", "durability", "checkpoint"}),
     "node type": frozenset({"llm", "embed", "retrieve", "agent_loop", "wasm", "mcp", "code", "state"}),
     "trigger": frozenset({"webhook", "fleet", "event", "mqtt", "form"}),
     "trigger field": frozenset({"deliver", "buffer", "queue", "start", "filter"}),
@@ -104,6 +105,7 @@ class NodeForm(msgspec.Struct, frozen=True, kw_only=True):
     effect: Annotated[
         Effect | None, Describe(description="What a second run of a finished attempt would do to the world.")
     ] = None
+    limits: Annotated[NodeLimits | None, Describe(description="The most that the node may use.")] = None
 
 
 COMMON: Final = frozenset(NodeForm.__struct_encode_fields__)
@@ -142,6 +144,10 @@ class WorkflowForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Literal["every_node", "every_level", "never"] | CheckpointForm | None,
         Describe(description="With durability: async, how often results are committed at least."),
     ] = None
+    limits: Annotated[WorkflowLimits | None, Describe(description="The most that an execution may use.")] = None
+    degradation: Annotated[Degradation | None, Describe(description="How much may fail before an execution fails.")] = (
+        None
+    )
     events: Annotated[EventsForm | None, Describe(description="What travels with the facts.")] = None
     nodes: Annotated[dict[str, Json], Describe(description="The boxes of the workflow, by name.")]
     outputs: Annotated[Json, Describe(description="What an execution gives; texts inside are evaluated.")] = None

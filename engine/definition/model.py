@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from engine.contract import Effect
+from engine.definition.budget import Degradation, NodeLimits, WorkflowLimits
 from engine.definition.duration import Duration
 from engine.definition.flow import Flow
 from engine.values import Json
@@ -306,6 +307,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     """Replaces the output where the node fails, and lets the execution go on whatever `on_error` is; as written."""
     critical: bool = True
     effect: Effect
+    limits: NodeLimits | None = None
     bodies: Mapping[str, Body] = {}
     """Of a control-flow node, by the names of `NodeType.bodies`; those that the file leaves out are not here."""
 
@@ -324,6 +326,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     max_concurrent_nodes: int | None = None
     flow: Flow | None = None
     """How many executions run and wait, in which order and how fast; None for as many as the agent has room for."""
+    limits: WorkflowLimits | None = None
+    degradation: Degradation = Degradation()
     events_outputs: bool = False
     """`events: {outputs: true}`: node outputs up to 16 KiB travel with the facts."""
     vars: Mapping[str, Json] = {}

@@ -122,6 +122,8 @@ class NodeReader:
         for name in ("timeout", "deadline"):
             if common.get(name) == 0:
                 self._problems.add((*path, name), "expected more than 0s", "remove it for no limit")
+        if common.get("limits") is not None and common["limits"].wall_time == 0:
+            self._problems.add((*path, "limits", "wall_time"), "expected more than 0s", "remove it for no limit")
         for name in INSIDE_ONLY if site.type is not None and site.type.bodies else ():
             if name in site.tree and site.type is not None:
                 message = f"a node of type {site.type.name} has no {name}: each node inside has its own"

@@ -15,7 +15,9 @@ from engine.values import Json
 __all__ = ["WORKFLOW_FIELDS", "read_defaults", "read_plain_fields"]
 
 WORKFLOW_FIELDS = {field.encode_name: field for field in fields_of(WorkflowForm)}
-_STATIC = ("on_failure", "timeout", "max_concurrent_nodes", "events", "durability", "checkpoint")
+_STATIC = (
+    "on_failure", "timeout", "max_concurrent_nodes", "events", "durability", "checkpoint", "limits", "degradation",
+)  # fmt: skip
 _CHECKPOINTS = {
     "every_node": Checkpointing(nodes=1),
     "every_level": Checkpointing(levels=1),
@@ -34,8 +36,13 @@ def read_plain_fields(tree: Mapping[str, Json], statics: Statics, problems: Prob
         values["checkpoint"] = _checkpointing(checkpoint, values.get("durability"), problems)
     if "vars" in tree:
         values["vars"] = _variables(tree["vars"], statics, problems)
+    for name in ("limits", "degradation"):
+        if values.get(name, ...) is None:  # as good as not there
+            del values[name]
     if values.get("timeout") == 0:
         problems.add(("timeout",), "expected more than 0s", "remove it for no limit")
+    if "limits" in values and values["limits"].wall_time == 0:
+        problems.add(("limits", "wall_time"), "expected more than 0s", "remove it for no limit")
     for name in ("name", "description"):
         if name in tree:
             values[name] = convert(tree[name], WORKFLOW_FIELDS[name].type, (name,), problems)

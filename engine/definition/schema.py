@@ -21,6 +21,13 @@ _TEXT: Final[Schema] = {"type": "string", "pattern": r"\{\{|\{%", "description":
 
 _TRIGGERS: Final = {"nats": NatsTrigger, "cron": CronTrigger, "workflow": WorkflowTrigger, "file": FileTrigger}
 
+_SIZE: Final[Schema] = {
+    "type": ["string", "integer"],
+    "minimum": 0,
+    "pattern": r"^[0-9.]+ ?([kKMG]i?)?B?$|\{\{",
+    "examples": ["64KiB", "10MB"],
+}
+
 _NODES: Final[Schema] = {
     "type": "object",
     "minProperties": 1,
@@ -47,7 +54,8 @@ def json_schema(types: NodeTypes) -> Schema:
     properties = dict(schema["properties"])
     properties["triggers"] = properties["triggers"] | {"items": _trigger(found)}
     properties["nodes"] = properties["nodes"] | _NODES
-    for name in ("defaults", "events", "on_failure", "timeout", "max_concurrent_nodes", "durability", "checkpoint"):
+    for name in ("defaults", "events", "on_failure", "timeout", "max_concurrent_nodes", "durability", "checkpoint",
+                 "limits", "degradation"):  # fmt: skip
         properties[name] = _evaluated(properties[name])
     for name in ("params", "vars"):
         properties[name] = properties[name] | {"propertyNames": {"pattern": NAME}}
@@ -152,6 +160,8 @@ def _evaluated(field: Schema) -> Schema:
 def _inside(shape: Schema) -> Schema:
     if shape.get("format") == "duration":
         return _DURATION
+    if shape.get("format") == "size":
+        return _SIZE
     shape = dict(shape)
     for name in ("items", "additionalProperties"):
         if isinstance(shape.get(name), dict):

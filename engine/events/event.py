@@ -31,6 +31,8 @@ class Kind(StrEnum):
     NODE_SKIPPED = "node.skipped"
     NODE_WAITING = "node.waiting"
     NODE_IN_DOUBT = "node.in_doubt"
+    LIMIT_WARNING = "limit.warning"
+    """An execution or a node has used 80 % of a limit."""
     ITERATION_FAILED = "iteration.failed"
     """A body of a control-flow node failed, whatever became of that."""
     FORM_OPENED = "form.opened"

@@ -4,12 +4,15 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+import msgspec
+
 from engine.contract import Effect, Fail, Wake
 from engine.crash import crash_point
 from engine.execution.attempt import attempt, attempt_inline
 from engine.execution.context import AttemptContext
 from engine.execution.frame import Frame
 from engine.execution.journal import Journal
+from engine.execution.metering import Metering
 from engine.execution.plan import PlannedNode
 from engine.execution.run import Progress
 from engine.execution.services import Services
@@ -24,9 +27,10 @@ class Attempts:
     def __init__(
         self, row: ExecutionRow, services: Services, journal: Journal, settlement: Settlement, *, limit: int,
         group: asyncio.TaskGroup, advance: Callable[[Frame, Progress], None],
-        open: Callable[[Frame, PlannedNode], None],
+        open: Callable[[Frame, PlannedNode], None], metering: Metering | None,
     ) -> None:  # fmt: skip
-        """`advance` is told what an attempt brought about; `open` begins a control-flow node."""
+        """`advance` is told what an attempt brought about; `open` begins a control-flow node. `metering` where there
+        are limits."""
         self._row = row
         self._services = services
         self._journal = journal
@@ -35,6 +39,7 @@ class Attempts:
         self._group = group
         self._advance = advance
         self._open = open
+        self._metering = metering
         self._tasks: dict[tuple[Frame, int], asyncio.Task[None]] = {}
         self.ready: deque[tuple[int, Frame, PlannedNode]] = deque()
         """What may start, and the commit that it is built from, which must be durable before."""
@@ -91,7 +96,7 @@ class Attempts:
         started = self._services.clock.now()
         frame.run.move(node, NodeState.RUNNING)
         self._journal.started(frame, node, ctx.attempt, started)
-        params = frame.inputs.parameters(node)
+        params = self.parameters(frame, node, ctx)
         if isinstance(params, Fail):
             return self._settlement.settle(frame, node, ctx, params, started)
         outcome = attempt_inline(node, ctx, params, services=self._services)
@@ -108,6 +113,14 @@ class Attempts:
             path=frame.path(node), attempt=frame.run.attempts[node.index], pure=node.inline, wake=wake,
             stop=frame.stop, parent=lambda: frame.inputs.parent(row, frame.path(node)),
         )  # fmt: skip
+
+    def parameters(self, frame: Frame, node: PlannedNode, ctx: AttemptContext) -> msgspec.Struct | Fail:
+        """The struct for an attempt, or why there is none."""
+        if self._metering is not None:
+            refused = self._metering.begin(frame, node, ctx)
+            if refused is not None:
+                return refused
+        return frame.inputs.parameters(node)
 
     async def _attempt(self, frame: Frame, node: PlannedNode) -> None:
         """One attempt as a task."""
@@ -136,12 +149,17 @@ class Attempts:
             if frame.stopped:
                 return self._settlement.cut(frame, node)
         self._journal.started(frame, node, ctx.attempt, started)
-        params = frame.inputs.parameters(node)
+        params = self.parameters(frame, node, ctx)
         if isinstance(params, Fail):
             return self._settlement.settle(frame, node, ctx, params, started)
         limit = _time_left(node, started, run.first_start[index])
         ctx.deadline = None if limit is None else self._services.clock.monotonic() + limit
-        outcome = await attempt(node, ctx, params, limit=limit, services=self._services)
+        try:
+            outcome = await attempt(node, ctx, params, limit=limit, services=self._services)
+        finally:
+            self._journal.spent(ctx)
+        if self._metering is not None:
+            outcome = self._metering.judge(node, ctx, outcome, run.first_start[index])
         crash_point("effect-before-result")
         return self._settlement.settle(frame, node, ctx, outcome, run.first_start[index])
 
@@ -156,9 +174,12 @@ def _may_start(frame: Frame, node: PlannedNode) -> bool:
 
 
 def _time_left(node: PlannedNode, now: int, first_start: int) -> float | None:
-    """Seconds that an attempt may take: the node's `timeout`, and what is left of its `deadline`."""
-    limit = node.node.timeout
-    if node.node.deadline is not None:
-        left = max(0.0, node.node.deadline - (now - first_start) / 1_000_000)
-        limit = left if limit is None else min(limit, left)
+    """Seconds that an attempt may take: the node's `timeout`, and what is left of its `deadline` and wall time."""
+    rules = node.node
+    limit = rules.timeout
+    wall_time = None if rules.limits is None else rules.limits.wall_time
+    for whole in (rules.deadline, wall_time):
+        if whole is not None:
+            left = max(0.0, whole - (now - first_start) / 1_000_000)
+            limit = left if limit is None else min(limit, left)
     return limit

@@ -5,20 +5,26 @@ import msgspec
 from engine.crash import crash_point
 from engine.events import Event
 from engine.states import ExecutionState
-from engine.store import executions, outbox, waits
+from engine.store import executions, outbox, usage, waits
 from engine.store.executions import ExecutionRow, NodeRow
 from engine.store.outbox import Publication
 from engine.store.transaction import Transaction
+from engine.store.usage import Statistics
 from engine.store.waits import WaitRow
+from engine.values import encode_json
 
 
-class Finish(msgspec.Struct, frozen=True):
+class Finish(msgspec.Struct, frozen=True, kw_only=True):
     """The end of an execution."""
 
     status: ExecutionState
     outputs: bytes | None
     error: bytes | None
     at: int
+    statistics: Statistics
+    before: Statistics | None = None
+    """Those of an earlier end, which are in the history already: the execution was let run again."""
+    workflow: str
     successor: ExecutionRow | None = None
     """The execution of the workflow's `on_failure`, created in the same commit."""
 
@@ -41,6 +47,7 @@ class Checkpoint:
         "timed",
         "waits",
         "waits_over",
+        "warned",
     )
 
     def __init__(self, execution: str) -> None:
@@ -62,6 +69,8 @@ class Checkpoint:
         """A new state that is not an end, and when it is due."""
         self.moved_at = 0
         self.finish: Finish | None = None
+        self.warned = ""
+        """Limits of which there is a warning now, each with a blank behind it."""
         self.progress = False
         """The first checkpoint after a resumption: the deaths before it are forgiven."""
 
@@ -104,10 +113,16 @@ class Checkpoint:
             executions.move(tx, execution, status, due=due)
         if self.finish is not None:
             end = self.finish
-            executions.finish(tx, execution, end.status, now=end.at, outputs=end.outputs, error=end.error)
+            executions.finish(
+                tx, execution, end.status, now=end.at, outputs=end.outputs, error=end.error,
+                statistics=encode_json(end.statistics),
+            )  # fmt: skip
+            usage.book(tx, end.workflow, end.at, end.statistics, end.before, failed=end.status is ExecutionState.FAILED)
             waits.execution_ended(tx, execution, end.status.value, outputs=end.outputs, error=end.error, now=end.at)
             if end.successor is not None:
                 executions.create(tx, end.successor)
+        if self.warned:
+            executions.warn(tx, execution, self.warned)
         for fact in self.facts:
             tx.fact(fact)
         crash_point("checkpoint-before-commit")

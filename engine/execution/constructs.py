@@ -18,6 +18,7 @@ from engine.execution.context import AttemptContext, Stop
 from engine.execution.frame import Active, Frame
 from engine.execution.journal import Journal
 from engine.execution.large import NONE_HELD
+from engine.execution.metering import KIND, Metering, time_is_over
 from engine.execution.node_timers import NodeTimers
 from engine.execution.plan import PlannedBody, PlannedNode
 from engine.execution.restoration import Restored, Rows
@@ -38,6 +39,7 @@ class Constructs:
     def __init__(
         self, rows: Rows, journal: Journal, settlement: Settlement, timers: NodeTimers, services: Services, work: Work,
         *, context: Callable[[Frame, PlannedNode], AttemptContext],
+        parameters: Callable[[Frame, PlannedNode, AttemptContext], msgspec.Struct | Fail], metering: Metering | None,
         restored: Callable[[Frame, Restored, bool], None], expired: Callable[[], None],
     ) -> None:  # fmt: skip
         """`restored` takes up what a frame's rows say (its last argument: only to be stopped); `expired` makes the
@@ -50,6 +52,8 @@ class Constructs:
         self._clock = services.clock
         self._work = work
         self._context = context
+        self._parameters = parameters
+        self._metering = metering
         self._restored = restored
         self._expired = expired
         self._alarms: dict[Active, asyncio.TimerHandle] = {}
@@ -64,7 +68,7 @@ class Constructs:
         ctx = self._context(frame, node)
         frame.run.first_start[node.index] = now
         frame.run.move(node, NodeState.RUNNING)
-        params = frame.inputs.parameters(node)
+        params = self._parameters(frame, node, ctx)
         memo = None
         if node.parameters.volatile and not isinstance(params, Fail):
             memo = node.parameters.stored(params)
@@ -78,6 +82,8 @@ class Constructs:
         """One that was open goes on. `dying`: only to be stopped, for its execution is at its end."""
         frame.run.attempts[node.index] -= 1
         ctx = self._context(frame, node)
+        if self._metering is not None:
+            self._metering.enter(frame, node, ctx)
         params = frame.inputs.parameters(node) if row.output is None else node.parameters.restored(row.output)
         active = self._make(frame, node, params, ctx, row.started_at or self._clock.now())
         if active is not None:
@@ -98,8 +104,11 @@ class Constructs:
             failed = params if isinstance(params, Fail) else Fail("the node type has no construct", kind="bug")
             self._work.append((frame, self._settlement.settle(frame, node, ctx, failed, started)))
             return None
+        own = node.node.limits
         limits = [limit for limit in (node.node.timeout, node.node.deadline) if limit is not None]
-        active = Active(frame, node, construct, ctx, started, Stop() if limits else frame.stop)
+        if own is not None and own.wall_time is not None:
+            limits.append(own.wall_time)
+        active = Active(frame, node, construct, ctx, started, Stop() if limits or own is not None else frame.stop)
         frame.opened[node.index] = active
         if limits:
             left = min(limits) - (self._clock.now() - started) / 1_000_000
@@ -174,11 +183,15 @@ class Constructs:
         # One after the other, each begins when the one before ended: a time that is in a row. Side by side they share
         # the construct's, since nobody knows after a crash which had ended when one was opened.
         began = max(active.latest, active.started) if active.construct.concurrency == 1 else active.started
-        return Frame(
+        frame = Frame(
             run, home.inputs.inside(run, opening.names, active.node.node.id + opening.suffix, began),
             Stop() if body.shielded else active.stop,
             prefix=path + "/", began=began, opened_at=self._clock.now(), active=active, body=body, opening=opening,
         )  # fmt: skip
+        if self._metering is not None:
+            account = active.ctx.account
+            frame.account = self._metering.shelter(account) if body.shielded else account
+        return frame
 
     def settled(self, frame: Frame) -> None:
         """All nodes of a body have settled."""
@@ -283,7 +296,11 @@ class Constructs:
     def _time_is_over(self, active: Active) -> None:
         self._alarms.pop(active, None)
         seconds = (self._clock.now() - active.started) / 1_000_000
-        self.stop(active, request=True, error=("timeout", f"not done after {seconds:g} s"))
+        error = ("timeout", f"not done after {seconds:g} s")
+        limits = active.node.node.limits
+        if limits is not None and limits.wall_time is not None and seconds >= limits.wall_time:
+            error = (KIND, time_is_over(limits.wall_time, f"node {active.path}"))
+        self.stop(active, request=True, error=error)
         self._expired()
 
 

@@ -1,15 +1,18 @@
 """What a node's code may use: the contract's Context over the services of this agent."""
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 
 from engine.contract import CannotStart, Child, Wake
 from engine.events import Event, Kind
 from engine.execution.services import Parent, Services
-from engine.ports import Http, Reply, Unreachable
+from engine.limits.account import Account, Limit, Reservation
+from engine.ports import Http, Reply, Response, Unreachable
 from engine.secrets import SecretName, SecretText, UnknownSecret, reveal
 from engine.store.executions import ExecutionRow
 from engine.store.outbox import Publication
+from engine.store.usage import Usage
 from engine.values import Json
 
 MAX_PUBLICATIONS = 1000
@@ -26,8 +29,8 @@ class AttemptContext:
     """One attempt's view of the world; see `engine.contract.Context`."""
 
     __slots__ = (
-        "_parent", "_root", "_services", "_stop", "attempt", "children", "deadline", "execution", "path",
-        "publications", "pure", "revealed", "version", "wake", "workflow",
+        "_parent", "_reservations", "_root", "_services", "_stop", "account", "attempt", "children", "deadline",
+        "execution", "path", "publications", "pure", "revealed", "used", "version", "wake", "when_room", "workflow",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +66,13 @@ class AttemptContext:
         self.publications: list[Publication] = []
         self.children: list[ExecutionRow] = []
         """Executions that are to be created with the result."""
+        self.account: Account | None = None
+        """Who pays for what it uses; None where nothing is limited."""
+        self.when_room: Callable[[Callable[[], None]], None] | None = None
+        """Calls back when tokens that others hold are free again."""
+        self.used: Usage | None = None
+        """What it has used so far; None for nothing."""
+        self._reservations: list[Reservation] = []
 
     @property
     def idempotency_key(self) -> str:
@@ -86,13 +96,50 @@ class AttemptContext:
         self._refuse_pure("http")
         if self._services.http is None:
             raise Unreachable("this process has no HTTP client")
-        return self._services.http
+        return _CountedHttp(self._services.http, self)
 
     async def request(self, subject: str, body: bytes, *, headers: Mapping[str, str], timeout: float) -> Reply:
         self._refuse_pure("request")
         if self._services.requester is None:
             raise Unreachable("no NATS connection: start an agent with `ganglion up`, or give --url")
+        self.count_call()
         return await self._services.requester.request(subject, body, headers=headers, timeout=timeout)
+
+    async def reserve_tokens(self, tokens: int) -> Reservation:
+        self._refuse_pure("reserve_tokens")
+        reservation = Reservation(None, tokens)
+        if self.account is not None and self.when_room is not None:
+            while True:
+                # Who holds a promise must not wait for others: they may wait for him.
+                holds = any(reservation.tokens is not None for reservation in self._reservations)
+                found = self.account.reserve(tokens, may_wait=not holds)
+                if found is not None:
+                    reservation = found
+                    break
+                room = asyncio.Event()
+                self.when_room(room.set)
+                await room.wait()
+        reservation.settled = self._count_tokens
+        self._reservations.append(reservation)
+        return reservation
+
+    def count_call(self) -> None:
+        """One more API call. Raises LimitReached."""
+        if self.account is not None:
+            self.account.take(Limit.API_CALLS)
+        self.used = self.used or Usage()
+        self.used.api_calls += 1
+
+    def close(self) -> None:
+        """The attempt ended: what was promised and not settled counts in full."""
+        for reservation in self._reservations:
+            if reservation.tokens is not None:
+                reservation.settle(reservation.tokens)
+        self._reservations.clear()
+
+    def _count_tokens(self, tokens: int) -> None:
+        self.used = self.used or Usage()
+        self.used.llm_tokens += tokens
 
     def publish(self, subject: str, body: bytes, *, headers: Mapping[str, str] | None = None) -> None:
         self._refuse_pure("publish")
@@ -176,6 +223,26 @@ class AttemptContext:
     def _refuse_pure(self, what: str) -> None:
         if self.pure:
             raise NotAllowed(f"a pure node has no {what}: its result must depend on its inputs alone")
+
+
+class _CountedHttp:
+    """The HTTP client of one attempt: it counts."""
+
+    __slots__ = ("_ctx", "_http")
+
+    def __init__(self, http: Http, ctx: AttemptContext) -> None:
+        self._http = http
+        self._ctx = ctx
+
+    async def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, timeout: float,
+        max_bytes: int, follow_redirects: bool, verify: bool,
+    ) -> Response:  # fmt: skip
+        self._ctx.count_call()
+        return await self._http.send(
+            method, url, headers=headers, body=body, timeout=timeout, max_bytes=max_bytes,
+            follow_redirects=follow_redirects, verify=verify,
+        )  # fmt: skip
 
 
 class Stop:

@@ -15,6 +15,7 @@ from engine.execution.context import AttemptContext, Stop
 from engine.execution.inputs import Inputs
 from engine.execution.plan import PlannedBody, PlannedNode
 from engine.execution.run import Run
+from engine.limits.account import Account
 from engine.values import Json
 
 
@@ -22,8 +23,8 @@ class Frame:
     """A graph under way, its scope, and the constructs in it that are open."""
 
     __slots__ = (
-        "active", "began", "body", "inputs", "opened", "opened_at", "opening", "over", "prefix", "run", "stop",
-        "stopped", "told",
+        "account", "active", "began", "body", "inputs", "opened", "opened_at", "opening", "over", "prefix", "run",
+        "stop", "stopped", "told",
     )  # fmt: skip
 
     def __init__(
@@ -58,12 +59,18 @@ class Frame:
         """Nothing more starts in it."""
         self.told = False
         """The constructs in it know that it fails."""
+        self.account: Account | None = None
+        """Who pays for what its nodes use; None for the execution itself, and where nothing is limited."""
         self.over = False
         """It has ended, and the construct was told."""
 
     def path(self, node: PlannedNode) -> str:
         """Where a node of it stands in the execution."""
         return self.prefix + node.node.id
+
+    def constructs(self) -> list["Active"]:
+        """Every control-flow node that is open in it, at any depth, outermost first."""
+        return [active for frame in self.all() for active in frame.opened.values()]
 
     def all(self) -> Iterator["Frame"]:
         """This frame and those inside, outermost first."""

@@ -19,9 +19,12 @@ from engine.execution.pace import Pace
 from engine.execution.plan import Plan, PlannedNode
 from engine.execution.run import NodeError
 from engine.execution.services import Services
-from engine.states import ExecutionState, NodeState
+from engine.limits.meter import LimitWarning
+from engine.limits.tally import Tally
+from engine.states import SETTLED, ExecutionState, NodeState
 from engine.store import Store
 from engine.store.executions import ExecutionRow, NodeRow
+from engine.store.usage import read_statistics
 from engine.store.waits import WaitRow
 from engine.values import Json, encode_json
 
@@ -41,7 +44,7 @@ class Journal:
     """The record of one execution under way."""
 
     def __init__(
-        self, store: Store, services: Services, plan: Plan, row: ExecutionRow, root: Frame, last_seq: int,
+        self, store: Store, services: Services, plan: Plan, row: ExecutionRow, root: Frame, last_seq: int, tally: Tally,
         *, durable: Callable[[], None], failed: Callable[[BaseException], None],
     ) -> None:  # fmt: skip
         """`last_seq` is the number of the newest row. `durable` is told of each commit; `failed` when the store
@@ -53,6 +56,7 @@ class Journal:
         self._plan = plan
         self._row = row
         self._root = root
+        self._tally = tally
         self._seq = last_seq
         self._step = Checkpoint(row.id)
         self._submitted = self._durable = 0
@@ -146,6 +150,7 @@ class Journal:
 
     def dropped(self, row: NodeRow, now: int) -> None:
         """A node under way in a body that is not opened again."""
+        self._tally.settled(NodeState.CANCELLED, attempts=row.attempt, output_bytes=0, holds=False)
         self._write(msgspec.structs.replace(row, status=NodeState.CANCELLED, finished_at=now))
 
     def skipped(self, frame: Frame, node: PlannedNode, reason: str, now: int) -> None:
@@ -166,7 +171,20 @@ class Journal:
         self._keep(frame, node, NodeState.IN_DOUBT, error=error, started=started)
         self._fact(Kind.NODE_IN_DOUBT, now, {"attempt": error.attempt, "kind": error.kind}, frame.path(node))
 
+    def spent(self, ctx: AttemptContext) -> None:
+        """An attempt ended: what it used goes with its node's next row."""
+        ctx.close()
+        if ctx.used is not None:
+            self._tally.spent(ctx.path, ctx.used)
+            ctx.used = None
+
     # --- the execution
+
+    def warned(self, warning: LimitWarning, now: int) -> None:
+        """A limit is nearly reached."""
+        self._step.warned += f"{warning.key} "
+        data: dict[str, Json] = {"limit": warning.limit, "used": warning.used, "of": warning.of}
+        self._fact(Kind.LIMIT_WARNING, now, data, warning.path)
 
     def begun(self, now: int, kind: str) -> None:
         self._step.started_at = now
@@ -185,7 +203,9 @@ class Journal:
         self, state: ExecutionState, *, outputs: bytes | None, started: int, now: int, successor: ExecutionRow | None,
         reason: str = "",
     ) -> None:  # fmt: skip
-        data: dict[str, Json] = {"status": state.value, "duration_seconds": (now - started) / 1_000_000}
+        seconds = (now - started) / 1_000_000
+        statistics = self._tally.statistics(seconds)
+        data: dict[str, Json] = {"status": state.value, "duration_seconds": seconds, "statistics": statistics}
         error = None
         if state is ExecutionState.FAILED and self._root.run.failure is not None:
             node, failure = self._root.run.failure
@@ -198,7 +218,11 @@ class Journal:
                 error = encode_json({"kind": "cancelled", "message": reason, "node": None})
         if outputs is not None and len(outputs) <= MAX_FACT_OUTPUT:
             data["outputs"] = msgspec.Raw(outputs)
-        self._step.finish = Finish(state, outputs, error, now, successor)
+        before = None if self._row.statistics is None else read_statistics(self._row.statistics)
+        self._step.finish = Finish(
+            status=state, outputs=outputs, error=error, at=now, statistics=statistics, before=before,
+            workflow=self._row.workflow, successor=successor,
+        )  # fmt: skip
         self._fact(_ENDINGS[state], now, data)
 
     # --- durability
@@ -285,6 +309,10 @@ class Journal:
         if path in self.expecting and state is not NodeState.WAITING:
             self.expecting.discard(path)
             self._step.waits_over.append((path, finished if state is NodeState.CANCELLED else None))
+        size = len(output) if output is not None and state is NodeState.COMPLETED else 0
+        if state in SETTLED:
+            attempts = frame.run.attempts[node.index]
+            self._tally.settled(state, attempts=attempts, output_bytes=size, holds=bool(node.bodies))
         self._write(
             NodeRow(
                 path=path,
@@ -296,6 +324,7 @@ class Journal:
                 started_at=started,
                 finished_at=finished,
                 due=due,
+                usage=self._tally.written(path, size),
             )
         )
 

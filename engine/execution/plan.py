@@ -7,9 +7,11 @@ import msgspec
 
 from engine import contract
 from engine.contract import Effect, NodeType, NodeTypes
+from engine.definition.budget import Dependents
 from engine.definition.graph import Cycle, topological_levels
-from engine.definition.model import SET_TYPE, UNDEFINED, Body, Node, OnError, Workflow
+from engine.definition.model import SET_TYPE, UNDEFINED, Body, Node, RunIf, Workflow
 from engine.execution.parameters import Parameters
+from engine.execution.rules import Blow, blow_of
 from engine.expressions import Program, compile_expression, compile_tree
 
 
@@ -38,8 +40,8 @@ class PlannedNode(msgspec.Struct, frozen=True, kw_only=True):
     parameters: Parameters
     when: Program | None
     default: Program | None
-    tolerated: bool
-    """Its failure lets dependents run."""
+    blow: Blow
+    """What its failure does."""
     ports: frozenset[str | None]
     """The outlets that it may take: None alone for a type that does not branch."""
     bodies: Mapping[str, "PlannedBody"]
@@ -84,6 +86,10 @@ class Plan(Graph, frozen=True, kw_only=True):
     """Nodes that assign to `vars`."""
     dispensable: frozenset[str]
     """Nodes whose failure makes the end partial, at any depth."""
+    holders: frozenset[str]
+    """Control-flow nodes."""
+    metered: bool
+    """There are limits, of the workflow or of a node, or only so many nodes may fail."""
 
 
 class CyclicWorkflow(ValueError):
@@ -99,18 +105,23 @@ def compile_plan(workflow: Workflow, version: int, types: NodeTypes) -> Plan:
 
     Raises UnknownNodeType, CyclicWorkflow, or ExpressionError: a stored definition may be from another version.
     """
-    graph = _graph(workflow.nodes, types)
+    graph = _graph(workflow.nodes, types, workflow.degradation.dependents)
+    everywhere = list(_all(workflow.nodes))
     return Plan(
         **graph,
         workflow=workflow,
         version=version,
         outputs=None if workflow.outputs is UNDEFINED else compile_tree(workflow.outputs),
-        setters=frozenset(node.id for node in _all(workflow.nodes) if node.type == SET_TYPE),
-        dispensable=frozenset(node.id for node in _all(workflow.nodes) if not node.critical),
+        setters=frozenset(node.id for node in everywhere if node.type == SET_TYPE),
+        dispensable=frozenset(node.id for node in everywhere if not node.critical),
+        holders=frozenset(node.id for node in everywhere if node.bodies),
+        metered=workflow.limits is not None
+        or workflow.degradation.max_failures is not None
+        or any(node.limits is not None for node in everywhere),
     )
 
 
-def _graph(nodes: Mapping[str, Node], types: NodeTypes) -> dict[str, Any]:
+def _graph(nodes: Mapping[str, Node], types: NodeTypes, degraded: Dependents) -> dict[str, Any]:
     """The fields of a Graph."""
     ids = list(nodes)
     index = {id: position for position, id in enumerate(ids)}
@@ -126,13 +137,29 @@ def _graph(nodes: Mapping[str, Node], types: NodeTypes) -> dict[str, Any]:
         waits.append(sources)
         for source in sources:
             dependents[source].append(position)
+    relied_on = {
+        edge.source
+        for node, edges in zip(nodes.values(), needs, strict=True)
+        if node.run_if is RunIf.SUCCESS
+        for edge in edges
+    }
     levels = _levels(ids, waits)
     sizes = [0] * (max(levels, default=-1) + 1)
     for level in levels:
         sizes[level] += 1
     return {
         "nodes": tuple(
-            _planned(position, node, types, needs[position], waits[position], tuple(dependents[position]), levels)
+            _planned(
+                position,
+                node,
+                types,
+                needs[position],
+                waits[position],
+                tuple(dependents[position]),
+                levels,
+                degraded,
+                relied_on=position in relied_on,
+            )
             for position, node in enumerate(nodes.values())
         ),
         "index": index,
@@ -141,11 +168,11 @@ def _graph(nodes: Mapping[str, Node], types: NodeTypes) -> dict[str, Any]:
     }
 
 
-def _body(body: Body, spec: contract.Body, types: NodeTypes) -> PlannedBody:
+def _body(body: Body, spec: contract.Body, types: NodeTypes, degraded: Dependents) -> PlannedBody:
     after = {name: compile_tree(text) for name, text in body.after.items()}
     after |= {name: compile_expression(text) for name, text in body.asks.items()}
     return PlannedBody(
-        **_graph(body.nodes, types),
+        **_graph(body.nodes, types, degraded),
         outward=body.outward,
         before=None if body.before is None else compile_expression(body.before),
         after=after,
@@ -173,6 +200,9 @@ def _planned(
     waits: tuple[int, ...],
     dependents: tuple[int, ...],
     levels: list[int],
+    degraded: Dependents,
+    *,
+    relied_on: bool,
 ) -> PlannedNode:
     type = types.get(node.type)
     off = types.disabled(node.type)
@@ -190,9 +220,9 @@ def _planned(
         parameters=Parameters(type.params, node.params),
         when=None if node.when is None else compile_expression(node.when),
         default=None if node.default is UNDEFINED else compile_tree(node.default),
-        tolerated=node.on_error is OnError.CONTINUE or not node.critical,
+        blow=blow_of(on_error=node.on_error, critical=node.critical, dependents=degraded, relied_on=relied_on),
         ports=frozenset([None]) if type.ports is None else frozenset(type.ports(node.params)),
-        bodies={name: _body(body, type.bodies[name], types) for name, body in node.bodies.items()},
+        bodies={name: _body(body, type.bodies[name], types, degraded) for name, body in node.bodies.items()},
     )
 
 

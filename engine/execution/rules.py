@@ -9,7 +9,8 @@ from enum import Enum
 
 import msgspec
 
-from engine.definition.model import Join, RunIf
+from engine.definition.budget import Dependents
+from engine.definition.model import Join, OnError, RunIf
 from engine.states import ExecutionState, NodeState
 
 
@@ -22,9 +23,35 @@ class End(msgspec.Struct, frozen=True):
     """It failed, whatever became of that."""
 
 
+class Blow(Enum):
+    """What a node's failure does to what is around it."""
+
+    FATAL = "fatal"
+    """The execution fails, or the body that the node stands in."""
+    PASSED = "passed"
+    """Dependents run; they see no output."""
+    STOPPED = "stopped"
+    """Dependents are skipped, and theirs; the rest goes on."""
+
+
 class Decision(Enum):
     START = "start"
     SKIP = "skip"
+
+
+def blow_of(*, on_error: OnError, critical: bool, dependents: Dependents, relied_on: bool) -> Blow:
+    """What the failure of a node does that has no `default`, or whose default failed too.
+
+    `dependents` is the workflow's word on nodes with `critical: false`; `on_error: continue` is the node's own, and
+    counts more. `relied_on`: there are nodes that need it to succeed.
+    """
+    if on_error is OnError.CONTINUE:
+        return Blow.PASSED
+    if critical:
+        return Blow.FATAL
+    if dependents is Dependents.FAIL:
+        return Blow.FATAL if relied_on else Blow.STOPPED
+    return Blow.STOPPED if dependents is Dependents.SKIP else Blow.PASSED
 
 
 def end_of(state: NodeState, *, tolerated: bool, port: str | None, wanted: str | None) -> End:

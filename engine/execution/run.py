@@ -10,7 +10,7 @@ import msgspec
 
 from engine.definition.model import RunIf
 from engine.execution.plan import Graph, PlannedNode
-from engine.execution.rules import Decision, decide, end_of, ending
+from engine.execution.rules import Blow, Decision, decide, end_of, ending
 from engine.states import SETTLED, ExecutionState, NodeState, check_node_move
 from engine.values import Json
 
@@ -157,10 +157,10 @@ class Run:
         if error is not None:
             self.tell_error(node, error)
         if state is NodeState.FAILED and error is not None:
-            if not node.node.critical:
+            if node.blow is Blow.FATAL:
+                self.failure = self.failure or (id, error)
+            elif not node.node.critical:
                 self.partial = True
-            elif not node.tolerated and self.failure is None:
-                self.failure = (id, error)
         freed = []
         for dependent in node.dependents:
             self._unmet[dependent] -= 1
@@ -224,7 +224,7 @@ class Run:
         ends = [
             end_of(
                 self.states[edge.source],
-                tolerated=self.plan.nodes[edge.source].tolerated,
+                tolerated=self.plan.nodes[edge.source].blow is Blow.PASSED,
                 port=self.ports[edge.source],
                 wanted=edge.port,
             )

@@ -20,6 +20,7 @@ from engine.execution.frame import Frame
 from engine.execution.inputs import Inputs
 from engine.execution.journal import Journal
 from engine.execution.large import NONE_HELD, Held
+from engine.execution.metering import KIND, Metering, tallied, time_is_over
 from engine.execution.node_timers import NodeTimers
 from engine.execution.path import read_path
 from engine.execution.plan import Plan, PlannedNode
@@ -71,6 +72,7 @@ class Runner:
         self._config = services.config
         self._loop = asyncio.get_running_loop()
         self._fresh = row.started_at is None
+        self._begun = False
         self._started_at = row.started_at or self._clock.now()
         self._held = held
         self._rows = Rows(nodes, self._held)
@@ -80,9 +82,13 @@ class Runner:
         run.partial = any(_is_lack(row, plan) for row in nodes)
         inputs = Inputs.of_execution(plan, row, run, services, self._started_at, variables)
         self._root = Frame(run, inputs, Stop(), began=self._started_at)
+        tally = tallied(nodes, plan)
+        self._neighbours = services.neighbours
+        self._metering = Metering(plan, row, nodes, tally, services, self._look_again) if plan.metered else None
         self._journal = Journal(
-            store, services, plan, row, self._root, self._rows.last_seq, durable=self._durable, failed=self._give_up
-        )
+            store, services, plan, row, self._root, self._rows.last_seq, tally,
+            durable=self._durable, failed=self._give_up,
+        )  # fmt: skip
         self._journal.expecting.update(self._answers)
         self._timers = NodeTimers(services.clock, self._woken)
         self._settlement = Settlement(self._journal, self._timers, services, variables, plan.setters)
@@ -90,12 +96,13 @@ class Runner:
         self._attempts = Attempts(
             row, services, self._journal, self._settlement, group=self._group,
             limit=plan.workflow.max_concurrent_nodes or self._config.max_concurrent_nodes,
-            advance=self._advance, open=self._open,
+            advance=self._advance, open=self._open, metering=self._metering,
         )  # fmt: skip
         self._work: Work = deque()
         self._constructs = Constructs(
             self._rows, self._journal, self._settlement, self._timers, services, self._work,
-            context=self._attempts.context, restored=self._take_up, expired=self._cut_off,
+            context=self._attempts.context, parameters=self._attempts.parameters, metering=self._metering,
+            restored=self._take_up, expired=self._cut_off,
         )  # fmt: skip
         self._stepping = self._later = False
         self._alarms: list[asyncio.TimerHandle] = []
@@ -110,12 +117,14 @@ class Runner:
 
         Raises an ExceptionGroup of StoreError when the store can't be written: the process must stop.
         """
+        self._neighbours.come()
         try:
             async with self._group:
                 self._begin()
                 return await self._halted
         finally:
             self._held.release()
+            self._neighbours.go()
             self._timers.clear()
             self._constructs.forget()
             for alarm in self._alarms:
@@ -179,6 +188,7 @@ class Runner:
 
     def _begin(self) -> None:
         now = self._clock.now()
+        self._begun = True
         ends = self._ends_at()
         late = ends is not None and ends <= now
         dying = self.row.status is ExecutionState.CANCELLING or late
@@ -195,6 +205,11 @@ class Runner:
         else:
             if ends is not None:
                 self._alarms.append(self._loop.call_later((ends - now) / 1_000_000, self._time_is_over))
+            warns = self._warns_at()
+            if self._metering is not None and warns is not None and warns <= now:
+                self._metering.warn_of_time((now - self._since) / 1_000_000)
+            elif warns is not None:
+                self._alarms.append(self._loop.call_later((warns - now) / 1_000_000, self._warn_of_time))
             self._advance(self._root, self._root.run.begin(self._root.inputs.when, now))
 
     def _take_up(self, frame: Frame, found: Restored, dying: bool) -> None:
@@ -213,8 +228,22 @@ class Runner:
 
     def _ends_at(self) -> int | None:
         """When the workflow's time is over (microseconds)."""
-        limit = self.plan.workflow.timeout
-        return None if limit is None else (self.row.retried_at or self._started_at) + round(limit * 1_000_000)
+        limits = [limit for limit in (self.plan.workflow.timeout, self._wall_time) if limit is not None]
+        return self._since + round(min(limits) * 1_000_000) if limits else None
+
+    def _warns_at(self) -> int | None:
+        """When there is a warning that its wall time is nearly over."""
+        after = None if self._metering is None else self._metering.warns_after
+        return None if after is None else self._since + round(after * 1_000_000)
+
+    @property
+    def _since(self) -> int:
+        """When its time began to run."""
+        return self.row.retried_at or self._started_at
+
+    @property
+    def _wall_time(self) -> float | None:
+        return None if self._metering is None else self._metering.seconds
 
     # --- one step
 
@@ -228,8 +257,11 @@ class Runner:
             return
         self._stepping = True
         left = STEP_NODES
-        while self._work and left > 0:
-            left -= self._take(*self._work.popleft())
+        while True:
+            while self._work and left > 0:
+                left -= self._take(*self._work.popleft())
+            if self._metering is None or not self._heed(self._metering):
+                break
         self._attempts.trim()
         halt = self._closing()
         self._journal.commit(flush=halt is not None)
@@ -266,6 +298,32 @@ class Runner:
         if frame.run.settled and frame.active is not None:
             self._constructs.settled(frame)
         return ran
+
+    def _heed(self, metering: Metering) -> bool:
+        """Write down what limits warn of, and stop what came to its limit; true if that is anything."""
+        now = self._clock.now()
+        for warning in metering.warnings():
+            self._journal.warned(warning, now)
+        reached = {account.path: str(account.reached) for account in metering.stops()}
+        stopped = False
+        for active in self._root.constructs() if reached else ():
+            if active.path in reached and not active.stopping:
+                self._constructs.stop(active, request=True, error=(KIND, reached[active.path]))
+                stopped = True
+        verdict = metering.verdict
+        if verdict is not None and not self._root.stopped:
+            self._root.run.fail(verdict)
+            self._root.told = True
+            self._constructs.stop_frame(self._root, request=True)
+            stopped = True
+        if stopped:
+            self._attempts.cut_off()
+        return stopped
+
+    def _look_again(self) -> None:
+        """The metering has something to say; perhaps from within an attempt, or a step."""
+        if self._begun:
+            self._loop.call_soon(self._step)
 
     def _go_on_later(self) -> None:
         """Others have their turn, and the disk catches up, before the next step."""
@@ -315,7 +373,10 @@ class Runner:
         if self.state is ExecutionState.CANCELLING:
             return None
         ends = self._ends_at()
+        warns = self._warns_at()
         moments = [moment for moment in (due, ends) if moment is not None]
+        if warns is not None and warns > now:
+            moments.append(warns)
         return self._park(ExecutionState.WAITING, now, min(moments, default=None))
 
     def _park(self, state: ExecutionState, now: int, due: int | None = None) -> Halt:
@@ -379,7 +440,16 @@ class Runner:
 
     def _time_is_over(self) -> None:
         if not self._closed:
-            self.fail(NodeError("timeout", f"the workflow's timeout of {self.plan.workflow.timeout:g} s is over"))
+            timeout, wall_time = self.plan.workflow.timeout, self._wall_time
+            if timeout is not None and (wall_time is None or timeout <= wall_time):
+                self.fail(NodeError("timeout", f"the workflow's timeout of {timeout:g} s is over"))
+            else:
+                self.fail(NodeError(KIND, time_is_over(wall_time or 0.0, f"workflow {self.plan.workflow.name}")))
+
+    def _warn_of_time(self) -> None:
+        if self._metering is not None:
+            self._metering.warn_of_time((self._clock.now() - self._since) / 1_000_000)
+            self._step()
 
     def fail(self, error: NodeError) -> None:
         """The execution itself failed: start nothing more but `finally`, and cut off what runs."""

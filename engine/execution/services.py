@@ -10,6 +10,7 @@ import msgspec
 from engine.clock import Clock, SystemClock
 from engine.contract import Child
 from engine.events import Bus
+from engine.limits.growth import Neighbours
 from engine.ports import Http, Requester
 from engine.secrets import SecretSource
 from engine.store.executions import ExecutionRow
@@ -78,6 +79,8 @@ class Starter(Protocol):
     requester: Requester | None = None
     secrets: SecretSource | None = None
     log: Log = silent
+    neighbours: Neighbours = msgspec.field(default_factory=Neighbours)
+    """The executions in this process."""
     agent: Mapping[str, Json] = msgspec.field(default_factory=lambda: {"id": "local", "labels": {}})
     """`agent` in expressions."""
     config: ExecutionConfig = ExecutionConfig()

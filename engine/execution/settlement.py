@@ -1,6 +1,6 @@
 """From an outcome to what it means: states, rows, facts, and the nodes that may start now. The whole retry policy."""
 
-from engine.contract import Done, Effect, Fail, Retry, Wait
+from engine.contract import Done, Effect, Fail, LimitReached, Retry, Wait
 from engine.execution.attempt import checked
 from engine.execution.context import AttemptContext
 from engine.execution.frame import Frame
@@ -38,6 +38,12 @@ class Settlement:
         run = frame.run
         match outcome:
             case Done(output=output, port=port):
+                if ctx.account is not None:
+                    try:
+                        ctx.account.deliver(ctx.path, len(body))
+                    except LimitReached as reached:
+                        error = NodeError("limit", str(reached), ctx.attempt)
+                        return self._fail(frame, node, ctx, error, started, now)
                 self._journal.completed(frame, node, ctx, body, port=port, started=started, now=now)
                 if node.node.id in self._setters and isinstance(output, dict):
                     self._variables.update(output)

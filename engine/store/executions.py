@@ -56,6 +56,10 @@ class ExecutionRow(msgspec.Struct, kw_only=True):
     """It is to be paused as soon as its running attempts have ended, and at once if they died."""
     retried_at: int | None = None
     """When a person last let it run again after its end."""
+    statistics: bytes | None = None
+    """What became of its nodes and what they used, from its end on: `usage.Statistics`."""
+    warned: str = ""
+    """Limits of which there was a warning, by `LimitWarning.key`, each with a blank behind it."""
 
     @property
     def reason(self) -> str:
@@ -92,6 +96,8 @@ class NodeRow(msgspec.Struct, kw_only=True):
     """The order in which the nodes of an execution changed, from 1 on."""
     large: str | None = None
     """The hash of an output or memo that is too large for the row: `values.load` gives its bytes. `output` is None."""
+    usage: bytes | None = None
+    """What its attempts used: `usage.Usage`; None for nothing."""
 
 
 _FIELDS = tuple(name for name in ExecutionRow.__struct_fields__ if name != "place")
@@ -106,8 +112,8 @@ _INSERT = (
 )
 _CHECKPOINT = (
     "INSERT OR REPLACE INTO nodes "
-    "(execution, path, status, attempt, port, output, error, started_at, finished_at, due, seq, large, crc) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "(execution, path, status, attempt, port, output, error, started_at, finished_at, due, seq, large, usage, crc) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -145,6 +151,11 @@ def resume(tx: Transaction, execution: str) -> int:
     return int(deaths)
 
 
+def warn(tx: Transaction, execution: str, keys: str) -> None:
+    """Remember of which limits there was a warning; each key has a blank behind it."""
+    tx.execute("UPDATE executions SET warned = warned || ? WHERE id = ?", (keys, execution))
+
+
 def forgive(tx: Transaction, execution: str) -> None:
     """A checkpoint was reached: what died before is forgiven."""
     tx.execute("UPDATE executions SET deaths = 0 WHERE id = ?", (execution,))
@@ -175,14 +186,15 @@ def block(tx: Transaction, execution: str, error: bytes) -> None:
 
 
 def finish(
-    tx: Transaction, execution: str, status: ExecutionState, *, now: int, outputs: bytes | None, error: bytes | None
-) -> None:
+    tx: Transaction, execution: str, status: ExecutionState, *, now: int, outputs: bytes | None, error: bytes | None,
+    statistics: bytes | None = None,
+) -> None:  # fmt: skip
     """Record the end of an execution."""
     outputs, large = values.split(tx, execution, outputs)
     tx.execute(
         "UPDATE executions SET status = ?, outputs = ?, large_outputs = ?, error = ?, finished_at = ?, due = NULL, "
-        "pausing = 0 WHERE id = ?",
-        (status.value, outputs, large, error, now, execution),
+        "pausing = 0, statistics = ? WHERE id = ?",
+        (status.value, outputs, large, error, now, statistics, execution),
     )
     turns.leave(tx, execution)
 
@@ -200,7 +212,7 @@ def checkpoint(tx: Transaction, execution: str, row: NodeRow) -> None:
     tx.execute(
         _CHECKPOINT,
         (execution, row.path, row.status.value, row.attempt, row.port, output, row.error, row.started_at,
-         row.finished_at, row.due, row.seq, large, _crc_of_node(execution, row, output, large)),
+         row.finished_at, row.due, row.seq, large, row.usage, _crc_of_node(execution, row, output, large)),
     )  # fmt: skip
     if replaced is not None and replaced != large and not refers(tx, execution, replaced):
         values.release(tx, execution, replaced)  # a node that waits again and again would pile its memos up
@@ -447,7 +459,7 @@ def _crc_of_node(execution: str, row: NodeRow, output: bytes | None, large: str 
         head = f"{head}/{row.seq}"
     if large:
         head = f"{head}/{large}"
-    return _crc(head, output, row.error)
+    return _crc(head, output, row.error, row.usage)
 
 
 def _crc(head: str, *bodies: bytes | None) -> int:

@@ -11,7 +11,7 @@ import msgspec
 
 from engine.crash import crash_point
 from engine.events import Event, Kind
-from engine.store import chains, files, inbox, values
+from engine.store import chains, files, inbox, usage, values
 from engine.store.connection import is_full
 from engine.store.errors import StoreFull
 from engine.store.store import Store
@@ -89,6 +89,11 @@ def _expire_files(tx: Transaction, keep: Retention, now: int) -> bool:
     return oldest is not None and files.expire(tx, before=oldest)
 
 
+def _expire_history(tx: Transaction, keep: Retention, now: int) -> bool:
+    usage.forget(tx, before=now // usage.HOUR - usage.KEEP)
+    return False
+
+
 def _expire_inbox(tx: Transaction, keep: Retention, now: int) -> bool:
     return inbox.forget(tx, before=now - round(keep.dedupe * 1_000_000)) >= 5000
 
@@ -103,6 +108,7 @@ EXPIRIES: tuple[Callable[[Transaction, Retention, int], bool], ...] = (
     _expire_deadletters,
     _expire_files,
     _expire_inbox,
+    _expire_history,
 )
 """For what goes by itself in time: removes a step of it; true if there is more to do now."""
 

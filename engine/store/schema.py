@@ -155,6 +155,21 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
+        "usage",
+        """
+        ALTER TABLE nodes ADD COLUMN usage BLOB;
+        ALTER TABLE executions ADD COLUMN statistics BLOB;
+        ALTER TABLE executions ADD COLUMN warned TEXT NOT NULL DEFAULT '';
+
+        CREATE TABLE usage_history (
+            workflow TEXT NOT NULL, hour INTEGER NOT NULL, executions INTEGER NOT NULL, failed INTEGER NOT NULL,
+            nodes INTEGER NOT NULL, seconds REAL NOT NULL, output_bytes INTEGER NOT NULL, api_calls INTEGER NOT NULL,
+            llm_tokens INTEGER NOT NULL,
+            PRIMARY KEY (workflow, hour)
+        ) WITHOUT ROWID;
+        """,
+    ),
+    (
         "flow",
         """
         CREATE TABLE turns (

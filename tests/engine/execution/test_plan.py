@@ -5,6 +5,7 @@ import pytest
 from engine.contract import Effect
 from engine.definition.model import UNDEFINED, Need, Node, OnError, Workflow
 from engine.execution.plan import CyclicWorkflow, Edge, UnknownNodeType, compile_plan
+from engine.execution.rules import Blow
 from plugins.registry import Registry
 
 
@@ -78,7 +79,7 @@ def test_pure_nodes_run_inline(plan_of):
     ],
 )
 def test_which_failures_let_dependents_run(plan_of, fields, tolerated):
-    assert plan_of(a=fields).nodes[0].tolerated is tolerated
+    assert plan_of(a=fields).nodes[0].blow is (Blow.PASSED if tolerated else Blow.FATAL)
 
 
 def test_cycle_is_refused_and_named(plan_of):

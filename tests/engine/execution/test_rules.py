@@ -4,8 +4,9 @@ from itertools import product
 
 import pytest
 
-from engine.definition.model import Join, RunIf
-from engine.execution.rules import Decision, End, decide, end_of, ending
+from engine.definition.budget import Dependents
+from engine.definition.model import Join, OnError, RunIf
+from engine.execution.rules import Blow, Decision, End, blow_of, decide, end_of, ending
 from engine.states import ExecutionState, NodeState
 
 TAKEN, MISSED, FAILED, TOLERATED = (
@@ -108,3 +109,25 @@ def test_what_an_edge_sees_of_a_settled_node(state, tolerated, port, wanted, end
 )
 def test_how_an_execution_ends(failing, partial, cancelling, state):
     assert ending(failing=failing, partial=partial, cancelling=cancelling) is state
+
+
+# (on_error, critical) -> what a failure does under degradation.dependents, with somebody relying on the node or nobody
+#                                     run           skip          fail, relied on  fail, by nobody
+BLOWS = {
+    (OnError.FAIL, True): (Blow.FATAL, Blow.FATAL, Blow.FATAL, Blow.FATAL),
+    (OnError.FAIL, False): (Blow.PASSED, Blow.STOPPED, Blow.FATAL, Blow.STOPPED),
+    (OnError.CONTINUE, True): (Blow.PASSED, Blow.PASSED, Blow.PASSED, Blow.PASSED),
+    (OnError.CONTINUE, False): (Blow.PASSED, Blow.PASSED, Blow.PASSED, Blow.PASSED),
+}
+
+
+@pytest.mark.parametrize(("on_error", "critical"), list(product(OnError, [True, False])))
+@pytest.mark.parametrize("relied_on", [True, False])
+def test_what_a_failure_does_to_what_is_around_it(on_error, critical, relied_on):
+    def blow(dependents):
+        return blow_of(on_error=on_error, critical=critical, dependents=dependents, relied_on=relied_on)
+
+    run, skip, fail_relied_on, fail_alone = BLOWS[on_error, critical]
+    assert blow(Dependents.RUN) is run
+    assert blow(Dependents.SKIP) is skip
+    assert blow(Dependents.FAIL) is (fail_relied_on if relied_on else fail_alone)

@@ -3,8 +3,8 @@
 Built-in types, plugins and WASM components alike are described by one `NodeType`. From it come validation, the
 generated reference, the JSON Schema for editors and the forms of the dashboard. The engine calls `run` once per
 attempt, with parameters already evaluated and decoded; the code answers with an `Outcome`. Unreachable, NoResponders
-and TimeoutError may escape it (they become `Retry`), and UnknownSecret and LimitReached (they become `Fail`); any other
-exception is a bug and is reported as one.
+and TimeoutError may escape it (they become `Retry`), and UnknownSecret, StateRefused and LimitReached (they become
+`Fail`); any other exception is a bug and is reported as one.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -39,6 +39,8 @@ __all__ = [
     "Retry",
     "Role",
     "Secret",
+    "State",
+    "StateRefused",
     "Static",
     "Wait",
     "Wake",
@@ -94,6 +96,37 @@ class CannotStart(ValueError):
     def __init__(self, message: str, kind: str = "invalid") -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class StateRefused(ValueError):
+    """A value that can't be kept, or a change that can't be made; the message says why and what to do."""
+
+
+class State(Protocol):
+    """Durable values of a workflow by key: for all its executions, through restarts. Keys have up to 256 bytes, values
+    up to 64 KiB, a workflow up to 10,000 keys. All raise StateRefused.
+
+    A change is on the disk when it returns, and happens once however often the attempt is repeated: a repetition gets
+    what was given before. So a node must make the same changes in the same order each time it is tried.
+    """
+
+    async def get(self, key: str, default: Json = None) -> Json:
+        """The value now; `default` where there is none."""
+        ...
+
+    async def set(self, key: str, value: Json) -> None: ...
+
+    async def incr(self, key: str, by: int | float = 1) -> int | float:
+        """Add to a number, which is 0 where there is none; the sum."""
+        ...
+
+    async def delete(self, key: str) -> bool:
+        """Whether there was anything."""
+        ...
+
+    async def compare_and_set(self, key: str, expected: Json, value: Json) -> bool:
+        """Set if the value is the expected one; null also stands for none. Whether it was."""
+        ...
 
 
 class Reservation(Protocol):
@@ -158,6 +191,11 @@ class Context(Protocol):
         """Publish with the checkpoint of this attempt: sent if and only if the attempt's result is committed."""
         ...
 
+    @property
+    def state(self) -> State:
+        """The workflow's durable values."""
+        ...
+
     async def start(self, child: Child) -> str:
         """Start an execution of another workflow with the checkpoint of this attempt: it exists if and only if the
         attempt's result, or its wait, is committed. Gives its id, to be expected (kind `execution`) or told. Raises
@@ -189,6 +227,8 @@ class Role(StrEnum):
     """A string is one expression without braces, evaluated per attempt."""
     STATIC = "static"
     """Read at deploy: may use `params` only. Also a mark of single fields inside an object."""
+    RAW = "raw"
+    """Inside an object: handed over as it is written; the type's `check` reads it."""
     SECRET = "secret"  # noqa: S105 - a role's name
     """A template that may hold `secrets.<NAME>`; the code must pass it through `ctx.secret`."""
     BODY = "body"
@@ -227,8 +267,6 @@ class NodeType(msgspec.Struct, frozen=True, kw_only=True):
     """One paragraph for the reference: what it does, what its output is, when it fails."""
     params: type[msgspec.Struct]
     """The typed parameters, `forbid_unknown_fields`; field descriptions through `msgspec.Meta(description=...)`."""
-    RAW = "raw"
-    """Inside an object: handed over as it is written; the type's `check` reads it."""
     run: Callable[[Context, Any], Awaitable[Outcome]]
     """One attempt. A type with a `construct` is never run."""
     effect: Effect

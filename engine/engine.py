@@ -18,6 +18,7 @@ from engine.execution.executor import Executor
 from engine.execution.forking import Forking
 from engine.execution.rerun import Rerun
 from engine.execution.services import Services
+from engine.execution.state import States
 from engine.execution.steering import Steering
 from engine.store import Store, executions
 from engine.store.outbox import Outbox
@@ -46,6 +47,7 @@ class Engine:
         self._lingering: dict[tuple[str, int], Workflow] = {}
         """Versions that are active no more, and whose executions may still wait for messages."""
         services.starter = Children(self.catalogue, services)
+        services.states = self.states = States(store)
         self.executor = Executor(store, self.catalogue, services)
         self.steering = Steering(store, self.executor)
         self.rerun = Rerun(store, self.executor, self.catalogue)

@@ -46,7 +46,7 @@ INSIDE_ONLY: Final = ("cache", "effect", "retry")
 NOT_IMPLEMENTED: Final[dict[str, frozenset[str]]] = {
     "workflow field": frozenset({"replicate", "placement"}),
     "node field": frozenset({"cache", "placement", "durability", "checkpoint"}),
-    "node type": frozenset({"llm", "embed", "retrieve", "agent_loop", "wasm", "mcp", "code", "state"}),
+    "node type": frozenset({"llm", "embed", "retrieve", "agent_loop", "wasm", "mcp", "code"}),
     "trigger": frozenset({"webhook", "fleet", "event", "mqtt", "form"}),
     "trigger field": frozenset({"deliver", "buffer", "queue", "start", "filter"}),
 }

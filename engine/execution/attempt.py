@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 
 import msgspec
 
-from engine.contract import Done, Fail, LimitReached, Outcome, Retry, Wait
+from engine.contract import Done, Fail, LimitReached, Outcome, Retry, StateRefused, Wait
 from engine.execution.context import AttemptContext
 from engine.execution.plan import PlannedNode
 from engine.execution.services import Services
@@ -36,6 +36,8 @@ async def attempt(
         return Retry(str(error) or "nothing answered", kind="unreachable")
     except UnknownSecret as error:
         return Fail(str(error), kind="secret")
+    except StateRefused as error:
+        return Fail(str(error), kind="state")
     except LimitReached as error:
         return Fail(str(error), kind="limit")
     except asyncio.CancelledError as error:

@@ -5,7 +5,7 @@ import msgspec
 from engine.crash import crash_point
 from engine.events import Event
 from engine.states import ExecutionState
-from engine.store import executions, outbox, usage, waits
+from engine.store import executions, outbox, state, usage, waits
 from engine.store.executions import ExecutionRow, NodeRow
 from engine.store.outbox import Publication
 from engine.store.transaction import Transaction
@@ -37,6 +37,7 @@ class Checkpoint:
         "children",
         "execution",
         "facts",
+        "forgotten",
         "finish",
         "move",
         "moved_at",
@@ -57,6 +58,8 @@ class Checkpoint:
         self.publications: list[tuple[Publication, int]] = []
         self.children: list[ExecutionRow] = []
         """Executions that nodes start."""
+        self.forgotten: list[str] = []
+        """Paths of nodes whose changes of state need not be remembered any more."""
         self.waits: list[WaitRow] = []
         """What nodes wait for from now on."""
         self.waits_over: list[tuple[str, int | None]] = []
@@ -102,6 +105,8 @@ class Checkpoint:
         for wait in self.waits:
             if (answer := waits.begin(tx, wait)) is not None:
                 tx.answers.append((execution, wait.path, answer))
+        if self.forgotten:
+            state.forget(tx, execution, self.forgotten)
         for publication, at in self.publications:
             outbox.publish(tx, publication, at)
         if self.progress:

@@ -4,9 +4,10 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 
-from engine.contract import CannotStart, Child, Wake
+from engine.contract import CannotStart, Child, State, StateRefused, Wake
 from engine.events import Event, Kind
 from engine.execution.services import Parent, Services
+from engine.execution.state import AttemptState
 from engine.limits.account import Account, Limit, Reservation
 from engine.ports import Http, Reply, Response, Unreachable
 from engine.secrets import SecretName, SecretText, UnknownSecret, reveal
@@ -29,8 +30,9 @@ class AttemptContext:
     """One attempt's view of the world; see `engine.contract.Context`."""
 
     __slots__ = (
-        "_parent", "_reservations", "_root", "_services", "_stop", "account", "attempt", "children", "deadline",
-        "execution", "path", "publications", "pure", "revealed", "used", "version", "wake", "when_room", "workflow",
+        "_parent", "_reservations", "_root", "_services", "_state", "_stop", "account", "attempt", "children",
+        "deadline", "execution", "path", "publications", "pure", "revealed", "used", "version", "wake",
+        "when_room", "workflow",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +66,7 @@ class AttemptContext:
         self.wake = wake
         self.deadline: float | None = None
         self.publications: list[Publication] = []
+        self._state: AttemptState | None = None
         self.children: list[ExecutionRow] = []
         """Executions that are to be created with the result."""
         self.account: Account | None = None
@@ -151,6 +154,20 @@ class AttemptContext:
         self.publications.append(
             Publication(execution=self.execution, path=self.path, subject=subject, headers=kept, body=bytes(body))
         )
+
+    @property
+    def state(self) -> State:
+        self._refuse_pure("state")
+        if self._state is None:
+            if self._services.states is None:
+                raise StateRefused("this process keeps no state")
+            self._state = self._services.states.of(self.execution, self.workflow, self.path, self.masked)
+        return self._state
+
+    @property
+    def changed_state(self) -> bool:
+        """It changed a value, or got what was given when it was."""
+        return self._state is not None and self._state.changes > 0
 
     async def start(self, child: Child) -> str:
         self._refuse_pure("start")

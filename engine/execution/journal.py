@@ -83,6 +83,8 @@ class Journal:
             publication.headers.setdefault("Ganglion-Hops", str(self._row.hops + 1))
             self._step.publications.append((publication, now))
         self._step.children.extend(ctx.children)
+        if ctx.changed_state:
+            self._step.forgotten.append(frame.path(node))
         data: dict[str, Json] = {"attempt": ctx.attempt, "duration_seconds": (now - started) / 1_000_000}
         if port is not None:
             data["port"] = port
@@ -115,6 +117,8 @@ class Journal:
         self._keep(frame, node, NodeState.WAITING, output=memo, started=started, due=due)
         data: dict[str, Json] = {"until": None if due is None else format_time(due)}
         self._step.children.extend(ctx.children)
+        if ctx.changed_state:
+            self._step.forgotten.append(path)
         if expects is not None:
             data["expects"] = expects.kind
             self.expecting.add(path)

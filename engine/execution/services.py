@@ -10,6 +10,7 @@ import msgspec
 from engine.clock import Clock, SystemClock
 from engine.contract import Child
 from engine.events import Bus
+from engine.execution.state import States
 from engine.limits.growth import Neighbours
 from engine.ports import Http, Requester
 from engine.secrets import SecretSource
@@ -34,6 +35,10 @@ class ExecutionConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Executions that run at the same time; waiting and paused ones do not count."""
     max_queued: int = 2000
     """Queued executions known in memory; beyond that the store is asked."""
+    queue_high: int = 100_000
+    """When so many executions wait under a flow, on the whole agent, nothing more is taken in …"""
+    queue_low: int = 80_000
+    """… until there are so many."""
     max_concurrent_nodes: int = 64
     """Attempts of one execution that run at the same time, unless its workflow says otherwise."""
     grace_seconds: float = 10.0
@@ -50,10 +55,6 @@ class ExecutionConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Executions may cause executions this many times in a row."""
 
 
-class Services(msgspec.Struct, kw_only=True):
-    """The outside world of all runs. A port that is None makes the nodes that need it fail with a clear error."""
-
-    bus: Bus
 class Parent(msgspec.Struct, frozen=True):
     """An execution that starts another one."""
 
@@ -74,6 +75,10 @@ class Starter(Protocol):
         ...
 
 
+class Services(msgspec.Struct, kw_only=True):
+    """The outside world of all runs. A port that is None makes the nodes that need it fail with a clear error."""
+
+    bus: Bus
     clock: Clock = SystemClock()
     http: Http | None = None
     requester: Requester | None = None
@@ -84,8 +89,10 @@ class Starter(Protocol):
     agent: Mapping[str, Json] = msgspec.field(default_factory=lambda: {"id": "local", "labels": {}})
     """`agent` in expressions."""
     config: ExecutionConfig = ExecutionConfig()
-    jitter: random.Random = random.Random()  # noqa: S311 - spreads retries, protects nothing
     starter: Starter | None = None
+    """Set by the engine."""
+    states: States | None = None
     """Set by the engine."""
     workflows_dir: Path | None = None
     """Where workflow files lie that nodes may start."""
+    jitter: random.Random = random.Random()  # noqa: S311 - spreads retries, protects nothing

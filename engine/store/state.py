@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from engine.contract import StateRefused
 from engine.store.errors import StoreCorrupt
 from engine.store.transaction import Transaction
 from engine.values import INT_MAX, INT_MIN, InvalidValue, Json, check_value, encode_json, kind_of
@@ -20,10 +21,6 @@ MAX_KEY_BYTES: Final = 256
 MAX_VALUE_BYTES: Final = 64 * 1024
 MAX_KEYS: Final = 10_000
 """Keys of one workflow."""
-
-
-class StateRefused(ValueError):
-    """A change that can't be made. The message says why and what to do."""
 
 
 class Change(StrEnum):

@@ -8,10 +8,11 @@ from engine.execution.control.form import FORM
 from engine.execution.control.guard import TRY
 from engine.execution.control.loop import REPEAT, WHILE
 from engine.execution.control.sleep import SLEEP
+from engine.execution.control.state import STATE
 from engine.execution.control.subflow import SUBFLOW
 from engine.execution.control.wait import WAIT
 
 
 def control_types() -> tuple[NodeType, ...]:
     """All of them, for the agent's registry."""
-    return (FOREACH, FORM, IF, REPEAT, SET, SLEEP, SUBFLOW, SWITCH, TRY, WAIT, WHILE)
+    return (FOREACH, FORM, IF, REPEAT, SET, SLEEP, STATE, SUBFLOW, SWITCH, TRY, WAIT, WHILE)

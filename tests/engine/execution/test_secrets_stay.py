@@ -17,6 +17,9 @@ async def test_no_trace_of_a_secret_is_left(open_rig, secrets, acting, tmp_path)
             parts = {text.split()[1]: [text, {"k": text.split()[2]}]}
             if how == "publish":
                 ctx.publish(f"log.{text.split()[1]}", text.encode(), headers={"Token": text})
+            if how == "state":
+                await ctx.state.set(text.split()[1], parts)
+                await ctx.state.compare_and_set("k", None, text)
             if how == "retry" and ctx.attempt < 2:
                 return Retry(f"no {text}")
             if how == "wait" and ctx.wake is None:
@@ -29,7 +32,7 @@ async def test_no_trace_of_a_secret_is_left(open_rig, secrets, acting, tmp_path)
 
         return act
 
-    ways = ("output", "text", "publish", "retry", "wait", "fail", "bug")
+    ways = ("output", "text", "publish", "state", "retry", "wait", "fail", "bug")
     acts = {way: spill(way) for way in ways}
 
     async def run_with_params(ctx, params):

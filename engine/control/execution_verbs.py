@@ -152,10 +152,11 @@ def _resolved(request: Resolve, node: NodeRow, now: int) -> NodeRow:
     row = NodeRow(path=node.path, status=NodeState.READY, attempt=node.attempt)
     if request.retry:
         return row
-    row.started_at, row.finished_at = node.started_at, now
-    if request.failed is not None:
-        row.status, row.error = NodeState.FAILED, encode_json(NodeError("resolved", request.failed, node.attempt))
+    row.started_at = node.started_at
+    if request.failed is not None:  # the run makes of it what it makes of any failure: it may have a default
+        row.error = encode_json(NodeError("resolved", request.failed, node.attempt))
         return row
+    row.finished_at = now
     try:
         check_value(request.completed)
     except InvalidValue as error:

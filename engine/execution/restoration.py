@@ -20,6 +20,8 @@ class Restored(msgspec.Struct):
 
     again: list[PlannedNode] = []
     """To be tried again because a person said so."""
+    refused: list[tuple[PlannedNode, NodeRow]] = []
+    """Failed, because a person said so."""
     reopen: list[tuple[PlannedNode, NodeRow]] = []
     """Control-flow nodes that were open."""
     waiting: list[tuple[PlannedNode, NodeRow]] = []
@@ -127,6 +129,9 @@ class Rows:
                     found.waiting.append((node, row))
                     if row.due is not None:
                         timers.set(frame, node, row.due, row.output)
+                case NodeState.READY if row.error is not None:
+                    run.restore(node, row.status)
+                    found.refused.append((node, row))
                 case NodeState.READY:
                     run.restore(node, row.status)
                     found.again.append(node)

@@ -12,7 +12,7 @@ from enum import Enum
 
 import msgspec
 
-from engine.contract import Wake
+from engine.contract import Fail, Wake
 from engine.execution.attempts import Attempts
 from engine.execution.constructs import Constructs, Work
 from engine.execution.context import Stop
@@ -223,8 +223,18 @@ class Runner:
                 self._timers.drop(frame, node)
                 wake = Wake(self._clock.now(), None, answered=True, answer=msgspec.json.decode(answer))
                 self._wake(frame, node, wake, step=False)
+        for node, row in found.refused if not dying else ():
+            self._work.append((frame, self._refused(frame, node, row)))
         for node, row in found.reopen:
             self._constructs.reopen(frame, node, row, dying=dying)
+
+    def _refused(self, frame: Frame, node: PlannedNode, row: NodeRow) -> Progress:
+        """A person said that the last attempt failed: the row tells why."""
+        frame.run.attempts[node.index] -= 1  # it is that attempt, and no other
+        ctx = self._attempts.context(frame, node)
+        error = msgspec.json.decode(row.error or b"{}", type=NodeError)
+        frame.run.move(node, NodeState.RUNNING)
+        return self._settlement.settle(frame, node, ctx, Fail(error.message, kind=error.kind), row.started_at or 0)
 
     def _ends_at(self) -> int | None:
         """When the workflow's time is over (microseconds)."""

@@ -379,6 +379,24 @@ async def test_resolved_as_failed_the_rules_of_failure_apply(rig, decoded):
     assert await rig.states(execution) == {"a": "failed", "b": "skipped"}
 
 
+async def test_resolved_as_failed_a_node_takes_its_default(rig, decoded):
+    rig.acts["a"] = Held()
+    await rig.deploy(
+        "name: w\nnodes:\n  a: {type: once, timeout: 5ms, default: none sent}\n  b: {type: act, data: '{{ nodes.a }}'}"
+    )
+    execution = await rig.start()
+    await is_in(rig, execution, ExecutionState.WAITING)
+    await rig.ask("resolve", execution=execution, node="a", failed="it never arrived")
+    row = await rig.end(execution)
+
+    assert row.status is ExecutionState.COMPLETED
+    nodes = await rig.nodes(execution)
+    assert decoded(nodes["b"].output) == "none sent"
+    assert decoded(nodes["a"].error)["kind"] == "resolved"
+    facts = [fact for fact in await rig.facts(execution) if fact.node == "a"]
+    assert [fact.kind for fact in facts] == [Kind.NODE_IN_DOUBT, Kind.NODE_COMPLETED]
+
+
 async def test_resolved_to_be_tried_again_it_runs_once_more(rig):
     execution = await in_doubt(rig)
     rig.acts["a"].let_go.set()

@@ -121,6 +121,7 @@ class Engine:
 
     async def _changed(self) -> None:
         self.intake.routes = self._routes()
+        self.executor.obey()
         for follower in self.followers:
             await follower()
 

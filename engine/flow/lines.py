@@ -91,6 +91,13 @@ class Lines:
         """Somebody of it may start whom only the store knows."""
         self._line(workflow).stale = True
 
+    def obey(self) -> None:
+        """Definitions were deployed or undeployed."""
+        for line in self._lines.values():
+            flow = self._active(line.name)
+            if flow is not None:
+                line.obey(flow, self._clock.monotonic())
+
     def left(self, workflow: str, count: int = 1) -> None:
         """Executions were cancelled, superseded or dropped before they started; others of their key may start now."""
         line = self._line(workflow)

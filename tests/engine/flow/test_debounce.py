@@ -1,5 +1,7 @@
 """Only the last message before a quiet time starts, also over a restart and a clock that is set."""
 
+import itertools
+
 from engine.events import Kind
 from engine.states import ExecutionState
 from engine.store import turns
@@ -29,7 +31,7 @@ async def test_only_the_last_message_within_the_quiet_time_starts(open_rig, cloc
         await rig.end(ids[3])
         assert gate.began == [3]
 
-        for old, new in zip(ids, ids[1:], strict=False):
+        for old, new in itertools.pairwise(ids):
             row = await rig.row(old)
             assert row.status is ExecutionState.CANCELLED
             [fact] = await rig.facts(old)

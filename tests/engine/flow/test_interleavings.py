@@ -1,6 +1,7 @@
 """Whatever comes, ends, pauses and restarts in whatever order: the promises of a flow hold."""
 
 import asyncio
+import contextlib
 import itertools
 from pathlib import Path
 
@@ -90,10 +91,8 @@ async def play(open_rig, idle, folder: Path, plan: list[tuple[str, Json, int]]) 
                     world.running.pop(list(world.running)[what])
                     world.tell()
                 elif verb in ("pause", "resume", "cancel") and len(ids) > what:
-                    try:
+                    with contextlib.suppress(IllegalMove):
                         await getattr(rig.steering, verb)(ids[what])
-                    except IllegalMove:
-                        pass
                 await idle(rig, 2)
             if life == len(lives) - 1:
                 await everything_ends(rig, world, ids, idle)

@@ -195,3 +195,106 @@ async def check_others(rig, gate):
     assert len(line.window) <= 64
     assert sum(str(n).startswith("other") for n in gate.began) == 300
     gate.open()
+
+
+async def test_a_new_version_changes_how_many_run_at_once(open_rig, gate, idle):
+    async with open_rig() as rig:
+        rig.acts["a"] = gate
+        await rig.deploy(flow("{concurrency: 1}"))
+        for n in range(6):
+            await rig.start(data={"n": n})
+        await gate.until(1)
+        await rig.deploy(flow("{concurrency: 4}"))
+        assert await gate.until(4) == [0, 1, 2, 3]
+        await idle(rig)
+        assert len(gate.running) == 4
+        gate.open()
+
+
+async def test_the_queue_of_a_workflow_that_is_not_deployed_any_more_keeps_its_flow(open_rig, gate, idle):
+    async with open_rig(running=False) as rig:
+        await rig.deploy(flow("{concurrency: 2}"))
+        for n in range(6):
+            await rig.start(data={"n": n})
+        await rig.engine.undeploy("w")
+    async with open_rig() as rig:
+        rig.acts["a"] = gate
+        await gate.until(2)
+        await idle(rig)
+        assert len(gate.running) == 2
+        gate.open()
+        await gate.until(6)
+
+
+async def test_the_limit_of_the_agent_may_change_while_it_runs(open_rig, gate, idle):
+    async with open_rig(max_executions=4) as rig:
+        rig.acts["a"] = gate
+        await rig.deploy("name: w\nnodes:\n  a: {type: act, data: '{{ trigger.data.n }}'}\n")
+        for n in range(8):
+            await rig.start(data={"n": n})
+        await gate.until(4)
+        rig.executor.set_limit(2)
+        gate.let_go(0, 1)
+        await idle(rig)
+        assert gate.running == [2, 3]
+        rig.executor.set_limit(5)
+        await gate.until(7)
+        gate.open()
+
+
+async def test_children_stand_in_the_queue_of_their_workflow(open_rig, gate, idle):
+    async with open_rig() as rig:
+        rig.acts["a"] = gate
+        await rig.deploy(flow("{concurrency: 1, key: trigger.data.k}"))
+        await rig.deploy("name: p\nnodes:\n  sub: {type: workflow, workflow: w, input: '{{ trigger.data }}'}\n")
+        parents = [await rig.start("p", data={"n": n, "k": "x"}) for n in range(3)]
+        await gate.until(1)
+        await idle(rig)
+        assert len(gate.running) == 1
+        gate.open()
+        for parent in parents:
+            assert (await rig.end(parent)).status is ExecutionState.COMPLETED
+        assert gate.most == 1
+
+
+async def test_a_child_does_not_wait_for_the_key_that_its_parent_holds(open_rig):
+    text = """
+name: w
+flow: {key: trigger.data.k}
+nodes:
+  more: {type: if, condition: trigger.data.depth > 0}
+  sub: {type: workflow, needs: more.then, workflow: w, input: {k: x, depth: "{{ trigger.data.depth - 1 }}"}}
+"""
+    async with open_rig() as rig:
+        await rig.deploy(text)
+        row = await rig.end(await rig.start(data={"k": "x", "depth": 3}))
+        assert row.status is ExecutionState.COMPLETED
+        assert await rig.store.read(turns.counts) == {}
+
+
+async def test_scheduled_executions_stand_in_the_queue(open_rig, clock, gate):
+    from engine.triggers.cron import Cron
+
+    text = """
+name: w
+triggers: [{cron: {schedule: "* * * * *", misfire: all, data: {n: 1}}}]
+flow: {concurrency: 1}
+nodes:
+  a: {type: act, data: "{{ trigger.data.n }}"}
+"""
+    async with open_rig(clock=clock) as rig:
+        rig.acts["a"] = gate
+
+        async def sleep(seconds: float) -> None:
+            raise asyncio.CancelledError
+
+        cron = Cron(rig.store, rig.executor, sleep=sleep)
+        await rig.deploy(text)
+        await cron.follow(rig.engine.intake.routes)
+        clock.advance(180)
+        task = asyncio.create_task(cron.run())
+        await asyncio.wait([task])
+        await gate.until(1)
+        assert (len(gate.running), rig.executor.lines.waiting) == (1, 2)
+        gate.open()
+        await gate.until(3)

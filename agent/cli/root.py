@@ -20,6 +20,7 @@ from agent.cli import (
     new,
     nodes,
     starter,
+    state,
     up,
 )
 from agent.cli import run as run_file
@@ -67,6 +68,7 @@ app.command(rich_help_panel=LOOK)(executions.show)
 app.command(rich_help_panel=LOOK)(executions.checkpoints)
 app.command(rich_help_panel=LOOK)(events.events)
 app.command(rich_help_panel=LOOK)(definitions.workflows)
+app.command(rich_help_panel=LOOK)(state.state)
 app.command(rich_help_panel=LOOK)(doctor.status)
 app.command(rich_help_panel=LOOK)(doctor.doctor)
 app.command(rich_help_panel=MEND)(acts.pause)

@@ -6,6 +6,7 @@ from engine.control.execution_verbs import execution_verbs
 from engine.control.form_verbs import form_verbs
 from engine.control.observing_verbs import observing_verbs
 from engine.control.showing_verbs import showing_verbs
+from engine.control.state_verbs import state_verbs
 from engine.control.verb import Verb
 from engine.engine import Engine
 
@@ -17,6 +18,7 @@ def engine_verbs(engine: Engine) -> tuple[Verb, ...]:
         *execution_verbs(engine),
         *showing_verbs(engine),
         *form_verbs(engine),
+        *state_verbs(engine),
         *deadletter_verbs(engine),
         *observing_verbs(engine),
     )

@@ -255,3 +255,44 @@ class EngineStatus(Answer, frozen=True, kw_only=True):
     counters: dict[str, int]
     queues: list[QueueInfo] = []
     """Workflows with a flow of which somebody waits."""
+
+
+# --- state of workflows ----------------------------------------------------------------------------------------------
+
+
+class StateKeys(Request, frozen=True, kw_only=True):
+    """What a workflow keeps, in the order of its keys."""
+
+    workflow: str
+    after: str = ""
+    """Only keys behind this one: the last one of the page before."""
+    limit: int = 100
+
+
+class StateKey(Request, frozen=True, kw_only=True):
+    workflow: str
+    key: str
+
+
+class SetState(Request, frozen=True, kw_only=True):
+    workflow: str
+    key: str
+    value: Json
+
+
+class StateEntry(Answer, frozen=True, kw_only=True):
+    key: str
+    value: Json | msgspec.UnsetType = msgspec.UNSET
+    """Absent in a list where it is long."""
+    size: int
+    """Bytes of the value as JSON."""
+    revision: int
+    """How often it was changed since it came to be."""
+    changed_at: str
+
+
+class StateEntries(Answer, frozen=True, kw_only=True):
+    workflow: str
+    entries: list[StateEntry]
+    more: bool
+    """There are keys behind these."""

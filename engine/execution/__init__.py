@@ -16,5 +16,6 @@ Reading order:
     preparation.py  from an id in the queue to a runner; successor.py is the execution that a failure starts
     steering.py     what people ask: pause, resume, cancel, resolve
     catalogue.py    deployed definitions and their plans
+    state.py        what a node may do with values that outlive executions
     control/        the node types that are the engine's own: if, switch, sleep
 """

@@ -34,6 +34,13 @@ class States:
         except StoreCorrupt as damage:
             raise StateRefused(str(damage)) from None
 
+    async def listing(self, workflow: str, *, after: str = "", limit: int = 100) -> list[state.Entry]:
+        """Its keys behind one, in their order. Raises StateRefused."""
+        try:
+            return await self._store.read(lambda db: state.listing(db, workflow, after=after, limit=limit))
+        except StoreCorrupt as damage:
+            raise StateRefused(str(damage)) from None
+
     async def change(
         self, workflow: str, operation: Operation, origin: Origin | None = None, *, patient: bool = True
     ) -> Json:

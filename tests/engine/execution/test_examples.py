@@ -35,3 +35,13 @@ async def test_an_example_gives_what_it_promises(rig, decoded, name, data, param
 async def test_an_example_of_a_control_type_completes(rig, decoded, node_type):
     row = await rig.run(node_type.example)
     assert row.status is ExecutionState.COMPLETED, decoded(row.error)
+
+
+async def test_last_seen_remembers_from_execution_to_execution(rig, decoded):
+    text = (EXAMPLES / "last-seen.yaml").read_text()
+    outputs = [decoded((await rig.run(text, {"device": "f1", "celsius": celsius})).outputs) for celsius in (4, 11, 12)]
+    assert outputs == [
+        {"reading": 1, "jumped": False},
+        {"reading": 2, "jumped": True},
+        {"reading": 3, "jumped": False},
+    ]

@@ -106,3 +106,12 @@ def _truth(value: Json) -> bool:
     if not isinstance(value, bool):
         raise ValueError("it gave no true or false: compare it, such as `x > 0` or `x is defined`")
     return value
+
+
+def starting_variables(plan: Plan, row: ExecutionRow) -> Mapping[str, Json]:
+    """`vars` as the workflow declares them; a child may have inherited the values of some."""
+    declared = plan.workflow.vars
+    inherited = row.trigger_value.get("vars") if declared and row.depth else None
+    if not isinstance(inherited, dict):
+        return declared
+    return {name: inherited.get(name, value) for name, value in declared.items()}

@@ -10,7 +10,7 @@ import msgspec
 from engine.construct import Opening
 from engine.contract import Done, Fail, Role, role_of
 from engine.execution.constructs import ending_of
-from engine.execution.inputs import Inputs
+from engine.execution.inputs import Inputs, starting_variables
 from engine.execution.path import read_path
 from engine.execution.plan import Graph, Plan, PlannedNode
 from engine.execution.restoration import Rows
@@ -46,7 +46,7 @@ class Inspection:
         self._tree = tree
         self._services = services
         self._load = load
-        self._variables = Rows(rows).variables(plan.workflow.vars, plan.setters)
+        self._variables = Rows(rows).variables(starting_variables(plan, row), plan.setters)
         self._scenes: dict[str, _Scene | None] = {}
         self._openings: dict[str, dict[str, Opening]] = {}
         self._loaded = 0

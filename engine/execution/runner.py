@@ -17,7 +17,7 @@ from engine.execution.attempts import Attempts
 from engine.execution.constructs import Constructs, Work
 from engine.execution.context import Stop
 from engine.execution.frame import Frame
-from engine.execution.inputs import Inputs
+from engine.execution.inputs import Inputs, starting_variables
 from engine.execution.journal import Journal
 from engine.execution.large import NONE_HELD, Held
 from engine.execution.metering import KIND, Metering, tallied, time_is_over
@@ -77,7 +77,7 @@ class Runner:
         self._held = held
         self._rows = Rows(nodes, self._held)
         self._answers = dict(answers or {})
-        variables = self._rows.variables(plan.workflow.vars, plan.setters)
+        variables = self._rows.variables(starting_variables(plan, row), plan.setters)
         run = Run(plan)
         run.partial = any(_is_lack(row, plan) for row in nodes)
         inputs = Inputs.of_execution(plan, row, run, services, self._started_at, variables)

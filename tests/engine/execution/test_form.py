@@ -5,7 +5,7 @@ import pytest
 
 from engine.control import Refused
 from engine.events import Kind
-from engine.states import ExecutionState
+from engine.states import FINISHED, ExecutionState
 
 ASK = """\
 name: w
@@ -40,7 +40,8 @@ async def opened(rig, text: str = ASK, data=None) -> tuple[str, str]:
 
 
 async def parked(rig, execution: str, state: ExecutionState = ExecutionState.WAITING) -> None:
-    while (await rig.row(execution)).status is not state or execution in rig.executor._running:
+    while (row := await rig.row(execution)).status is not state or execution in rig.executor._running:
+        assert row.status not in FINISHED, row.error
         await rig.settled()
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from engine.definition import InvalidWorkflow
 from engine.events import Kind
-from engine.states import ExecutionState
+from engine.states import FINISHED, ExecutionState
 from engine.triggers.message import Fate, Message
 
 PAID = """\
@@ -39,7 +39,8 @@ class Sender:
 
 
 async def parked(rig, execution: str, state: ExecutionState = ExecutionState.WAITING) -> None:
-    while (await rig.row(execution)).status is not state or execution in rig.executor._running:
+    while (row := await rig.row(execution)).status is not state or execution in rig.executor._running:
+        assert row.status not in FINISHED, row.error
         await rig.settled()
 
 

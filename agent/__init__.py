@@ -4,6 +4,8 @@ app.py             the wiring: what there is, in which order it starts and stops
 mesh_wiring.py     the NATS side of it: server, connection, ways in and out, the control service
 config/            where settings come from and what there is to set
 cli/               the commands; one small file per group
+file_watch/        files that start workflows
+templates/         workflows to be filled in
 demo/              `ganglion demo`
 
 lock.py            one process per data directory

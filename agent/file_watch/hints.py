@@ -25,12 +25,15 @@ class Hints:
         self._changed = Signal()
         self._stop = asyncio.Event()
 
-    def arm(self, directories: Mapping[Path, bool], *, again: bool = False) -> None:
-        """Watch these directories, which exist; True: and all that is below. `again`: some of them were made anew."""
-        if again or dict(directories) != dict(self._wanted):
-            self._wanted = dict(directories)
-            self._stop.set()
-            self._changed.set()
+    def arm(self, directories: Mapping[Path, bool], *, again: bool = False) -> bool:
+        """Watch these directories, which exist; True: and all that is below. `again`: some were made anew. Whether
+        that is a change: what happens until it has taken effect is not told."""
+        if not again and dict(directories) == dict(self._wanted):
+            return False
+        self._wanted = dict(directories)
+        self._stop.set()
+        self._changed.set()
+        return True
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -41,7 +44,7 @@ class Hints:
                 await self._listen(self._wanted, self._stop)
 
     async def _listen(self, directories: Mapping[Path, bool], stop: asyncio.Event) -> None:
-        from watchfiles import awatch  # when first needed: its library is 1 MB
+        from watchfiles import awatch  # when first needed: most agents watch nothing
 
         try:
             changes = awatch(

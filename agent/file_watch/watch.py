@@ -23,6 +23,8 @@ __all__ = ["FileWatch"]
 
 LOOK_SECONDS, LOOK_OFTEN_SECONDS = 30.0, 2.0
 """How often a directory is looked at: with notifications, and without them or while it is not there."""
+ARM_SECONDS = 1.0
+"""After which notifications of a directory surely come: it is looked at once more then."""
 BATCH, BATCH_BYTES = 32, 8 * 2**20
 """Files that are taken in one commit, and how much they hold together."""
 
@@ -115,9 +117,11 @@ class FileWatch:
             wanted: dict[Path, bool] = {}
             for entry in there:
                 wanted[entry.place.path] = wanted.get(entry.place.path, False) or entry.pattern.deep
-            self._hints.arm(wanted, again=any(entry.made_anew for entry in there))
+            changed = self._hints.arm(wanted, again=any(entry.made_anew for entry in there))
             for entry in there:
                 entry.made_anew = False
+                if changed:
+                    entry.next_look = min(entry.next_look, self._clock.monotonic() + ARM_SECONDS)
 
     async def _look(self, entry: Entry) -> None:
         topic = f"{entry.active.name} {entry.place.path}"

@@ -21,13 +21,14 @@ Reading order:
     graph.py       levels, or the cycle
     advice.py      what `ganglion check` says of a valid file
     schema.py      JSON Schema for editors
+    template.py    workflow files with parameters of their own     yaml_writer.py writes what they give
     problems.py    what is wrong, said so that a person can mend it
 """
 
 from engine.definition.model import Workflow
 from engine.definition.parameters import bind_params, parse_param
 from engine.definition.problems import InvalidWorkflow, Problem
-from engine.definition.reader import load_workflow, workflow_from_tree
+from engine.definition.reader import load_workflow, workflow_from_source, workflow_from_tree
 from engine.definition.schema import json_schema
 from engine.definition.source import Source, canonical, definition_hash, parse_tree
 from engine.quantities import format_duration, format_size, parse_duration, parse_size
@@ -48,5 +49,6 @@ __all__ = [
     "parse_param",
     "parse_size",
     "parse_tree",
+    "workflow_from_source",
     "workflow_from_tree",
 ]

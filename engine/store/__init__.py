@@ -9,9 +9,10 @@
     outbox.py       facts and publications to send   deadletters.py  messages that could not be taken or sent
     definitions.py  versions of workflows            state.py        durable values of workflows, by key
     schedules.py    when each cron trigger is due    turns.py        who waits for a start under a flow
+    chains.py       how far triggers have read facts files.py        which files were taken in
     housekeeping.py retention and space
 
-The modules of the last five lines are functions: those that take a `Transaction` run inside a unit, those that take a
+The modules of the last six lines are functions: those that take a `Transaction` run inside a unit, those that take a
 connection run inside a read.
 """
 

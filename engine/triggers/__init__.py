@@ -12,5 +12,18 @@ and of a schedule:
 
     cron.py       schedules start executions
 
-(Subjects and schedules themselves, as a file writes them, are `engine/subjects.py` and `engine/schedule.py`.)
+of what another workflow came to:
+
+    chained.py    reads the facts, behind a position that moves with what they start
+    chain.py      what one workflow wants of another, and what it makes of a fact
+    happenings.py what a fact says
+    circles.py    do deployed workflows start each other in a circle?
+
+and of a file, which the agent finds:
+
+    files.py      which files were taken, and what is still to be done with them
+    found.py      a file at rest, and what taking it in writes
+
+(Subjects, schedules and patterns of files themselves, as a workflow writes them, are `engine/subjects.py`,
+`engine/schedule.py` and `engine/file_patterns.py`.)
 """

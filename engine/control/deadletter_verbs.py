@@ -10,6 +10,7 @@ from engine.store.outbox import Publication, publish
 from engine.store.transaction import Transaction
 from engine.triggers.chain import ORIGIN as CHAIN
 from engine.triggers.found import ORIGIN as FILE
+from engine.triggers.intake import QueueFull
 from engine.triggers.message import Fate
 from engine.triggers.routes import Undeliverable
 from engine.values import InvalidValue
@@ -48,7 +49,7 @@ def deadletter_verbs(engine: Engine) -> tuple[Verb, ...]:
             await send_again(letter)
         except (InvalidValue, Undeliverable) as error:
             raise Refused(409, str(error)) from None
-        except StoreFull as error:
+        except (StoreFull, QueueFull) as error:
             raise Refused(503, str(error)) from None
         return Done(message=f"dead letter {letter.id} is in the outbox again")
 

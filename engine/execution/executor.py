@@ -4,11 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from engine.execution.catalogue import Catalogue
+from engine.crash import crash_point
+from engine.definition.flow import Flow
+from engine.execution.catalogue import Catalogue, Unloadable
 from engine.execution.preparation import Failed, Preparation
 from engine.execution.queue import Queue
 from engine.execution.runner import Halt, Runner
 from engine.execution.services import Services
+from engine.flow.line import NO_FLOW, Candidate, Line
+from engine.flow.lines import Lines
 from engine.signal import Signal
 from engine.states import ExecutionState, IllegalMove
 from engine.store import Store, StoreFull, Transaction, Unit, executions, turns, waits
@@ -26,17 +30,24 @@ class Executor:
         self._store = store
         self._services = services
         self._config = services.config
+        self._limit = services.config.max_executions
+        self._catalogue = catalogue
         self._preparation = Preparation(store, catalogue, services)
         store.writer.answered = self.answered
-        self._queue = Queue(store, services.config.max_queued)
-        self._fetching = False
-        self._running: dict[str, Runner | None] = {}
-        """What holds a slot; without a runner, while it is made ready."""
-        self._early: dict[str, dict[str, bytes]] = {}
         store.writer.born = self.admit
         store.writer.orphaned = self._let_go_of
         self.cancel: Callable[[str], Awaitable[object]] | None = None
         """Ends an execution that nobody waits for any more; set by who steers them."""
+        self._queue = Queue(store, services.config.max_queued)
+        self.lines = Lines(
+            store, active=self._active_flow, stored=self._stored_flow, is_held=self._is_held,
+            high=services.config.queue_high, low=services.config.queue_low,
+        )  # fmt: skip
+        """What waits under a flow."""
+        self._fetching = False
+        self._running: dict[str, Runner | None] = {}
+        """What holds a slot; without a runner, while it is made ready."""
+        self._early: dict[str, dict[str, bytes]] = {}
         """Answers that came while an execution was made ready: it may have been read before them."""
         self._slots_changed = asyncio.Event()
         self._changing: dict[str, int] = {}
@@ -54,8 +65,11 @@ class Executor:
     async def run(self) -> None:
         """Recover, then run executions until `drain`. Raises an ExceptionGroup of StoreError when the store fails."""
         async with asyncio.TaskGroup() as group:
+            await self.lines.load()
             await self._recover()
+            orphans = await self._store.read(waits.orphans)
             self._group = group
+            self._let_go_of(orphans)
             timers = group.create_task(self._watch_timers(), name="timers")
             self._fill()
             await self._drained()
@@ -66,9 +80,7 @@ class Executor:
         self._draining = True
         self._slot_freed.set()
         for runner in list(self._running.values()):
-            orphans = await self._store.read(waits.orphans)
             if runner is not None:
-            self._let_go_of(orphans)
                 runner.halt()
 
     @property
@@ -84,9 +96,21 @@ class Executor:
 
     def free_slots(self) -> int:
         """How many more executions may be taken in now."""
-        if self._draining or self._queue.more_in_store or self._store.writer.full:
+        if self._draining or self._queue.more_in_store or self._store.writer.full or self.lines.full:
             return 0
-        return max(0, self._config.max_executions - len(self._running) - len(self._queue))
+        return max(0, self._limit - len(self._running) - len(self._queue))
+
+    def obey(self) -> None:
+        """Definitions were deployed or undeployed: their flows hold from now on."""
+        self.lines.obey()
+        self._slot_freed.set()
+        self._fill()
+
+    def set_limit(self, limit: int) -> None:
+        """How many executions may run at the same time from now on; those that run go on."""
+        self._limit = max(1, limit)
+        self._slot_freed.set()
+        self._fill()
 
     async def wait_for_slots(self) -> None:
         """Until `free_slots` may have become positive."""
@@ -101,8 +125,37 @@ class Executor:
     def admit(self, rows: Sequence[ExecutionRow]) -> None:
         """Take up executions that were just committed as queued, in this order."""
         for row in rows:
-            if not self._is_held(row.id):  # the store may have told of it before its intake did
+            if row.place is not None:
+                self._admit_to_line(row)
+            elif not self._is_held(row.id):  # the store may have told of it before its intake did
                 self._queue.admit(row)
+        self._fill()
+
+    def _admit_to_line(self, row: ExecutionRow) -> None:
+        known = self.lines.quiet_until
+        self.lines.admit(row)
+        if self.lines.quiet_until < known:
+            self._timers_changed.set()
+
+    def room(self, workflow: str, flow: Flow) -> int:
+        """How many more messages of this workflow may come in now."""
+        return self.lines.room(workflow, flow)
+
+    def seconds_to_wait(self, workflow: str, flow: Flow) -> float:
+        """When to try again a message that found no room."""
+        return self.lines.seconds_to_wait(workflow, flow)
+
+    async def wait_for_room(self, seconds: float) -> None:
+        """Until some queue may have got shorter, no longer than that."""
+        self._slot_freed.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._slot_freed.wait()
+
+    def forget(self, workflow: str, count: int) -> None:
+        """So many executions of a workflow ended before they had started: superseded or dropped."""
+        self.lines.left(workflow, count)
+        self._slot_freed.set()
         self._fill()
 
     def _enqueue(self, id: str) -> None:
@@ -117,10 +170,19 @@ class Executor:
         """Start queued executions while there are slots."""
         if self._group is None or self._draining:
             return
-        while len(self._running) < self._config.max_executions and (entry := self._queue.take()) is not None:
-            id, row = entry
-            self._running[id] = None
-            self._group.create_task(self._execute(id, row))
+        while len(self._running) < self._limit:
+            chosen = self.lines.choose(self._queue.first) if self.lines.in_use else None
+            if chosen is not None:
+                self._start_in_turn(self._group, *chosen)
+            elif (entry := self._queue.take()) is not None:
+                id, row = entry
+                self._running[id] = None
+                self._group.create_task(self._execute(id, row))
+            else:
+                break
+        if self.lines.in_use:
+            for line in self.lines.wanting():
+                self._group.create_task(self._fetch_line(line))
         if self._queue:
             return
         if self._queue.more_in_store and not self._fetching:
@@ -131,16 +193,63 @@ class Executor:
             self._timers_changed.set()
 
     async def _fetch_queued(self) -> None:
-        for id in await self._queue.fetch():
-            self._enqueue(id)
+        for id, num in await self._queue.fetch():
+            if not self._is_held(id):
+                self._queue.add(id, num=num)
         self._fetching = False
         self._slot_freed.set()
         self._fill()
 
+    # --- executions with a turn
+
+    def _start_in_turn(self, group: asyncio.TaskGroup, line: Line, candidate: Candidate) -> None:
+        self.lines.begin(line, candidate)
+        self._running[candidate.id] = None
+        group.create_task(self._execute(candidate.id, candidate.row, turn=(line, candidate)))
+        if line.pause(self._services.clock.monotonic()) > 0:
+            self._timers_changed.set()  # the next one starts when the rate lets it
+
+    async def _fetch_line(self, line: Line) -> None:
+        await self.lines.fetch(line)
+        self._fill()
+        if line.window:
+            self._timers_changed.set()  # perhaps only the rate holds it up
+
+    async def _goes_in_turn(self, id: str) -> bool:
+        """Whether an execution, which is to go on, does that when its turn comes: then its line has it now."""
+        standing = await self._store.read(lambda db: turns.standing(db, id))
+        if standing is None:
+            return False
+        await self._store.submit(lambda tx: turns.put_again(tx, id))
+        self.lines.look_again(standing.workflow)
+        return True
+
+    def _active_flow(self, workflow: str) -> Flow | None:
+        deployment = self._catalogue.active.get(workflow)
+        if deployment is None or deployment.workflow is None:
+            return None
+        return deployment.workflow.flow or NO_FLOW
+
+    async def _stored_flow(self, workflow: str) -> Flow:
+        """Of a workflow that is not deployed any more: its executions in the queue still keep to it."""
+        version = await self._store.read(lambda db: turns.newest_version(db, workflow))
+        try:
+            return (await self._catalogue.plan(workflow, version)).workflow.flow or NO_FLOW
+        except Unloadable:
+            return NO_FLOW
+
     # --- one execution
 
-    async def _execute(self, id: str, row: ExecutionRow | None) -> None:
+    async def _execute(self, id: str, row: ExecutionRow | None, *, turn: tuple[Line, Candidate] | None = None) -> None:
         try:
+            if turn is None:
+                if row is None and self.lines.in_use and await self._goes_in_turn(id):
+                    return
+            elif not await self.lines.take(*turn):
+                return
+            else:
+                crash_point("turn-after-take")
+                self._slot_freed.set()  # its queue has room for one more
             runner = await self._preparation.prepare(id, row)
             if isinstance(runner, Failed):
                 self._ended(ExecutionState.FAILED, runner.successor)
@@ -165,6 +274,8 @@ class Executor:
             raise
         finally:
             del self._running[id]
+            if turn is not None:
+                self.lines.ended(turn[0])
             self._early.pop(id, None)
             self._slots_changed.set()
             self._slot_freed.set()
@@ -206,9 +317,15 @@ class Executor:
         self._more_due = len(found) == self._config.max_queued
         self._fill()
         following = await self._store.read(lambda db: executions.next_due(db, now))
-        if following is None:
-            return TIMER_CHECK_SECONDS
-        return min(TIMER_CHECK_SECONDS, max(0.01, (following - self._services.clock.now()) / 1_000_000))
+        pause = TIMER_CHECK_SECONDS
+        if self.lines.in_use:
+            await self.lines.end_quiet_times()
+            self._fill()
+            pause = min(pause, self.lines.pause())
+            following = min(self.lines.quiet_until, self.lines.quiet_until if following is None else following)
+        elif following is None:
+            return pause
+        return min(pause, max(0.01, (following - self._services.clock.now()) / 1_000_000))
 
     def wake(self) -> None:
         """Look at the timers now (the clock was set, a test moved it)."""
@@ -223,6 +340,17 @@ class Executor:
             elif id in self._running:
                 self._early.setdefault(id, {})[path] = body
         self._timers_changed.set()
+
+    def _let_go_of(self, children: Sequence[str]) -> None:
+        """Cancel executions whose parents wait for them no more. What is missed is found at the next start."""
+        if self._group is not None:
+            for id in children:
+                self._group.create_task(self._cancel_child(id))
+
+    async def _cancel_child(self, id: str) -> None:
+        if self.cancel is not None:
+            with suppress(IllegalMove, LookupError, StoreFull):  # it has just ended; a full disk leaves it to later
+                await self.cancel(id)
 
     # --- who holds an execution
 
@@ -246,9 +374,23 @@ class Executor:
         """Change an execution that nobody runs; nobody starts it before that is committed, or refused."""
         self._queue.remove(id)
         self._changing[id] = self._changing.get(id, 0) + 1
-        committed = self._store.submit(unit, patient=False)
+        moved: dict[str, int] = {}
+
+        def watched(tx: Transaction) -> T:
+            before = turns.standing(tx.db, id)
+            result = unit(tx)
+            moved.clear()
+            for standing, count in ((before, 1), (turns.standing(tx.db, id), -1)):
+                if standing is not None:
+                    left = count if standing.turn in turns.WAITING else 0
+                    moved[standing.workflow] = moved.get(standing.workflow, 0) + left
+            return result
+
+        committed = self._store.submit(watched if self.lines.in_use else unit, patient=False)
 
         def release(_: asyncio.Future[T]) -> None:
+            for workflow, left in moved.items():
+                self.lines.left(workflow, left)
             self._changing[id] -= 1
             if not self._changing[id]:
                 del self._changing[id]
@@ -257,14 +399,3 @@ class Executor:
 
         committed.add_done_callback(release)
         return asyncio.shield(committed)
-    def _let_go_of(self, children: Sequence[str]) -> None:
-        """Cancel executions whose parents wait for them no more. What is missed is found at the next start."""
-        if self._group is not None:
-            for id in children:
-                self._group.create_task(self._cancel_child(id))
-
-    async def _cancel_child(self, id: str) -> None:
-        if self.cancel is not None:
-            with suppress(IllegalMove, LookupError, StoreFull):  # it has just ended; a full disk leaves it to later
-                await self.cancel(id)
-

@@ -11,7 +11,7 @@ import msgspec
 
 from engine.crash import crash_point
 from engine.events import Event, Kind
-from engine.store import chains, files, inbox, usage, values
+from engine.store import cache, chains, files, inbox, kept, usage, values
 from engine.store.connection import is_full
 from engine.store.errors import StoreFull
 from engine.store.store import Store
@@ -77,6 +77,10 @@ def _remove(tx: Transaction, keep: Retention, now: int, size: int) -> bool:
     return any(steps)
 
 
+def _expire_cache(tx: Transaction, keep: Retention, now: int) -> bool:
+    return cache.expire(tx, now)
+
+
 def _expire_deadletters(tx: Transaction, keep: Retention, now: int) -> bool:
     oldest = _before(now, keep.age)
     if oldest is not None:
@@ -98,16 +102,22 @@ def _expire_inbox(tx: Transaction, keep: Retention, now: int) -> bool:
     return inbox.forget(tx, before=now - round(keep.dedupe * 1_000_000)) >= 5000
 
 
-WITH_EXECUTIONS: tuple[str, ...] = ("nodes", "turns", "waits", "state_operations")
+def _expire_kept(tx: Transaction, keep: Retention, now: int) -> bool:
+    return kept.forget(tx, now) >= 5000
+
+
+WITH_EXECUTIONS: tuple[str, ...] = ("nodes", "waits", "state_operations")
 """Tables whose rows go with the execution that their column `execution` names."""
-ELSEWHERE: tuple[str, ...] = ("facts", "files", "publications", "inbox", "starts", "value_uses")
+ELSEWHERE: tuple[str, ...] = ("facts", "files", "publications", "inbox", "starts", "turns", "value_uses")
 """Tables with such a column that have a rule of their own."""
 PURGES: tuple[Callable[[Transaction, Sequence[str]], None], ...] = (values.purge,)
 """For what is kept of executions in another form: called with the ids of those that go."""
 EXPIRIES: tuple[Callable[[Transaction, Retention, int], bool], ...] = (
+    _expire_cache,
     _expire_deadletters,
     _expire_files,
     _expire_inbox,
+    _expire_kept,
     _expire_history,
 )
 """For what goes by itself in time: removes a step of it; true if there is more to do now."""

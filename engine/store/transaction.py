@@ -2,12 +2,15 @@
 
 import sqlite3
 from collections.abc import Callable
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import msgspec
 
 from engine.events import Event
 from engine.values import encode_json
+
+if TYPE_CHECKING:
+    from engine.store.executions import ExecutionRow
 
 T = TypeVar("T")
 
@@ -23,7 +26,7 @@ INSERT_FACT = (
 class Transaction:
     """Statements and facts of one commit. Lives on the writer's thread only."""
 
-    __slots__ = ("answers", "db", "execute", "facts", "orphans", "publications")
+    __slots__ = ("answers", "children", "db", "execute", "facts", "orphans", "publications")
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
@@ -31,6 +34,8 @@ class Transaction:
         self.facts: list[Event] = []
         self.answers: list[Answer] = []
         """Answers to waiting nodes, told to who runs them after the commit."""
+        self.children: list[ExecutionRow] = []
+        """Rows of executions that nodes start: taken up after the commit."""
         self.orphans: list[str] = []
         """Executions that another one waited for, and waits no more: cancelled after the commit."""
         self.publications = 0

@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.crash import crash_point
 from engine.events import Event
@@ -18,6 +18,9 @@ from engine.signal import Signal
 from engine.store.connection import Connection, is_damaged, is_full, meets_a_quota
 from engine.store.errors import StoreBroken, StoreFull
 from engine.store.transaction import Answer, T, Transaction, Unit
+
+if TYPE_CHECKING:
+    from engine.store.executions import ExecutionRow
 
 MAX_UNITS = 1024
 """Units in one commit; more wait for the next, so that latency stays bounded."""
@@ -55,6 +58,8 @@ class Writer:
         """Called on the event loop with the facts of each commit, after the units' callers have their results."""
         self.answered: Callable[[list[Answer]], None] = lambda _: None
         """The same for answers to waiting nodes."""
+        self.born: Callable[[list[ExecutionRow]], None] = lambda _: None
+        """The same for rows of executions that nodes start."""
         self.orphaned: Callable[[list[str]], None] = lambda _: None
         """The same for executions that nobody waits for any more."""
         self._pending: list[_Pending] = []
@@ -144,6 +149,8 @@ class Writer:
             self.told(committed.facts)
         if committed.answers:
             self.answered(committed.answers)
+        if committed.children:
+            self.born(committed.children)
         if committed.orphans:
             self.orphaned(committed.orphans)
 
@@ -230,7 +237,8 @@ def _run_together(tx: Transaction, batch: list[_Pending]) -> None:
 def _run_apart(tx: Transaction, batch: list[_Pending]) -> None:
     """Each unit in a savepoint of its own: one that fails rolls back alone."""
     for pending in batch:
-        mark, answers, orphans = len(tx.facts), len(tx.answers), len(tx.orphans)
+        mark, answers = len(tx.facts), len(tx.answers)
+        children, orphans = len(tx.children), len(tx.orphans)
         tx.execute("SAVEPOINT unit")
         try:
             pending.result, pending.error = pending.unit(tx), None
@@ -239,7 +247,7 @@ def _run_apart(tx: Transaction, batch: list[_Pending]) -> None:
             if _concerns_all(error, tx.db):
                 raise
             tx.execute("ROLLBACK TO unit")
-            del tx.facts[mark:], tx.answers[answers:], tx.orphans[orphans:]
+            del tx.facts[mark:], tx.answers[answers:], tx.children[children:], tx.orphans[orphans:]
             pending.error = error
         tx.execute("RELEASE unit")
 

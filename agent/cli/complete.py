@@ -18,10 +18,10 @@ def workflows(incomplete: str) -> list[str]:
     return [info.workflow for info in answer.definitions if info.workflow.startswith(incomplete)]
 
 
-def executions(incomplete: str) -> list[tuple[str, str]]:
+def executions(context: Context, incomplete: str) -> list[tuple[str, str]]:
     """Ids of the newest executions, with what they are."""
     try:
-        answer = ask(Where(), "list", List(limit=50), Executions)
+        answer = ask(_where(context), "list", List(limit=50), Executions)
     except Exception:
         return []
     return [
@@ -33,16 +33,23 @@ def executions(incomplete: str) -> list[tuple[str, str]]:
 
 def nodes(context: Context, incomplete: str) -> list[tuple[str, str]]:
     """Paths in the execution that the command line names, with what became of them."""
-    id = context.params.get("id")
+    # A command line that ends with `--node` can't be parsed: then its words are all that there is.
+    id = context.params.get("id") or next((word for word in context.args if not word.startswith("-")), None)
     if not id:
         return []
     holder = incomplete.rpartition("/")[0] if "/" in incomplete else ""
     try:
         request = Show(execution=str(id), node=holder, all=bool(holder))
-        shown = ask(Where(), "show", request, Shown)
+        shown = ask(_where(context), "show", request, Shown)
     except Exception:
         return []
     return [(path, status) for path, status in _paths(shown.nodes) if path.startswith(incomplete)]
+
+
+def _where(context: Context) -> Where:
+    """The agent that the command line names so far."""
+    given = context.params
+    return Where(given.get("config"), given.get("data_dir"), given.get("url"), given.get("agent"))
 
 
 def _paths(infos: Sequence[NodeInfo]) -> Iterator[tuple[str, str]]:

@@ -70,6 +70,7 @@ async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None
             config=ExecutionConfig(
                 max_executions=config.engine.max_executions,
                 max_concurrent_nodes=config.engine.max_concurrent_nodes,
+                scheduling=config.engine.scheduling.rules,
                 queue_high=config.engine.queue_high,
                 queue_low=config.engine.queue_low,
                 grace_seconds=config.engine.grace,
@@ -116,6 +117,7 @@ async def _live(
     backups = BackupDesk(store)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(engine.run(), name="engine")
+        governing = tasks.create_task(engine.governor.run(), name="governor")
         housekeeper = tasks.create_task(keep_house(Housekeeper(store, retention(config))), name="housekeeper")
         copying = tasks.create_task(backups.run(), name="backups")
         if config.engine.workflows_dir:
@@ -146,6 +148,7 @@ async def _live(
         running.cancel()
         copying.cancel()
         housekeeper.cancel()
+        governing.cancel()
         if mesh is not None:
             mesh.stop()
 

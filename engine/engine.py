@@ -20,6 +20,8 @@ from engine.execution.rerun import Rerun
 from engine.execution.services import Services
 from engine.execution.state import States
 from engine.execution.steering import Steering
+from engine.resources.governor import Governor
+from engine.resources.machine import MachineGauge
 from engine.store import Store, executions
 from engine.store.outbox import Outbox
 from engine.triggers.files import Files
@@ -49,6 +51,11 @@ class Engine:
         services.starter = Children(self.catalogue, services)
         services.states = self.states = States(store)
         self.executor = Executor(store, self.catalogue, services)
+        self.governor = Governor(
+            store, services.gauge or MachineGauge(store.clock), services.config.scheduling,
+            most=services.config.max_executions, apply=self.executor.set_limit,
+        )  # fmt: skip
+        """Bounds what runs by the load of the machine; its `run` is a service of its own."""
         self.steering = Steering(store, self.executor)
         self.rerun = Rerun(store, self.executor, self.catalogue)
         self.forking = Forking(store, self.executor, self.catalogue)

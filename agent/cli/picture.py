@@ -8,6 +8,7 @@ import msgspec
 from agent.cli.remedies import kind_of, message_of, node_remedy, remedy, whole_remedy
 from agent.cli.screen import clean, console, local_time, say, seconds, short, state
 from agent.cli.tree import node_table, summary
+from agent.cli.used import used_by, used_in_all
 from engine.control.views import NodeInfo, Shown
 from engine.values import Json
 
@@ -36,6 +37,9 @@ def picture(shown: Shown, width: int, *, whole: bool = False, kept: bool = True)
     yield from _head(shown)
     yield Text()
     yield node_table(shown.nodes, width, more=shown.more, whole=whole)
+    used = used_in_all(shown.usage)
+    if used:
+        yield Text(f"\n{used}", style="dim")
     noteworthy = list(_leaves(shown.nodes))
     for node in noteworthy[:MAX_DETAILS]:
         yield from _details(shown, node, kept)
@@ -75,6 +79,7 @@ def show_node(shown: Shown, path: str, *, whole: bool = False) -> None:
             ("needs", ", ".join(node.needs)),
             ("port", node.port or ""),
             ("child", node.child),
+            ("used", used_by(node)),
             ("skipped", node.reason),
             ("waits", " ".join(filter(None, (node.waits_for, node.due and f"until {local_time(node.due)}")))),
         ]

@@ -21,6 +21,7 @@ from agent.cli import (
     nodes,
     starter,
     state,
+    top,
     up,
 )
 from agent.cli import run as run_file
@@ -67,6 +68,7 @@ app.command(rich_help_panel=LOOK)(executions.ps)
 app.command(rich_help_panel=LOOK)(executions.show)
 app.command(rich_help_panel=LOOK)(executions.checkpoints)
 app.command(rich_help_panel=LOOK)(events.events)
+app.command(rich_help_panel=LOOK)(top.top)
 app.command(rich_help_panel=LOOK)(definitions.workflows)
 app.command(rich_help_panel=LOOK)(state.state)
 app.command(rich_help_panel=LOOK)(doctor.status)

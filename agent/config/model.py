@@ -11,6 +11,8 @@ import msgspec
 from msgspec import Meta, field
 
 from agent.config.units import Address, AgentId, Duration, Size, SyncInterval
+from engine.resources.scheduling import Marks, Policy
+from engine.resources.scheduling import Scheduling as Rules
 
 
 class Mode(StrEnum):
@@ -39,6 +41,9 @@ class Format(StrEnum):
     AUTO = "auto"
     HUMAN = "human"
     JSON = "json"
+
+
+Percent = Annotated[int, Meta(ge=0, le=100)]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -142,6 +147,49 @@ class Mesh(Section, frozen=True, kw_only=True):
             raise ValueError('mesh.url: is needed with mode = "external", such as "nats://127.0.0.1:4222"')
 
 
+class Scheduling(Section, frozen=True, kw_only=True):
+    """How the load of the machine bounds what runs: between two marks the limit falls in a straight line from
+    engine.max_executions to min_executions. In a container its own limits count too."""
+
+    policy: Annotated[
+        Policy,
+        Meta(description="Which load counts: cpu, memory, balanced (the worse of both), or fixed: none, always as many "
+             "as max_executions."),
+    ] = Policy.FIXED  # fmt: skip
+    min_executions: Annotated[int, Meta(ge=1, le=100_000, description="Executions that run even under full load.")] = 4
+    cpu_low: Annotated[Percent, Meta(description="Percent of CPU up to which everything may run.")] = 60
+    cpu_high: Annotated[Percent, Meta(description="Percent of CPU from which on only the least runs.")] = 90
+    memory_low: Annotated[Percent, Meta(description="The same for memory in use.")] = 70
+    memory_high: Annotated[Percent, Meta(description="The same for memory in use.")] = 90
+    hysteresis: Annotated[
+        Percent,
+        Meta(description="Percent points by which the load must fall before more may run; a rise counts at once. At "
+             "most the lower of the low marks."),
+    ] = 5  # fmt: skip
+    interval: Annotated[Duration, Meta(description="How often the load is read, 1s or more.")] = 2.0
+    smoothing: Annotated[
+        Duration, Meta(description="Over what time the load is averaged; 0s takes each reading as it is.")
+    ] = 5.0
+
+    def __post_init__(self) -> None:
+        for name in ("cpu", "memory"):
+            if getattr(self, f"{name}_low") >= getattr(self, f"{name}_high"):
+                raise ValueError(f"engine.scheduling.{name}_low: must be less than {name}_high")
+        if self.interval < 1:
+            raise ValueError("engine.scheduling.interval: expected 1s or more")
+        if self.hysteresis > min(self.cpu_low, self.memory_low):
+            raise ValueError("engine.scheduling.hysteresis: must not be more than cpu_low and memory_low")
+
+    @property
+    def rules(self) -> Rules:
+        """The same for the engine."""
+        return Rules(
+            policy=self.policy, least=self.min_executions, cpu=Marks(self.cpu_low, self.cpu_high),
+            memory=Marks(self.memory_low, self.memory_high), hysteresis=self.hysteresis, interval=self.interval,
+            smoothing=self.smoothing,
+        )  # fmt: skip
+
+
 class Engine(Section, frozen=True, kw_only=True):
     """What runs, and how much at once."""
 
@@ -179,6 +227,8 @@ class Engine(Section, frozen=True, kw_only=True):
         Duration,
         Meta(description="How long running nodes may go on after a stop or a cancel, before they are cut off."),
     ] = 10.0
+
+    scheduling: Scheduling = field(default_factory=Scheduling)
 
     def __post_init__(self) -> None:
         if self.queue_low >= self.queue_high:

@@ -7,6 +7,7 @@ from engine.control.form_verbs import form_verbs
 from engine.control.observing_verbs import observing_verbs
 from engine.control.showing_verbs import showing_verbs
 from engine.control.state_verbs import state_verbs
+from engine.control.usage_verbs import usage_verbs
 from engine.control.verb import Verb
 from engine.engine import Engine
 
@@ -21,4 +22,5 @@ def engine_verbs(engine: Engine) -> tuple[Verb, ...]:
         *state_verbs(engine),
         *deadletter_verbs(engine),
         *observing_verbs(engine),
+        *usage_verbs(engine),
     )

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from engine.resources.governor import Regime
 from engine.values import Json
 
 
@@ -253,6 +254,8 @@ class EngineStatus(Answer, frozen=True, kw_only=True):
     dead_letters: int
     last_seq: int
     counters: dict[str, int]
+    scheduling: Regime | None = None
+    """How many executions may run now, and the load that bounds them."""
     queues: list[QueueInfo] = []
     """Workflows with a flow of which somebody waits."""
 

@@ -39,6 +39,7 @@ def observing_verbs(engine: Engine) -> tuple[Verb, ...]:
             dead_letters=dead,
             last_seq=await store.read(outbox.last_seq),
             counters=counters | {"commits": store.writer.commits},
+            scheduling=engine.governor.regime,
             queues=queues(await store.read(turns.counts), engine.executor.lines, store.clock),
         )
 

@@ -13,6 +13,8 @@ from engine.events import Bus
 from engine.execution.state import States
 from engine.limits.growth import Neighbours
 from engine.ports import Http, Requester
+from engine.resources.gauge import Gauge
+from engine.resources.scheduling import Scheduling
 from engine.secrets import SecretSource
 from engine.store.executions import ExecutionRow
 from engine.values import Json
@@ -39,6 +41,8 @@ class ExecutionConfig(msgspec.Struct, frozen=True, kw_only=True):
     """When so many executions wait under a flow, on the whole agent, nothing more is taken in …"""
     queue_low: int = 80_000
     """… until there are so many."""
+    scheduling: Scheduling = Scheduling()
+    """How the load of the machine bounds how many run."""
     max_concurrent_nodes: int = 64
     """Attempts of one execution that run at the same time, unless its workflow says otherwise."""
     grace_seconds: float = 10.0
@@ -84,6 +88,8 @@ class Services(msgspec.Struct, kw_only=True):
     requester: Requester | None = None
     secrets: SecretSource | None = None
     log: Log = silent
+    gauge: Gauge | None = None
+    """Reads the load; None for this machine's own."""
     neighbours: Neighbours = msgspec.field(default_factory=Neighbours)
     """The executions in this process."""
     agent: Mapping[str, Json] = msgspec.field(default_factory=lambda: {"id": "local", "labels": {}})

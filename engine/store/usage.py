@@ -141,7 +141,8 @@ def node_uses(db: sqlite3.Connection, *, since: int, workflow: str | None = None
     """The rows of the newest executions that ended after `since` (microseconds): at most EXECUTIONS and ROWS."""
     mine = "" if workflow is None else " AND workflow = ?"
     rows = db.execute(
-        "SELECT e.workflow, n.path, n.status, n.started_at, n.finished_at, LENGTH(n.output), n.usage "
+        "SELECT e.workflow, n.path, n.status, n.started_at, n.finished_at, "
+        "CASE n.status WHEN 'completed' THEN LENGTH(n.output) END, n.usage "
         f"FROM (SELECT id, workflow FROM executions WHERE finished_at >= ?{mine} ORDER BY finished_at DESC LIMIT ?) e "
         "JOIN nodes n ON n.execution = e.id LIMIT ?",
         (since, *(() if workflow is None else (workflow,)), EXECUTIONS, ROWS),

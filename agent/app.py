@@ -67,6 +67,7 @@ async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None
             secrets=secrets,
             log=engine_log,
             agent={"id": agent, "labels": config.agent.labels},
+            workflows_dir=Path(config.engine.workflows_dir) if config.engine.workflows_dir else None,
             config=ExecutionConfig(
                 max_executions=config.engine.max_executions,
                 max_concurrent_nodes=config.engine.max_concurrent_nodes,

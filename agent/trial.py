@@ -40,6 +40,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     data: Json = None
     mocks: Mapping[str, Json] = {}
     """By node: what it gives instead of running."""
+    folder: Path | None = None
+    """Where the file lies: files that its nodes start are looked for there."""
 
 
 class Trial:
@@ -91,6 +93,7 @@ class Trial:
                 secrets=secrets,
                 log=log,
                 agent={"id": "local", "labels": config.agent.labels},
+                workflows_dir=task.folder,
                 config=ExecutionConfig(
                     max_concurrent_nodes=config.engine.max_concurrent_nodes, grace_seconds=config.engine.grace
                 ),

@@ -18,12 +18,14 @@ def check(files: Files, param: Params = None, config: ConfigFile = None, as_json
     """Check workflow files; every mistake with its line and remedy."""
     from agent.node_types import node_types
     from engine.definition import InvalidWorkflow, load_workflow
+    from engine.definition.calls import unknown_calls
 
     types = node_types(allow_shell=settings(config).engine.allow_shell)
     params = assignments(param, "-p")
     results: list[dict[str, Json]] = []
-    for path in files:
-        source = read_source(path)
+    sources = [(path, read_source(path)) for path in files]
+    known = _names(sources)
+    for path, source in sources:
         name = "<stdin>" if str(path) == "-" else str(path)
         try:
             workflow = load_workflow(source, types=types, filename=name, params=params)
@@ -34,6 +36,7 @@ def check(files: Files, param: Params = None, config: ConfigFile = None, as_json
                 for problem in invalid.problems:
                     remark(str(problem))
             continue
+        warnings = [*workflow.warnings, *unknown_calls(workflow, known, "among these files")]
         results.append(
             {
                 "file": name,
@@ -41,12 +44,12 @@ def check(files: Files, param: Params = None, config: ConfigFile = None, as_json
                 "workflow": workflow.name,
                 "nodes": len(workflow.nodes),
                 "problems": [],
-                "warnings": list(workflow.warnings),
+                "warnings": warnings,
             }
         )
         if not as_json:
             say(f"{name}: ok, workflow {workflow.name} with {_count(len(workflow.nodes), 'node')}")
-            for warning in workflow.warnings:
+            for warning in warnings:
                 remark(f"{name}: warning: {warning}")
     if as_json:
         write_json({"files": results})
@@ -64,6 +67,21 @@ def schema() -> None:
     from engine.definition import json_schema
 
     say(msgspec.json.format(msgspec.json.encode(json_schema(node_types(allow_shell=True))), indent=2).decode())
+
+
+def _names(sources: list[tuple[Path, bytes]]) -> set[str]:
+    """What the files call their workflows, right or wrong."""
+    from engine.definition import InvalidWorkflow, parse_tree
+
+    names: set[str] = set()
+    for path, source in sources:
+        try:
+            tree = parse_tree(source, "-" if str(path) == "-" else str(path)).tree
+        except InvalidWorkflow:
+            continue
+        if isinstance(tree, dict) and isinstance(tree.get("name"), str):
+            names.add(tree["name"])
+    return names
 
 
 def _count(number: int, noun: str) -> str:

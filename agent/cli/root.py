@@ -17,6 +17,7 @@ from agent.cli import (
     doctor,
     events,
     executions,
+    forms,
     new,
     nodes,
     starter,
@@ -79,6 +80,8 @@ app.command(rich_help_panel=MEND)(acts.cancel)
 app.command(rich_help_panel=MEND)(acts.retry)
 app.command(rich_help_panel=MEND)(acts.fork)
 app.command(rich_help_panel=MEND)(acts.resolve)
+app.command(rich_help_panel=MEND)(forms.forms)
+app.command(rich_help_panel=MEND)(forms.submit)
 app.add_typer(deadletters.group, name="deadletters", rich_help_panel=MEND)
 app.command(rich_help_panel=KEEP)(backup.backup)
 app.command(rich_help_panel=KEEP)(backup.restore)

@@ -55,6 +55,7 @@ def run(
         params=assignments(param, "-p"),
         data=read_data(data),
         mocks=assignments(mock, "--mock"),
+        folder=None if str(file) == "-" else file.parent,
     )
     try:
         code = asyncio.run(_run(task, loaded, url=url, keep=data_dir, as_json=as_json))

@@ -4,6 +4,7 @@ from engine.clock import format_time
 from engine.control.messages import DefinitionInfo, Definitions, Deploy, Deployed, Done, Nothing, Undeploy
 from engine.control.verb import Refused, Verb
 from engine.definition import InvalidWorkflow
+from engine.definition.calls import unknown_calls
 from engine.definition.model import CronTrigger, FileTrigger, NatsTrigger, Workflow, WorkflowTrigger
 from engine.engine import Engine
 from engine.store import StoreFull
@@ -26,7 +27,13 @@ def definition_verbs(engine: Engine) -> tuple[Verb, ...]:
             version=deployment.row.version,
             changed=changed,
             subjects=[] if workflow is None else [engine.intake.routes.address(workflow.name), *_subjects(workflow)],
-            warnings=[] if workflow is None else [*workflow.warnings, *_chain_warnings(engine, workflow)],
+            warnings=[]
+            if workflow is None
+            else [
+                *workflow.warnings,
+                *_chain_warnings(engine, workflow),
+                *unknown_calls(workflow, engine.catalogue.active, "deployed"),
+            ],
         )
 
     async def undeploy(request: Undeploy) -> Done:

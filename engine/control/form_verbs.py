@@ -3,7 +3,7 @@
 import msgspec
 
 from engine.clock import format_time
-from engine.control.messages import Answer, Request
+from engine.control.form_messages import FormInfo, FormList, Forms, Submit, Submitted
 from engine.control.verb import Refused, Verb
 from engine.definition.model import Param
 from engine.definition.parameters import bind_params
@@ -16,58 +16,6 @@ from engine.values import InvalidValue, Json, check_value, encode_json
 MAX_BYTES = 1024 * 1024
 """Of what is submitted."""
 MAX_NAME = 200
-
-
-class Forms(Request, frozen=True, kw_only=True):
-    """Open forms, the oldest first."""
-
-    form: str = ""
-    """Only this one, by its id or the beginning of it."""
-    assignee: str = ""
-    """Only those that this person may submit."""
-    all: bool = False
-    """Also those of the past, as long as their executions are kept."""
-    limit: int = 100
-
-
-class FormInfo(Answer, frozen=True, kw_only=True):
-    form: str
-    """Its id; the beginning will do where it is unique."""
-    status: str
-    """open, submitted, or closed: its time is over, or its execution was cancelled."""
-    execution: str
-    workflow: str
-    node: str
-    title: str
-    message: str
-    fields: dict[str, Param]
-    """What to fill in, declared like parameters."""
-    assignees: list[str]
-    opened_at: str
-    until: str | None
-    answer: Json = None
-    """{values, by, at} of a submitted one."""
-
-
-class FormList(Answer, frozen=True, kw_only=True):
-    forms: list[FormInfo]
-
-
-class Submit(Request, frozen=True, kw_only=True):
-    """Fill a form in."""
-
-    form: str
-    values: dict[str, Json] = msgspec.field(default_factory=dict)
-    by: str = ""
-    """Who says so."""
-
-
-class Submitted(Answer, frozen=True, kw_only=True):
-    form: str
-    execution: str
-    node: str
-    values: dict[str, Json]
-    """With the defaults of what was left out."""
 
 
 def form_verbs(engine: Engine) -> tuple[Verb, ...]:
@@ -138,7 +86,7 @@ class _Detail(msgspec.Struct, frozen=True):
 
     title: str = ""
     message: str = ""
-    fields: dict[str, Param] = {}
+    fields: dict[str, dict[str, Json]] = {}
     assignees: list[str] = []
 
 
@@ -180,7 +128,7 @@ def _values(info: FormInfo, given: dict[str, Json]) -> dict[str, Json]:
         check_value(given)
         if len(encode_json(given)) > MAX_BYTES:
             raise InvalidValue(f"more than {MAX_BYTES} bytes")
-        return bind_params(info.fields, given)
+        return bind_params(msgspec.convert(info.fields, dict[str, Param]), given)
     except InvalidWorkflow as error:
         told = []
         for problem in error.problems:

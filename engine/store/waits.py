@@ -16,7 +16,7 @@ import msgspec
 
 from engine.events import Event, Kind
 from engine.states import FINISHED
-from engine.store import kept
+from engine.store import kept, values
 from engine.store.transaction import Transaction
 from engine.values import Json, encode_json
 
@@ -212,10 +212,14 @@ def _is_child(tx: Transaction, row: WaitRow) -> bool:
 
 def _end_of(tx: Transaction, execution: str) -> bytes | None:
     """What is told of an execution that has ended or is not there; None while it is under way."""
-    found = tx.execute("SELECT status, outputs, error FROM executions WHERE id = ?", (execution,)).fetchone()
+    found = tx.execute(
+        "SELECT status, outputs, error, large_outputs FROM executions WHERE id = ?", (execution,)
+    ).fetchone()
     if found is None:
         return _told(execution, UNKNOWN, None, None)
-    status, outputs, error = found
+    status, outputs, error, large = found
+    if large is not None and status in _ENDS:
+        outputs = values.load(tx.db, large)
     return _told(execution, status, outputs, error) if status in _ENDS else None
 
 

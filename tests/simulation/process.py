@@ -36,6 +36,7 @@ class Process:
         self.broker, self.oracle, self.fate = broker, oracle, fate
         self.acting, self.shelf = acting, shelf
         self.engine: Engine | None = None
+        self.is_up = False
         self.remains: list[str] = []
         """What was still in memory when it had stopped in order."""
 
@@ -60,6 +61,7 @@ class Process:
             for spec in reversed(scenario.specs):
                 if spec.name not in engine.catalogue.active:
                     await engine.deploy(spec.source, filename="w.json")
+            self.is_up = True
             async with AsyncExitStack() as stack:
                 around = await stack.enter_async_context(asyncio.TaskGroup())
                 running = around.create_task(engine.run())

@@ -34,7 +34,7 @@ START = 1_795_000_000_000_000  # 2026-11-18T11:06:40Z
 LONGEST_SECONDS = 60 * 86_400.0
 """A simulation that is not done by then never will be."""
 MOST_STEPS = 20_000
-"""Rounds of the loop in one life: more turn in a circle."""
+"""Rounds of the loop at one moment: more turn in a circle."""
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -52,11 +52,16 @@ class Report(msgspec.Struct, kw_only=True):
 Plant = Callable[["Machine"], None]
 
 
-def play(seed: int, *, plant: Plant = lambda _: None) -> Report:
-    """One seed: disturbed, examined, compared. `plant` spoils something first, to see whether it is found."""
+def play_disturbed(seed: int, plant: Plant) -> Report:
+    """One seed, not compared. `plant` spoils something first, to see whether it is found."""
+    return _run(scenario(seed), Shelf(seed), plant)[0]
+
+
+def play(seed: int) -> Report:
+    """One seed: disturbed, examined, compared."""
     disturbed = scenario(seed)
     shelf = Shelf(seed)
-    report, oracle = _run(disturbed, shelf, plant)
+    report, oracle = _run(disturbed, shelf, lambda _: None)
     if not (report.violations or disturbed.is_steered or any(spec.is_timed for spec in disturbed.specs)):
         calm, _ = _run(disturbed.calm(), shelf, lambda _: None)
         compare(calm.ends, report.ends, oracle)
@@ -144,7 +149,7 @@ class Machine:
         except KeyboardInterrupt:
             raise
         except BaseException as problem:
-            if not _is_of_the_disk(problem):
+            if not _is_of_the_disk(problem, booting=not process.is_up):
                 self.oracle.violate(_cause(problem))
             ended = "no room" if self.disk.full else "broken"
         finally:
@@ -163,11 +168,15 @@ class Machine:
     def _arm(self, death: Death, loop: VirtualLoop) -> None:
         self.disk.broken_at, self.disk.broken_late = death.at_commit, death.commit_holds
         last = LONGEST_SECONDS + loop.time()
+        moved = (loop.time(), 0)
 
         def step(number: int) -> None:
+            nonlocal moved
             if number == death.at_step:
                 raise Killed
-            if loop.time() > last or number > MOST_STEPS:
+            if loop.time() > moved[0]:
+                moved = (loop.time(), number)
+            if loop.time() > last or number > moved[1] + MOST_STEPS:
                 raise AssertionError(f"it never ends; open: {self._open()}")
 
         loop.on_step(step)
@@ -190,11 +199,11 @@ class Machine:
         return self.oracle.rows("SELECT id, workflow, status FROM executions WHERE finished_at IS NULL")
 
 
-def _is_of_the_disk(problem: BaseException) -> bool:
-    """Whether the engine stopped because it could not write."""
+def _is_of_the_disk(problem: BaseException, *, booting: bool) -> bool:
+    """Whether the engine stopped because it could not write. A full disk prevents a start; later it is waited out."""
     if isinstance(problem, BaseExceptionGroup):
-        return all(_is_of_the_disk(inner) for inner in problem.exceptions)
-    return isinstance(problem, StoreBroken | StoreFull)
+        return all(_is_of_the_disk(inner, booting=booting) for inner in problem.exceptions)
+    return isinstance(problem, StoreBroken) or (booting and isinstance(problem, StoreFull))
 
 
 def _cause(problem: BaseException) -> str:

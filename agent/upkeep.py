@@ -30,11 +30,11 @@ def retention(config: Config) -> Retention:
     )
 
 
-async def keep_house(housekeeper: Housekeeper) -> None:
-    """The service: runs until it is cancelled."""
+async def keep_house(housekeeper: Housekeeper, *, pause: float = PAUSE_SECONDS) -> None:
+    """The service: runs until it is cancelled. `pause`: seconds between two looks when there is nothing more to do."""
     while True:
         more = await housekeeper.tidy()
-        await asyncio.sleep(BREATH_SECONDS if more else PAUSE_SECONDS)
+        await asyncio.sleep(BREATH_SECONDS if more else pause)
 
 
 async def when_there_is_room(work: Callable[[], Awaitable[object]]) -> None:

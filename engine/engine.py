@@ -12,7 +12,7 @@ from engine.contract import NodeTypes
 from engine.definition.awaited import channels
 from engine.definition.model import Workflow
 from engine.events import Identity
-from engine.execution.catalogue import Catalogue, Deployment
+from engine.execution.catalogue import Catalogue, Deployment, Draft
 from engine.execution.children import Children
 from engine.execution.executor import Executor
 from engine.execution.forking import Forking
@@ -27,6 +27,7 @@ from engine.store.outbox import Outbox
 from engine.triggers.files import Files
 from engine.triggers.intake import Intake
 from engine.triggers.routes import Routes
+from engine.uninterrupted import uninterrupted
 from engine.values import Json
 
 Capture = Callable[[Routes], Awaitable[None]]
@@ -88,27 +89,36 @@ class Engine:
         Raises InvalidWorkflow, StoreFull, and what a capture raises; then nothing has changed.
         """
         async with self._changing:
-            workflow = self.catalogue.read(source, filename, params or {})
+            draft = await self.catalogue.read(source, filename, params or {})
+            workflow = draft.workflow
             await self._see_who_lingers(workflow.name)
             await self._capture(self._routes(workflow))
             try:
-                deployment, changed = await self.catalogue.deploy(source, filename=filename, params=params)
+                return await uninterrupted(self._activate(draft))
             except BaseException:
                 await self._capture(self._routes())
                 raise
-            if changed:
-                await self._changed()
-            return deployment, changed
+
+    async def _activate(self, draft: Draft) -> tuple[Deployment, bool]:
+        deployment, changed = await self.catalogue.deploy(draft)
+        if changed:
+            await self._changed()
+        return deployment, changed
 
     async def undeploy(self, workflow: str) -> bool:
         """Switch a workflow's triggers off; False if it was not deployed. What runs goes on."""
         async with self._changing:
             await self._see_who_lingers(workflow)
-            undeployed = await self.catalogue.undeploy(workflow)
+            undeployed = await uninterrupted(self._deactivate(workflow))
             if undeployed:
-                await self._changed()
                 await self._capture(self._routes())
             return undeployed
+
+    async def _deactivate(self, workflow: str) -> bool:
+        undeployed = await self.catalogue.undeploy(workflow)
+        if undeployed:
+            await self._changed()
+        return undeployed
 
     async def _see_who_lingers(self, leaving: str = "") -> None:
         """Versions with executions under way that wait for messages; the active one of `leaving` counts as such."""

@@ -83,6 +83,7 @@ ENGINE = (
         "signal",
         "states",
         "subjects",
+        "uninterrupted",
         "values",
     ),
     ("contract", "events", "expressions"),

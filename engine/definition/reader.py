@@ -21,14 +21,14 @@ from engine.definition.parameters import bind_params, read_params
 from engine.definition.plain import WORKFLOW_FIELDS, read_defaults, read_plain_fields
 from engine.definition.problems import InvalidWorkflow, Path, Problems
 from engine.definition.references import References
-from engine.definition.source import check_tree, definition_hash, parse_tree
+from engine.definition.source import Source, check_tree, definition_hash, parse_tree
 from engine.definition.statics import Statics
 from engine.definition.survey import Survey
 from engine.definition.syntax import Refused
 from engine.definition.trigger import read_triggers
 from engine.values import Json
 
-__all__ = ["load_workflow", "workflow_from_tree"]
+__all__ = ["load_workflow", "workflow_from_source", "workflow_from_tree"]
 
 
 def load_workflow(
@@ -44,8 +44,21 @@ def load_workflow(
     `params` are the values bound at deploy. Without `complete` (`ganglion check`) required parameters may be missing;
     fields that need them are not checked. Raises InvalidWorkflow with every problem of the file.
     """
-    read = parse_tree(source, filename)
-    return _read(read.tree, types, filename, params or {}, complete, read.lines)
+    return workflow_from_source(
+        parse_tree(source, filename), types=types, filename=filename, params=params, complete=complete
+    )  # fmt: skip
+
+
+def workflow_from_source(
+    source: Source,
+    *,
+    types: NodeTypes,
+    filename: str,
+    params: Mapping[str, Json] | None = None,
+    complete: bool = True,
+) -> Workflow:
+    """The same for a file that was parsed already."""
+    return _read(source.tree, types, filename, params or {}, complete, source.lines)
 
 
 def workflow_from_tree(

@@ -1,12 +1,13 @@
 """Deployed definitions: which version of a workflow is active, and the compiled plan of any version."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 
 import msgspec
 
 from engine.contract import NodeTypes
-from engine.definition import InvalidWorkflow, canonical, load_workflow, parse_tree, workflow_from_tree
+from engine.definition import InvalidWorkflow, canonical, parse_tree, workflow_from_source, workflow_from_tree
 from engine.definition.model import Workflow
 from engine.execution.parameters import InvalidParameters
 from engine.execution.plan import CyclicWorkflow, Plan, UnknownNodeType, compile_plan
@@ -17,6 +18,8 @@ from engine.values import Json, encode_json
 
 MAX_PLANS = 256
 """Compiled plans kept in memory."""
+LARGE_SOURCE = 64 * 1024
+"""Bytes of a definition that is read on a thread of the loop's own: 10,000 nodes take seconds."""
 
 
 class Unloadable(Exception):
@@ -30,6 +33,19 @@ class Deployment(msgspec.Struct, frozen=True):
     row: DefinitionRow
     workflow: Workflow | None
     problem: str = ""
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A file that was read and compiled, and has no version yet."""
+
+    plan: Plan
+    source: bytes
+    """Canonical, as it is stored."""
+    params: bytes
+
+    @property
+    def workflow(self) -> Workflow:
+        return self.plan.workflow
 
 
 class Catalogue:
@@ -47,27 +63,25 @@ class Catalogue:
         for row in await self._store.read(definitions.active):
             self.active[row.workflow] = self._deployment(row)
 
-    def read(self, source: bytes, filename: str, params: Mapping[str, Json]) -> Workflow:
-        """A workflow from a file, checked whole: it also compiles. Raises InvalidWorkflow."""
-        return self._read(source, filename, params).workflow
+    async def read(self, source: bytes, filename: str, params: Mapping[str, Json]) -> Draft:
+        """A file, checked whole: it also compiles. Raises InvalidWorkflow."""
+        if len(source) > LARGE_SOURCE:
+            return await asyncio.to_thread(self._read, source, filename, params)
+        return self._read(source, filename, params)
 
-    async def deploy(
-        self, source: bytes, *, filename: str = "workflow.yaml", params: Mapping[str, Json] | None = None
-    ) -> tuple[Deployment, bool]:
-        """Make a file the active version; True if that changed anything. Raises InvalidWorkflow, StoreFull."""
-        given = dict(params or {})
-        plan = self._read(source, filename, given)
-        workflow = plan.workflow
-        tree = canonical(parse_tree(source, filename).tree)
+    async def deploy(self, draft: Draft) -> tuple[Deployment, bool]:
+        """Make a file the active version; True if that changed anything. Raises StoreFull. Not to be interrupted: what
+        is committed must also be known here."""
+        workflow = draft.plan.workflow
         before = self.active.get(workflow.name)
         now = self._store.clock.now()
         row = await self._store.submit(
             lambda tx: definitions.deploy(
-                tx, workflow=workflow.name, hash=workflow.hash, source=tree, params=encode_json(given), now=now
+                tx, workflow=workflow.name, hash=workflow.hash, source=draft.source, params=draft.params, now=now
             ),
             patient=False,
         )
-        self.remember(msgspec.structs.replace(plan, version=row.version))
+        self.remember(msgspec.structs.replace(draft.plan, version=row.version))
         deployment = Deployment(row, workflow)
         self.active[workflow.name] = deployment
         return deployment, before is None or before.row.version != row.version
@@ -77,20 +91,19 @@ class Catalogue:
 
         Raises InvalidWorkflow, StoreFull.
         """
-        plan = self._read(source, filename, {})
-        workflow = plan.workflow
-        tree = canonical(parse_tree(source, filename).tree)
+        draft = await self.read(source, filename, {})
+        workflow = draft.plan.workflow
         now = self._store.clock.now()
         row = await self._store.submit(
             lambda tx: definitions.keep(
-                tx, workflow=workflow.name, hash=workflow.hash, source=tree, params=encode_json({}), now=now
+                tx, workflow=workflow.name, hash=workflow.hash, source=draft.source, params=draft.params, now=now
             ),
             patient=False,
         )
-        return self.remember(msgspec.structs.replace(plan, version=row.version))
+        return self.remember(msgspec.structs.replace(draft.plan, version=row.version))
 
     async def undeploy(self, name: str) -> bool:
-        """Switch a workflow's triggers off; False if it was not deployed."""
+        """Switch a workflow's triggers off; False if it was not deployed. Not to be interrupted."""
         now = self._store.clock.now()
         done = await self._store.submit(lambda tx: definitions.undeploy(tx, name, now), patient=False)
         self.active.pop(name, None)
@@ -109,6 +122,8 @@ class Catalogue:
             row = await self._store.read(lambda db: definitions.get(db, workflow, version))
         if row is None:
             raise Unloadable(f"{workflow} version {version} is not in the store")
+        if len(row.source) > LARGE_SOURCE:
+            return self.remember(await asyncio.to_thread(self._compile, row))
         return self.remember(self._compile(row))
 
     async def workflow(self, name: str, version: int) -> Workflow | None:
@@ -125,10 +140,10 @@ class Catalogue:
             self._plans.popitem(last=False)
         return plan
 
-    def _read(self, source: bytes, filename: str, params: Mapping[str, Json]) -> Plan:
-        """The plan of a file that has no version yet."""
-        workflow = load_workflow(source, types=self._types, filename=filename, params=params)
-        return compile_plan(workflow, 0, self._types)
+    def _read(self, source: bytes, filename: str, params: Mapping[str, Json]) -> Draft:
+        read = parse_tree(source, filename)
+        workflow = workflow_from_source(read, types=self._types, filename=filename, params=params)
+        return Draft(compile_plan(workflow, 0, self._types), canonical(read.tree), encode_json(dict(params)))
 
     def _deployment(self, row: DefinitionRow) -> Deployment:
         try:

@@ -129,6 +129,14 @@ class Runner:
             self._constructs.forget()
             for alarm in self._alarms:
                 alarm.cancel()
+            if self._closed:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        """Its parts know each other in circles. Cut, they go now and not when the collector comes by, which is after
+        50,000 executions and 50 MB."""
+        for part in ("_attempts", "_constructs", "_group", "_journal", "_settlement", "_timers", "_root"):
+            vars(self).pop(part)
 
     @property
     def closed(self) -> bool:

@@ -155,3 +155,44 @@ async def test_a_definition_whose_messages_cant_be_taken_in_does_not_become_acti
     assert rig.engine.intake.routes.intake_subjects == ("free.a",)
     assert rig.engine.catalogue.active["w"].row.version == 1
     assert seen == [("free.a",), ("taken.>",)]
+
+
+async def test_deploy_that_is_cancelled_at_its_commit_is_active_here_too(rig):
+    """The commit is under way: what the store will say, memory must say as well."""
+    submit = rig.store.writer.submit
+    begun = asyncio.Event()
+
+    def watched(unit, **options):
+        begun.set()
+        return submit(unit, **options)
+
+    rig.store.writer.submit = watched
+    deploying = asyncio.create_task(
+        rig.engine.deploy(b"name: w\ntriggers: [{nats: {subject: a.b}}]\nnodes: {a: {type: act}}")
+    )
+    await begun.wait()
+    deploying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await deploying
+
+    assert "w" in rig.engine.catalogue.active
+    assert "a.b" in rig.engine.intake.routes.intake_subjects
+    await rig.end(await rig.start("w"))
+
+
+async def test_large_file_is_read_while_others_have_their_turn(rig):
+    nodes = "\n".join(f"  n{i}: {{type: act, data: '{{{{ trigger.data }}}}'}}" for i in range(2000))
+    ticks = 0
+
+    async def tick():
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0)
+
+    ticking = asyncio.create_task(tick())
+    await rig.deploy(f"name: w\nnodes:\n{nodes}\n")
+    ticking.cancel()
+
+    assert ticks > 100
+    assert len(rig.engine.catalogue.active["w"].workflow.nodes) == 2000

@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.faults.agent import Agent
 from tests.faults.publisher import Publisher
+from tests.faults.rounds import LEAF, ROUNDS, Rounds
 from tests.faults.sink import Effect, Sink
 
 SETTLE_SECONDS = 50.0
@@ -55,6 +56,8 @@ class Siege:
         self.agent = agent
         self.sink = sink
         self.publisher = publisher
+        self.rounds = Rounds(agent, publisher)
+        """Messages that go through every construct; none unless a test publishes some."""
         self.facts: list[dict[str, Any]] = []
         """What the store says has happened, as far as we have read."""
         self.completed: defaultdict[str, Counter[int]] = defaultdict(Counter)
@@ -77,6 +80,7 @@ class Siege:
         try:
             yield siege
         finally:
+            await siege.rounds.close()
             for sending in siege._sending:
                 sending.cancel()
             await asyncio.gather(*siege._sending, return_exceptions=True)
@@ -85,9 +89,9 @@ class Siege:
             await sink.end(server)
 
     async def prepare(self) -> None:
-        """Start the agent, deploy both workflows, stop it."""
+        """Start the agent, deploy all workflows, stop it."""
         assert await self.agent.start()
-        for name, text in (("siege", SIEGE), ("echo", ECHO)):
+        for name, text in (("siege", SIEGE), ("echo", ECHO), ("leaf", LEAF), ("rounds", ROUNDS)):
             file = self.agent.directory / f"{name}.yaml"
             file.write_text(text)
             done = await self.agent.command("deploy", str(file), "-p", f"sink={self.sink.url}")
@@ -115,13 +119,18 @@ class Siege:
         wanted = set(self._asked if messages is None else messages)
         try:
             async with asyncio.timeout(SETTLE_SECONDS):
-                while not (wanted <= self.publisher.acked and wanted <= self.completed["echo"].keys()):
+                while not (
+                    wanted <= self.publisher.acked
+                    and wanted <= self.completed["echo"].keys()
+                    and (messages is not None or self.rounds.asked <= self.completed["rounds"].keys())
+                ):
                     if not self.agent.is_running:
                         return False
                     await self._read_on()
                     await asyncio.sleep(0.02)
         except TimeoutError:
             missing = {name: sorted(wanted - self.completed[name].keys())[:20] for name in ("siege", "echo")}
+            missing["rounds"] = sorted(self.rounds.asked - self.completed["rounds"].keys())[:20]
             raise AssertionError(
                 f"not done, and not dead: {missing}, unacknowledged {sorted(wanted - self.publisher.acked)[:20]}, "
                 f"{await self.agent.waiting()} in streams, {await self.agent.consumers()}, "
@@ -143,10 +152,11 @@ class Siege:
     # --- what is promised
 
     def _check_executions(self) -> None:
-        for name in ("siege", "echo"):
-            lost = self.publisher.acked - self.completed[name].keys()
+        ours, theirs = (self.publisher.acked, self._asked), (self.rounds.acked, self.rounds.asked)
+        for name, (acked, asked) in {"siege": ours, "echo": ours, "rounds": theirs, "leaf": theirs}.items():
+            lost = acked - self.completed[name].keys()
             assert not lost, f"{name}: acknowledged, and lost: {sorted(lost)[:20]}"
-            assert self.completed[name].keys() <= self._asked
+            assert self.completed[name].keys() <= asked
         for name, done in self.completed.items():
             twice = {message: count for message, count in done.items() if count > 1}
             assert not twice, f"{name}: messages that were executed more than once: {twice}"
@@ -171,6 +181,8 @@ class Siege:
             for workflow, node in EFFECTS:
                 effect = Effect(workflow, message, node)
                 assert self.sink.calls[effect] >= 1, f"{effect} never happened"
+        missing = self.rounds.expected() - self.sink.calls.keys()
+        assert not missing, f"never happened: {sorted(missing)[:10]}"
         for effect in self.sink.calls:
             assert len(self.sink.keys[effect]) == 1, f"{effect} came with several keys: {self.sink.keys[effect]}"
             assert len(self.sink.bodies[effect]) == 1, f"{effect} changed: {self.sink.bodies[effect]}"

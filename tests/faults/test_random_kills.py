@@ -25,10 +25,12 @@ async def test_random_kills_lose_nothing(siege, record_property) -> None:
     siege.agent.settings["GANGLION_OUTBOX__KEEP"] = "1d"  # the long loop reads the store's log at its end
     dice = random.Random(SEED)
     begun = time.monotonic()
-    messages = EXECUTIONS // 2  # each starts two
+    rounds = max(KILLS, EXECUTIONS // 50)  # through every construct; each starts two
+    messages = EXECUTIONS // 2 - rounds  # each starts two
     booting = working = 0
     for number in range(KILLS):
         siege.publish(messages * (number + 1) // KILLS - messages * number // KILLS)
+        siege.rounds.publish(rounds * (number + 1) // KILLS - rounds * number // KILLS)
         before = siege.sink.calls.total()
         if dice.random() < 0.2:
             await siege.agent.spawn()
@@ -47,8 +49,8 @@ async def test_random_kills_lose_nothing(siege, record_property) -> None:
     took = time.monotonic() - begun
     print(
         f"seed {SEED}: {KILLS} kills, {booting} of them while it started and {working} while it worked, over "
-        f"{messages * 2} executions; {siege.sink.repeats} repeated calls, {siege.publisher.refused} attempts to "
-        f"publish failed, {took:.0f} s"
+        f"{(messages + rounds) * 2} executions, {rounds * 2} of them through every construct; "
+        f"{siege.sink.repeats} repeated calls, {siege.publisher.refused} attempts to publish failed, {took:.0f} s"
     )
     record_property("seed", SEED)
     assert len(siege.publisher.acked) == messages

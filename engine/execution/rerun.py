@@ -8,8 +8,9 @@ from engine.execution.executor import Executor
 from engine.execution.outline import volatile_nodes
 from engine.execution.preparation import execution_fact
 from engine.execution.revival import Revival
+from engine.flow.placing import placed
 from engine.states import ExecutionState, IllegalMove, check_execution_move
-from engine.store import Store, Transaction, executions, rewinding
+from engine.store import Store, Transaction, executions, rewinding, turns
 from engine.store.executions import ExecutionRow
 
 MAX_NAMED = 100
@@ -67,6 +68,7 @@ class Rerun:
                 "onto the new version with --version; or say --from NODE"
             )
         now = self._store.clock.now()
+        placed(row, plan.workflow)
         named = [path for path in gone if path not in {again.path for again in opened}]
 
         def unit(tx: Transaction) -> None:
@@ -78,6 +80,8 @@ class Rerun:
             rewinding.forget(tx, id, gone)
             for again in opened:
                 executions.checkpoint(tx, id, again)
+            if row.place is not None:  # it left its queue at its end
+                turns.enter(tx, row.place, num=row.num, execution=id, workflow=row.workflow, parent=row.parent)
             data = {"from": place or None, "nodes": named[:MAX_NAMED], "count": len(named)}
             tx.fact(execution_fact(Kind.WORKFLOW_RETRIED, current, now, data))
 

@@ -290,3 +290,28 @@ async def test_two_retries_at_once_are_one(rig, broken):
 
     assert sorted(type(result).__name__ for result in results) == ["IllegalMove", "Retried"]
     assert rig.ran().count("b") == 1
+
+
+async def test_retried_execution_waits_for_its_turn_again(open_rig, broken):
+    text = CHAIN.replace("nodes:", "flow: {concurrency: 1}\nnodes:", 1)
+    hold, entered = asyncio.Event(), asyncio.Event()
+
+    async def held(ctx, data):
+        entered.set()
+        await hold.wait()
+        return Done(data)
+
+    async with open_rig() as rig:
+        id = await failed(rig, broken, text)
+        broken.mended = True
+        rig.acts["a"] = held
+        other = await rig.start(data=5)
+        await entered.wait()
+        await rig.engine.rerun.retry(id, "a")
+        forked = await rig.engine.forking.fork(id, place="a")
+        for _ in range(20):
+            await rig.settled()
+        assert rig.called("a") == 1, "two of them ran at once"
+        hold.set()
+        for each in (other, id, forked.execution):
+            assert (await rig.end(each)).status is ExecutionState.COMPLETED

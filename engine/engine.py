@@ -16,6 +16,7 @@ from engine.execution.catalogue import Catalogue, Deployment, Draft
 from engine.execution.children import Children
 from engine.execution.executor import Executor
 from engine.execution.forking import Forking
+from engine.execution.recall import Cache
 from engine.execution.rerun import Rerun
 from engine.execution.services import Services
 from engine.execution.state import States
@@ -51,6 +52,7 @@ class Engine:
         """Versions that are active no more, and whose executions may still wait for messages."""
         services.starter = Children(self.catalogue, services)
         services.states = self.states = States(store)
+        services.cache = Cache(store)
         self.executor = Executor(store, self.catalogue, services)
         self.governor = Governor(
             store, services.gauge or MachineGauge(store.clock), services.config.scheduling,

@@ -16,6 +16,7 @@ from engine.values import Json
 
 __all__ = [
     "COMMON",
+    "CacheForm",
     "INSIDE_ONLY",
     "LOCAL",
     "NAME",
@@ -45,7 +46,7 @@ INSIDE_ONLY: Final = ("cache", "effect", "retry")
 
 NOT_IMPLEMENTED: Final[dict[str, frozenset[str]]] = {
     "workflow field": frozenset({"replicate", "placement"}),
-    "node field": frozenset({"cache", "placement", "durability", "checkpoint"}),
+    "node field": frozenset({"placement", "durability", "checkpoint"}),
     "node type": frozenset({"llm", "embed", "retrieve", "agent_loop", "wasm", "mcp", "code"}),
     "trigger": frozenset({"webhook", "fleet", "event", "mqtt", "form"}),
     "trigger field": frozenset({"deliver", "buffer", "queue", "start", "filter"}),
@@ -81,6 +82,16 @@ class DefaultsForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     critical: Annotated[bool, Describe(description="false: a failure ends the execution as partial.")] = True
 
 
+class CacheForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A result that is used again."""
+
+    ttl: Annotated[Duration, Describe(description="For how long, such as 1h.")]
+    key: Annotated[
+        Json | msgspec.UnsetType,
+        Describe(description="A text: where it is the same, so is the result. Without it, all parameters are the key."),
+    ] = msgspec.UNSET
+
+
 class NodeForm(msgspec.Struct, frozen=True, kw_only=True):
     """The fields that any node may have, whatever its type."""
 
@@ -102,6 +113,10 @@ class NodeForm(msgspec.Struct, frozen=True, kw_only=True):
         Json, Describe(description="Replaces the output where the node fails; the execution goes on.")
     ] = None
     critical: Annotated[bool, Describe(description="false: a failure ends the execution as partial.")] = True
+    cache: Annotated[
+        CacheForm | None,
+        Describe(description="Use the result again, instead of an attempt, while it is fresh: {ttl: 1h}."),
+    ] = None
     effect: Annotated[
         Effect | None, Describe(description="What a second run of a finished attempt would do to the world.")
     ] = None

@@ -22,6 +22,7 @@ __all__ = [
     "Backoff",
     "Body",
     "BodyFormat",
+    "Cache",
     "Capture",
     "Checkpointing",
     "CronTrigger",
@@ -261,6 +262,15 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     jitter: Annotated[bool, Says(description="Vary each delay, so that many do not retry at once.")] = True
 
 
+class Cache(msgspec.Struct, frozen=True, kw_only=True):
+    """Use a node's result again while it is fresh."""
+
+    ttl: float
+    """Seconds."""
+    key: Json | msgspec.UnsetType = UNDEFINED
+    """As written; without one, all parameters are the key."""
+
+
 class Need(msgspec.Struct, frozen=True):
     """An edge that a person wrote: a node, or one port of a branching node. Without a port, any port will do: the node
     completed."""
@@ -306,6 +316,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     default: Json | msgspec.UnsetType = UNDEFINED
     """Replaces the output where the node fails, and lets the execution go on whatever `on_error` is; as written."""
     critical: bool = True
+    cache: Cache | None = None
     effect: Effect
     limits: NodeLimits | None = None
     bodies: Mapping[str, Body] = {}

@@ -8,10 +8,10 @@ import msgspec
 from engine.contract import Effect, NodeType, NodeTypes, Role
 from engine.definition.bodies import BodyReader
 from engine.definition.edges import Draft, Edges
-from engine.definition.fields import convert
-from engine.definition.form import COMMON, INSIDE_ONLY, NOT_IMPLEMENTED, NodeForm
+from engine.definition.fields import check_known, convert, is_object
+from engine.definition.form import COMMON, INSIDE_ONLY, NOT_IMPLEMENTED, CacheForm, NodeForm
 from engine.definition.formulas import Formulas
-from engine.definition.model import UNDEFINED, Need, Node, OnError, RetryPolicy
+from engine.definition.model import UNDEFINED, Cache, Need, Node, OnError, RetryPolicy
 from engine.definition.own_fields import OwnFields
 from engine.definition.problems import Path, Problems, shown
 from engine.definition.static_fields import merge_retry, read_static_fields
@@ -21,8 +21,8 @@ from engine.values import Json
 
 __all__ = ["NodeReader", "type_of"]
 
-_EVALUATED = ("when", "default")
-"""Common fields that are evaluated per attempt; all others are read at deploy."""
+_EVALUATED = ("when", "default", "cache")
+"""Common fields that are evaluated per attempt, or in part; all others are read at deploy."""
 
 
 _OF_ATTEMPTS = ("timeout", "deadline", "retry")
@@ -67,6 +67,9 @@ class NodeReader:
             self._problems.add(
                 (*path, "effect"), f"a node of type {type.name} is never pure", "remove it, or say at_least_once"
             )
+        if effect is Effect.AT_MOST_ONCE and common.get("cache") is not None:
+            hint = "remove it, or say effect: at_least_once"
+            self._problems.add((*path, "cache"), "what must happen once is not answered from a cache", hint)
         draft = Draft(site, needs, tuple(seen))
         if len(self._problems) > found:
             return draft
@@ -119,6 +122,8 @@ class NodeReader:
                     "default replaces a failed output, so on_error: fail never applies",
                     "remove one",
                 )
+        if given.get("cache") is not None and not (site.type is not None and site.type.bodies):
+            common["cache"] = self._cache(given["cache"], site, seen)
         for name in ("timeout", "deadline"):
             if common.get(name) == 0:
                 self._problems.add((*path, name), "expected more than 0s", "remove it for no limit")
@@ -129,6 +134,23 @@ class NodeReader:
                 message = f"a node of type {site.type.name} has no {name}: each node inside has its own"
                 self._problems.add((*path, name), message, "put it on a node inside")
         return common
+
+    def _cache(self, written: Json, site: Site, seen: dict[Site, None]) -> Cache | None:
+        """Its time is read at deploy, its key evaluated per attempt."""
+        path: Path = (*site.path, "cache")
+        if not is_object(written, path, self._problems):
+            return None
+        check_known(written, ("ttl", "key"), path, self._problems, where="field")
+        if "ttl" not in written:
+            self._problems.add(path, "ttl is missing", "add `ttl: …`, a duration such as 1h")
+        values = read_static_fields(CacheForm, written, path, self._statics, self._problems, skip=("key",))
+        if values.get("ttl") == 0:
+            self._problems.add((*path, "ttl"), "expected more than 0s", "remove `cache` to run it each time")
+        if "key" in written:
+            found = self._formulas.read(written["key"], (*path, "key"), site.group.view, within=site.id)
+            seen.update(dict.fromkeys(found.sites))
+            values["key"] = written["key"]
+        return Cache(**values) if "ttl" in values else None
 
     def _needs(self, written: str | list[str], path: Path) -> tuple[Need, ...]:
         needs: dict[Need, None] = {}

@@ -9,6 +9,7 @@ import msgspec
 from engine.contract import Effect, Fail, Wake
 from engine.crash import crash_point
 from engine.execution.attempt import attempt, attempt_inline
+from engine.execution.caching import recalled
 from engine.execution.context import AttemptContext
 from engine.execution.frame import Frame
 from engine.execution.journal import Journal
@@ -110,8 +111,8 @@ class Attempts:
         row = self._row
         return AttemptContext(
             self._services, execution=row.id, root=row.root, workflow=row.workflow, version=row.version,
-            path=frame.path(node), attempt=frame.run.attempts[node.index], pure=node.inline, wake=wake,
-            stop=frame.stop, parent=lambda: frame.inputs.parent(row, frame.path(node)),
+            path=frame.path(node), attempt=frame.run.attempts[node.index], pure=node.node.effect is Effect.PURE,
+            wake=wake, stop=frame.stop, parent=lambda: frame.inputs.parent(row, frame.path(node)),
         )  # fmt: skip
 
     def parameters(self, frame: Frame, node: PlannedNode, ctx: AttemptContext) -> msgspec.Struct | Fail:
@@ -152,6 +153,11 @@ class Attempts:
         params = self.parameters(frame, node, ctx)
         if isinstance(params, Fail):
             return self._settlement.settle(frame, node, ctx, params, started)
+        if self._services.cache is not None and node.node.cache is not None:
+            known = await recalled(self._services.cache, node, frame.inputs, ctx, params)
+            if known is not None:
+                run.attempts[index] = ctx.attempt = 0
+                return self._settlement.settle(frame, node, ctx, known, started)
         limit = _time_left(node, started, run.first_start[index])
         ctx.deadline = None if limit is None else self._services.clock.monotonic() + limit
         try:

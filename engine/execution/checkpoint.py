@@ -5,7 +5,8 @@ import msgspec
 from engine.crash import crash_point
 from engine.events import Event
 from engine.states import ExecutionState
-from engine.store import executions, outbox, state, usage, waits
+from engine.store import cache, executions, outbox, state, usage, waits
+from engine.store.cache import Keeping
 from engine.store.executions import ExecutionRow, NodeRow
 from engine.store.outbox import Publication
 from engine.store.transaction import Transaction
@@ -34,6 +35,7 @@ class Checkpoint:
     disk, so it changes nothing but through the transaction."""
 
     __slots__ = (
+        "cached",
         "children",
         "execution",
         "facts",
@@ -58,6 +60,8 @@ class Checkpoint:
         self.publications: list[tuple[Publication, int]] = []
         self.children: list[ExecutionRow] = []
         """Executions that nodes start."""
+        self.cached: list[Keeping] = []
+        """Results that are kept to be used again, and those that were."""
         self.forgotten: list[str] = []
         """Paths of nodes whose changes of state need not be remembered any more."""
         self.waits: list[WaitRow] = []
@@ -105,6 +109,8 @@ class Checkpoint:
         for wait in self.waits:
             if (answer := waits.begin(tx, wait)) is not None:
                 tx.answers.append((execution, wait.path, answer))
+        for keeping in self.cached:
+            cache.keep(tx, keeping)
         if self.forgotten:
             state.forget(tx, execution, self.forgotten)
         for publication, at in self.publications:

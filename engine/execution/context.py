@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from engine.contract import CannotStart, Child, State, StateRefused, Wake
 from engine.events import Event, Kind
+from engine.execution.recall import Recall
 from engine.execution.services import Parent, Services
 from engine.execution.state import AttemptState
 from engine.limits.account import Account, Limit, Reservation
@@ -31,7 +32,7 @@ class AttemptContext:
 
     __slots__ = (
         "_parent", "_reservations", "_root", "_services", "_state", "_stop", "account", "attempt", "children",
-        "deadline", "execution", "path", "publications", "pure", "revealed", "used", "version", "wake",
+        "deadline", "execution", "path", "publications", "pure", "recall", "revealed", "used", "version", "wake",
         "when_room", "workflow",
     )  # fmt: skip
 
@@ -67,6 +68,8 @@ class AttemptContext:
         self.deadline: float | None = None
         self.publications: list[Publication] = []
         self._state: AttemptState | None = None
+        self.recall: Recall | None = None
+        """What the cache has to do with it."""
         self.children: list[ExecutionRow] = []
         """Executions that are to be created with the result."""
         self.account: Account | None = None

@@ -82,6 +82,10 @@ class Inputs:
         """The value that replaces a failed node's output. Raises ExpressionError."""
         return None if node.default is None else node.default.evaluate(self._scope(node))
 
+    def cache_key(self, node: PlannedNode) -> Json:
+        """The value of the key under which a node's result is kept. Raises ExpressionError."""
+        return None if node.cache_key is None else node.cache_key.evaluate(self._scope(node))
+
     def condition(self, program: Program) -> bool:
         """The value of a condition on the frame itself. Raises ValueError with a message for people."""
         return _truth(self.value(program))

@@ -85,7 +85,13 @@ class Journal:
         self._step.children.extend(ctx.children)
         if ctx.changed_state:
             self._step.forgotten.append(frame.path(node))
+        if ctx.recall is not None and error is None:
+            keeping = ctx.recall.keeping(self._row.workflow, body, port, now)
+            if keeping is not None:
+                self._step.cached.append(keeping)
         data: dict[str, Json] = {"attempt": ctx.attempt, "duration_seconds": (now - started) / 1_000_000}
+        if ctx.recall is not None and ctx.recall.hit is not None:
+            data["cached"] = True
         if port is not None:
             data["port"] = port
         if error is not None:

@@ -40,6 +40,7 @@ class PlannedNode(msgspec.Struct, frozen=True, kw_only=True):
     parameters: Parameters
     when: Program | None
     default: Program | None
+    cache_key: Program | None
     blow: Blow
     """What its failure does."""
     ports: frozenset[str | None]
@@ -212,7 +213,7 @@ def _planned(
         index=index,
         node=node,
         type=type,
-        inline=node.effect is Effect.PURE and type.construct is None,
+        inline=node.effect is Effect.PURE and type.construct is None and node.cache is None,
         needs=needs,
         waits=waits,
         dependents=dependents,
@@ -220,6 +221,7 @@ def _planned(
         parameters=Parameters(type.params, node.params),
         when=None if node.when is None else compile_expression(node.when),
         default=None if node.default is UNDEFINED else compile_tree(node.default),
+        cache_key=None if node.cache is None or node.cache.key is UNDEFINED else compile_tree(node.cache.key),
         blow=blow_of(on_error=node.on_error, critical=node.critical, dependents=degraded, relied_on=relied_on),
         ports=frozenset([None]) if type.ports is None else frozenset(type.ports(node.params)),
         bodies={name: _body(body, type.bodies[name], types, degraded) for name, body in node.bodies.items()},

@@ -10,6 +10,7 @@ import msgspec
 from engine.clock import Clock, SystemClock
 from engine.contract import Child
 from engine.events import Bus
+from engine.execution.recall import Cache
 from engine.execution.state import States
 from engine.limits.growth import Neighbours
 from engine.ports import Http, Requester
@@ -98,6 +99,8 @@ class Services(msgspec.Struct, kw_only=True):
     starter: Starter | None = None
     """Set by the engine."""
     states: States | None = None
+    """Set by the engine."""
+    cache: Cache | None = None
     """Set by the engine."""
     workflows_dir: Path | None = None
     """Where workflow files lie that nodes may start."""

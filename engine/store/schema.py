@@ -203,6 +203,19 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ) WITHOUT ROWID;
         """,
     ),
+    (
+        "cache",
+        """
+        CREATE TABLE cache (
+            id INTEGER PRIMARY KEY, workflow TEXT NOT NULL, key BLOB NOT NULL,
+            expires_at INTEGER NOT NULL, used_at INTEGER NOT NULL, port TEXT, crc INTEGER NOT NULL,
+            output BLOB NOT NULL,
+            UNIQUE (workflow, key)
+        );
+        CREATE INDEX cache_used ON cache (workflow, used_at);
+        CREATE INDEX cache_age ON cache (expires_at);
+        """,
+    ),
 )
 
 

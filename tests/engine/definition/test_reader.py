@@ -242,7 +242,7 @@ def test_a_wrong_workflow_is_refused(complain: Complain, text: str, said: str) -
         ("{type: log, message: '{{ $befor.a }}'}", ".message: there is no node befor (did you mean before?)"),
         ("{type: switch, value: 1, cases: '{{ nodes.before }}'}", ".cases: nodes is not known when this is read"),
         ("{type: llm, prompt: x}", ".type: the node type llm is not implemented by this version"),
-        ("{type: log, message: x, cache: {ttl: 1s}}", ".cache: the node field cache is not implemented by this version"),
+        ("{type: log, message: x, placement: {}}", ".placement: the node field placement is not implemented by this version"),
     ],
 )  # fmt: skip
 def test_a_wrong_node_is_refused(node_problem: Callable[[str], str], node: str, said: str) -> None:

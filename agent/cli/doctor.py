@@ -13,6 +13,7 @@ from agent.config import InvalidConfig, load_config
 from agent.lock import holder
 from agent.status import AgentStatus
 from engine.control.messages import Nothing, QueueInfo
+from engine.resources.governor import Regime
 
 if TYPE_CHECKING:
     from agent.doctor import Finding
@@ -72,6 +73,7 @@ def status(
         ("executions", ", ".join(f"{count} {name}" for name, count in engine.executions.items()) or "none open"),
         *((f"queue of {queue.workflow}", _queue(queue)) for queue in engine.queues),
         ("free slots", str(engine.free_slots)),
+        *((("scheduling", _regime(engine.scheduling)),) if engine.scheduling is not None else ()),
         ("facts", f"{engine.last_seq}, {answer.outbox_depth} not sent yet"),
         ("dead letters", str(engine.dead_letters)),
         *((name, str(count)) for name, count in sorted(engine.counters.items())),
@@ -87,6 +89,16 @@ def _queue(queue: QueueInfo) -> str:
     )
     told = ", ".join(f"{count} {what}" for count, what in parts if count)
     return f"{told}; {queue.running} running{'; full: messages stay outside' if queue.full else ''}"
+
+
+def _regime(regime: Regime) -> str:
+    """How many executions may run, and the load that bounds them."""
+    text = f"{regime.policy}, {regime.limit} of {regime.most} at once"
+    if regime.problem:
+        return f"{text}; the load can't be read: {regime.problem}"
+    if regime.cpu is not None and regime.memory is not None:
+        text += f", cpu {regime.cpu:.0f} %, memory {regime.memory:.0f} %, adjusted {regime.adjustments} times"
+    return text
 
 
 def _agent(where: Where, data_dir: Path) -> "Finding":

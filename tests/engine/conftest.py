@@ -22,6 +22,7 @@ from engine.engine import Engine
 from engine.events import Bus, Event, Identity, Kind, Subscription
 from engine.execution.control import control_types
 from engine.execution.services import ExecutionConfig, Services
+from engine.resources.gauge import Gauge
 from engine.secrets import UnknownSecret
 from engine.states import FINISHED
 from engine.store import Store, executions, outbox
@@ -222,6 +223,7 @@ async def opened(
     secrets: Secrets | None = None,
     acting: Acting | None = None,
     without: tuple[str, ...] = (),
+    gauge: Gauge | None = None,
     **config: Json,
 ) -> AsyncIterator[Rig]:
     bus = Bus()
@@ -235,6 +237,7 @@ async def opened(
             log=lambda level, message, fields: logs.append((level, message, fields)),
             jitter=random.Random(7),
             config=ExecutionConfig(**config),
+            gauge=gauge,
         )
         types = [t for t in (*builtin_types(), *control_types(), *acting.types()) if t.name not in without]
         engine = Engine(

@@ -10,6 +10,7 @@ from engine.clock import format_time
 from engine.control.execution_view import ExecutionView, told
 from engine.control.messages import ExecutionInfo, Executions, List
 from engine.control.naming import full_id
+from engine.control.queue_view import with_reason
 from engine.control.shortening import shortened
 from engine.control.snapshot import KEEP_SECONDS, Snapshots
 from engine.control.verb import Refused, Verb
@@ -20,7 +21,7 @@ from engine.execution.path import BadPath, read_path
 from engine.execution.plan import Plan
 from engine.execution.row_tree import RowTree
 from engine.states import FINISHED, ExecutionState
-from engine.store import StoreCorrupt, executions, looking, rewinding, values
+from engine.store import StoreCorrupt, executions, looking, rewinding, turns, values
 from engine.store.executions import ExecutionRow
 from engine.store.looking import Waiting
 from engine.values import Json, encode_json
@@ -63,10 +64,13 @@ def showing_verbs(engine: Engine) -> tuple[Verb, ...]:
         for wait in waiting:
             first.setdefault(wait.execution, wait)
         now = store.clock.now()
+        open_ones = [row.id for row in rows if row.status not in FINISHED]
+        standings = await store.read(lambda db: turns.standings(db, open_ones))
         infos = []
         for row in rows:
             total = 0 if row.status in FINISHED else len(plan.nodes) if (plan := await plan_of(row)) else 0
-            infos.append(_info(row, now, settled=settled.get(row.id, 0), total=total, waits=first.get(row.id)))
+            info = _info(row, now, settled=settled.get(row.id, 0), total=total, waits=first.get(row.id))
+            infos.append(with_reason(info, standings.get(row.id), executor.lines, store.clock))
         return Executions(executions=infos)
 
     async def show(request: Show) -> Shown:
@@ -79,7 +83,9 @@ def showing_verbs(engine: Engine) -> tuple[Verb, ...]:
             under_way = executor.under_way(id)
             shown = await store.read(lambda db: picture(db, request, row, plan, under_way))
             asyncio.get_running_loop().call_later(KEEP_SECONDS, snapshots.drop)
-            return shown
+            standing = await store.read(lambda db: turns.standing(db, id))
+            info = with_reason(shown.info, standing, executor.lines, store.clock)
+            return msgspec.structs.replace(shown, info=info)
         except StoreCorrupt as error:
             raise Refused(422, str(error)) from None
         except BadPath as error:

@@ -129,7 +129,7 @@ def showing_verbs(engine: Engine) -> tuple[Verb, ...]:
                     for child in snapshot.children
                 ],
                 statistics=view.statistics(),
-                usage=_decoded(row.statistics),
+                usage=None if row.finished_at is None else _decoded(row.statistics),
             )  # fmt: skip
             if len(encode_json(shown)) <= MAX_ANSWER:
                 break

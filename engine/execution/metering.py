@@ -4,7 +4,7 @@ Made only where a workflow has any of them. A limit of a node fails the node; on
 in it; one of the workflow fails the execution, as a timeout would. `finally` runs in each case.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from engine.contract import Fail, LimitReached, Outcome, Retry, Wait
 from engine.execution.context import AttemptContext
@@ -161,8 +161,8 @@ def time_is_over(seconds: float, what: str) -> str:
     return f"wall_time: the limit of {limit} is over; raise limits.wall_time of the {what}, or let it need less"
 
 
-def tallied(rows: Iterable[NodeRow], plan: Plan) -> Tally:
-    """What the rows of an interrupted execution tell of its nodes."""
+def tallied(rows: Iterable[NodeRow], holders: Container[str] = ()) -> Tally:
+    """What the rows of an execution tell of its nodes; `holders` are the names of those that hold others."""
     tally = Tally()
     for row in rows:
         path = read_path(row.path)
@@ -173,7 +173,7 @@ def tallied(rows: Iterable[NodeRow], plan: Plan) -> Tally:
             tally.spent(row.path, Usage(api_calls=used.api_calls, llm_tokens=used.llm_tokens))
         if row.status in SETTLED:
             size = output_size(row, used) if row.status is NodeState.COMPLETED else 0
-            tally.settled(row.status, attempts=row.attempt, output_bytes=size, holds=path.name in plan.holders)
+            tally.settled(row.status, attempts=row.attempt, output_bytes=size, holds=path.name in holders)
     return tally
 
 

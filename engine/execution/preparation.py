@@ -8,6 +8,7 @@ import msgspec
 
 from engine.events import Event, Kind
 from engine.execution.catalogue import Catalogue, Unloadable
+from engine.execution.closing import close
 from engine.execution.large import NONE_HELD, Held, LargeValues, needed
 from engine.execution.plan import Plan
 from engine.execution.run import NodeError
@@ -123,12 +124,11 @@ class Preparation:
 
         def unit(tx: Transaction) -> None:
             told = encode_json(about)
-            executions.finish(tx, row.id, ExecutionState.FAILED, now=now, outputs=None, error=told)
-            executions.cancel_open_nodes(tx, row.id, now)
+            data = close(tx, row, ExecutionState.FAILED, now, told)
             waits.execution_ended(tx, row.id, ExecutionState.FAILED, outputs=None, error=told, now=now)
             if successor is not None:
                 executions.create(tx, successor)
-            tx.fact(execution_fact(Kind.WORKFLOW_FAILED, row, now, {"status": "failed", "error": about}))
+            tx.fact(execution_fact(Kind.WORKFLOW_FAILED, row, now, {**data, "error": about}))
 
         await self._store.submit(unit)
         return Failed(successor)
@@ -165,10 +165,9 @@ class Preparation:
 def abandon(tx: Transaction, row: ExecutionRow, now: int, reason: str) -> None:
     """Cancel an execution without running it."""
     error = encode_json({"kind": "cancelled", "message": reason, "node": None}) if reason else None
-    executions.finish(tx, row.id, ExecutionState.CANCELLED, now=now, outputs=None, error=error)
-    executions.cancel_open_nodes(tx, row.id, now)
+    data = close(tx, row, ExecutionState.CANCELLED, now, error)
     waits.execution_ended(tx, row.id, ExecutionState.CANCELLED, outputs=None, error=error, now=now)
-    tx.fact(execution_fact(Kind.WORKFLOW_CANCELLED, row, now, {"status": "cancelled", "reason": reason}))
+    tx.fact(execution_fact(Kind.WORKFLOW_CANCELLED, row, now, {**data, "reason": reason}))
 
 
 def _read(db: sqlite3.Connection, id: str) -> _Stored:

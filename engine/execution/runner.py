@@ -82,7 +82,7 @@ class Runner:
         run.partial = any(_is_lack(row, plan) for row in nodes)
         inputs = Inputs.of_execution(plan, row, run, services, self._started_at, variables)
         self._root = Frame(run, inputs, Stop(), began=self._started_at)
-        tally = tallied(nodes, plan)
+        tally = tallied(nodes, plan.holders)
         self._neighbours = services.neighbours
         self._metering = Metering(plan, row, nodes, tally, services, self._look_again) if plan.metered else None
         self._journal = Journal(

@@ -133,3 +133,26 @@ async def test_a_failed_execution_has_statistics_too(rig, decoded):
     assert (found["failed"], found["skipped"], found["completed"]) == (1, 1, 0)
     fact = await rig.kind(Kind.WORKFLOW_FAILED, row.id)
     assert decoded(fact.data)["statistics"] == found
+
+
+async def test_an_execution_that_is_cancelled_while_it_waits_has_statistics_too(open_rig, clock, decoded):
+    async with open_rig(clock=clock, park_seconds=0.0) as rig:
+        await rig.deploy("name: w\nnodes:\n  a: {type: act, data: xyz}\n  b: {type: sleep, duration: 1h, needs: a}\n")
+        id = await rig.start()
+        await rig.kind(Kind.NODE_WAITING, id)
+        clock.advance(60)
+        await rig.ask("cancel", execution=id)
+        row = await rig.end(id)
+        found = decoded(row.statistics)
+        report = await rig.ask("usage")
+    assert (found["completed"], found["cancelled"], found["output_bytes"]) == (1, 1, 5)
+    assert report["workflows"][0]["output_bytes"] == 5
+
+
+async def test_an_execution_that_never_began_has_none(open_rig):
+    async with open_rig(running=False) as rig:
+        await rig.deploy("name: w\nnodes: {a: {type: act}}")
+        id = await rig.start()
+        await rig.ask("cancel", execution=id)
+        assert (await rig.row(id)).statistics is None
+        assert (await rig.ask("usage"))["workflows"] == []

@@ -45,3 +45,14 @@ async def test_last_seen_remembers_from_execution_to_execution(rig, decoded):
         {"reading": 2, "jumped": True},
         {"reading": 3, "jumped": False},
     ]
+
+
+async def test_ask_once_asks_again_only_for_what_is_new(rig, decoded):
+    text = (EXAMPLES / "ask-once.yaml").read_text()
+    assert decoded((await rig.run(text)).outputs) == [
+        {"amount": 11.0, "rate_of": 10},
+        {"amount": 6.3, "rate_of": 900},
+        {"amount": 2.2, "rate_of": 10},
+    ]
+    again = await rig.run(text, orders=[{"currency": "JPY", "amount": 100}])
+    assert decoded(again.outputs) == [{"amount": 0.7, "rate_of": 900}]

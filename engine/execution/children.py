@@ -62,7 +62,14 @@ class Children:
             parent_path="" if child.detached else parent.path,
             depth=row.depth + 1,
         )
-        return placed(new, workflow)
+        placed(new, workflow)
+        if not child.detached and _is_behind(new, row, workflow):
+            raise CannotStart(
+                f"{workflow.name} runs one execution at a time for each flow.key, and this one has the key of the "
+                "child: it would wait for itself; give the child another key, or say `wait: false`",
+                "recursion",
+            )
+        return new
 
     async def _named(self, name: str) -> tuple[Workflow, int]:
         name, at, version = name.partition("@")
@@ -106,6 +113,14 @@ class Children:
         if "vars" in child.inherit:
             trigger["vars"] = parent.variables
         return encode_json(trigger)
+
+
+def _is_behind(child: ExecutionRow, parent: ExecutionRow, workflow: Workflow) -> bool:
+    """Whether a child would have its turn only when its parent has ended."""
+    if child.workflow != parent.workflow or child.place is None or child.place.key is None:
+        return False
+    above = placed(msgspec.structs.replace(parent, place=None), workflow).place
+    return above is not None and above.key == child.place.key
 
 
 def _params(workflow: Workflow, parent: Parent, child: Child) -> dict[str, Json]:

@@ -146,6 +146,17 @@ async def test_a_workflow_that_calls_itself_ends_at_max_depth(rig, decoded):
     assert count == 4
 
 
+async def test_a_child_that_its_own_parent_holds_up_is_refused(rig, decoded):
+    text = "name: w\nflow: {key: 'params.k'}\nparams: {k: {type: integer, default: 1}}\nnodes:\n"
+    same = "  s: {type: workflow, workflow: w}\n"
+    row = await rig.run(text + same)
+    assert decoded(row.error)["kind"] == "recursion"
+    assert "it would wait for itself" in decoded(row.error)["message"]
+
+    other = "  s: {type: workflow, when: params.k < 3, workflow: w, params: {k: '{{ params.k + 1 }}'}}\n"
+    assert (await rig.run(text + other)).status is ExecutionState.COMPLETED
+
+
 async def test_what_a_child_inherits(rig, decoded):
     await rig.deploy("""\
 name: child

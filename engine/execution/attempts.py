@@ -113,6 +113,7 @@ class Attempts:
             self._services, execution=row.id, root=row.root, workflow=row.workflow, version=row.version,
             path=frame.path(node), attempt=frame.run.attempts[node.index], pure=node.node.effect is Effect.PURE,
             wake=wake, stop=frame.stop, parent=lambda: frame.inputs.parent(row, frame.path(node)),
+            flush=lambda: self._journal.commit(flush=True),
         )  # fmt: skip
 
     def parameters(self, frame: Frame, node: PlannedNode, ctx: AttemptContext) -> msgspec.Struct | Fail:

@@ -31,7 +31,7 @@ class AttemptContext:
     """One attempt's view of the world; see `engine.contract.Context`."""
 
     __slots__ = (
-        "_parent", "_reservations", "_root", "_services", "_state", "_stop", "account", "attempt", "children",
+        "_flush", "_parent", "_reservations", "_root", "_services", "_state", "_stop", "account", "attempt", "children",
         "deadline", "execution", "path", "publications", "pure", "recall", "revealed", "used", "version", "wake",
         "when_room", "workflow",
     )  # fmt: skip
@@ -50,8 +50,10 @@ class AttemptContext:
         wake: Wake | None,
         stop: "Stop",
         parent: Callable[[], Parent] | None = None,
+        flush: Callable[[], object] = lambda: None,
     ) -> None:
-        """`parent` gives this execution as the parent of a child."""
+        """`parent` gives this execution as the parent of a child; `flush` hands over what the attempt is built from."""
+        self._flush = flush
         self._services = services
         self._parent = parent
         self._root = root
@@ -164,7 +166,9 @@ class AttemptContext:
         if self._state is None:
             if self._services.states is None:
                 raise StateRefused("this process keeps no state")
-            self._state = self._services.states.of(self.execution, self.workflow, self.path, self.masked)
+            self._state = self._services.states.of(
+                self.execution, self.workflow, self.path, masked=self.masked, flush=self._flush
+            )
         return self._state
 
     @property

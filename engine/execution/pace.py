@@ -4,8 +4,8 @@
     async   steps are gathered as `checkpoint` says, and nothing waits for them
     exit    everything is gathered until the end
 
-Whatever the mode, timers, waits, forms, the start of an at_most_once attempt, a pause and the end commit at once, and
-everything before with them: the store commits in order.
+Whatever the mode, timers, waits, forms, the start of an at_most_once attempt, changes of state, a pause and the end
+commit at once, and everything before with them: the store commits in order.
 """
 
 from engine.definition.model import Durability, Workflow

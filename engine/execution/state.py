@@ -22,9 +22,12 @@ class States:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def of(self, execution: str, workflow: str, path: str, masked: Callable[[Json], Json]) -> "AttemptState":
-        """What one attempt of a node may use; `masked` takes secrets out of what is kept."""
-        return AttemptState(self, execution, workflow, path, masked)
+    def of(
+        self, execution: str, workflow: str, path: str, *, masked: Callable[[Json], Json], flush: Callable[[], object]
+    ) -> "AttemptState":
+        """What one attempt of a node may use. `masked` takes secrets out of what is kept. `flush` hands over what the
+        attempt is built from: it is committed before, so that a repetition asks for the same."""
+        return AttemptState(self, execution, workflow, path, masked, flush)
 
     async def get(self, workflow: str, key: str) -> state.Entry | None:
         """A key as it is. Raises StateRefused."""
@@ -63,16 +66,18 @@ class States:
 class AttemptState:
     """See `engine.contract.State`."""
 
-    __slots__ = ("_execution", "_masked", "_path", "_states", "_workflow", "changes")
+    __slots__ = ("_execution", "_flush", "_masked", "_path", "_states", "_workflow", "changes")
 
     def __init__(
-        self, states: States, execution: str, workflow: str, path: str, masked: Callable[[Json], Json]
-    ) -> None:
+        self, states: States, execution: str, workflow: str, path: str, masked: Callable[[Json], Json],
+        flush: Callable[[], object],
+    ) -> None:  # fmt: skip
         self._states = states
         self._execution = execution
         self._workflow = workflow
         self._path = path
         self._masked = masked
+        self._flush = flush
         self.changes = 0
         """How many this attempt has made; the number of the next one."""
 
@@ -98,4 +103,5 @@ class AttemptState:
         operation = replace(operation, key=self._masked(operation.key), value=self._masked(operation.value))
         origin = Origin(self._execution, self._path, self.changes)
         self.changes += 1
+        self._flush()
         return await self._states.change(self._workflow, operation, origin)

@@ -95,6 +95,41 @@ async def test_a_change_is_made_once_where_its_node_did_not_end(open_rig, tmp_pa
         assert await remembered(rig) == 0
 
 
+@pytest.mark.parametrize("durability", ["sync", "async\ncheckpoint: never", "exit"])
+async def test_what_a_change_is_built_from_is_durable_with_it(open_rig, tmp_path, decoded, durability):
+    """Were `pick` to run again, it would count under another key."""
+
+    async def pick(ctx, data):
+        return Done(f"{rig.engine.store.path.parent.name}-{len(rig.calls)}")
+
+    async def hang(ctx, data):
+        await ctx.state.incr(data)
+        await asyncio.Event().wait()
+
+    async def count(ctx, data):
+        return Done(await ctx.state.incr(data))
+
+    text = f"""
+name: w
+durability: {durability}
+nodes:
+  pick: {{type: act}}
+  a: {{type: act, data: "{{{{ nodes.pick }}}}"}}
+outputs: "{{{{ nodes.a }}}}"
+"""
+    async with open_rig() as rig:
+        rig.acts.update(pick=pick, a=hang)
+        await rig.deploy(text)
+        execution = await rig.start()
+        while not await remembered(rig):
+            await rig.settled()
+        copy = await rig.copy_to(tmp_path / "copy")
+    async with open_rig(copy) as rig:
+        rig.acts.update(pick=pick, a=count)
+        row = await rig.end(execution)
+        assert (row.status, decoded(row.outputs), rig.ran()) == (ExecutionState.COMPLETED, 1, ["a"])
+
+
 async def test_a_change_is_made_once_however_often_the_node_is_tried(rig, decoded):
     async def count(ctx, data):
         total = await ctx.state.incr("n")

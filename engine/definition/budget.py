@@ -19,7 +19,10 @@ class NodeLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The most that a node may use, all its attempts together; of a node that holds nodes, they too. Beyond it the node
     fails with the kind `limit` and is not tried again."""
 
-    wall_time: Annotated[Duration | None, Says(description="Time since the node's first attempt began.")] = None
+    wall_time: Annotated[
+        Duration | None,
+        Says(description="Time since the node's first attempt began; a node that waits is asked when it wakes."),
+    ] = None
     output_bytes: Annotated[Size | None, Says(description="Bytes of its output, as JSON.")] = None
     llm_tokens: Annotated[Most | None, Says(description="Tokens of language models, read and written.")] = None
     api_calls: Annotated[Most | None, Says(description="HTTP exchanges and NATS requests.")] = None

@@ -136,7 +136,9 @@ class Metering:
     def _own(self, path: str, node: PlannedNode, above: Account) -> Account:
         account = self._accounts.get(path)
         if account is None:
-            account = self._accounts[path] = self._meter.account(path, node.node.limits, above)
+            account = self._meter.account(path, node.node.limits, above)
+            if not node.inline:  # that has one attempt alone, and there may be very many
+                self._accounts[path] = account
             rows = [self._rows[path]] if path in self._rows else []
             if node.bodies:
                 rows += [row for name, row in self._rows.items() if name.startswith((f"{path}/", f"{path}["))]

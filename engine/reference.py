@@ -75,7 +75,8 @@ def _rows(field: msgspec.structs.FieldInfo, prefix: str, role: Role) -> Iterator
     )
     for struct in _structs(kind):
         for inner in msgspec.structs.fields(struct):
-            yield from _rows(inner, f"{name}.", role)
+            own = role_of(inner)
+            yield from _rows(inner, f"{name}.", role if own is Role.TEMPLATE else own)
 
 
 def _in_body(row: ParamReference, bodies: Iterable[Body]) -> ParamReference:

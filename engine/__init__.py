@@ -8,6 +8,8 @@ Reading order, the way of a message:
     definition/   the file that a person wrote, as an immutable `Workflow`
     expressions/  the small language inside its fields
     execution/    the plan, the scheduler, one attempt of a node, recovery
+    limits/       what an execution uses up, and where it has to stop
+    resources/    how loaded the machine is, and how much may run on it
     contract      what a node type is, and what its code may use
     store/        SQLite: one writer, one transaction per checkpoint
     events/       what happened: durable facts and live events

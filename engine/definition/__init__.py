@@ -10,6 +10,7 @@ Reading order:
     parameters.py  declared parameters and their values
     trigger.py     the triggers
     flow.py        how executions flow: in which order, how fast, how many     flow_reader.py reads it
+    budget.py      what may be used up, and what may fail: limits, degradation
     plain.py       the other fields of a workflow
     survey.py      where every node stands, and what is seen from there
     node.py        one node: the fields that any has        own_fields.py: those of its type

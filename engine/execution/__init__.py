@@ -16,6 +16,7 @@ Reading order:
     preparation.py  from an id in the queue to a runner; successor.py is the execution that a failure starts
     steering.py     what people ask: pause, resume, cancel, resolve
     catalogue.py    deployed definitions and their plans
+    metering.py     what limits mean for one execution; closing.py ends one that nobody runs
     state.py        what a node may do with values that outlive executions
     control/        the node types that are the engine's own: if, switch, sleep
 """

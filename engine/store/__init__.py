@@ -10,7 +10,7 @@
     definitions.py  versions of workflows            state.py        durable values of workflows, by key
     schedules.py    when each cron trigger is due    turns.py        who waits for a start under a flow
     chains.py       how far triggers have read facts files.py        which files were taken in
-    housekeeping.py retention and space
+    housekeeping.py retention and space              usage.py        what executions used, and by the hour
 
 The modules of the last six lines are functions: those that take a `Transaction` run inside a unit, those that take a
 connection run inside a read.

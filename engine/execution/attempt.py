@@ -2,7 +2,7 @@
 
 import asyncio
 import traceback
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
@@ -12,6 +12,7 @@ from engine.execution.plan import PlannedNode
 from engine.execution.services import Services
 from engine.ports import NoResponders, Unreachable
 from engine.secrets import UnknownSecret
+from engine.store.values import LARGE
 from engine.values import InvalidValue, Json, check_value, encode_json
 
 MAX_SECONDS = 10 * 366 * 86_400
@@ -66,12 +67,30 @@ def attempt_inline(node: PlannedNode, ctx: AttemptContext, params: msgspec.Struc
     return Fail("the node waited for something, which a pure node must not do", kind="bug")
 
 
-def checked(outcome: object, node: PlannedNode, ctx: AttemptContext, max_bytes: int) -> tuple[Outcome, bytes]:
+class Handed:
+    """Values that came from stored bytes before and that nobody changes, so that they need no copy when a node gives
+    them on. One per execution; the newest large output is known with its bytes."""
+
+    __slots__ = ("body", "scope", "value")
+
+    def __init__(self) -> None:
+        self.value: Json = None
+        self.body = b"null"
+        self.scope: Callable[[], Iterable[Json]] = tuple
+        """Everything that the node could see."""
+
+
+def checked(
+    outcome: object, node: PlannedNode, ctx: AttemptContext, max_bytes: int, handed: Handed | None = None
+) -> tuple[Outcome, bytes]:  # fmt: skip
     """What is kept of an outcome, and the bytes of its output or memo.
 
     Code of others returned it: what can't be stored becomes a failure here, before anything is built on it. The output
     that later nodes see is the one that its bytes give, so that they see the same after a crash. Secrets that the
     attempt revealed are masked in it, in errors, and in what it published.
+
+    `handed`: what the node could hand on. An output that is large and is in scope already, or holds what is, is not
+    copied (see test_output_that_is_handed_on_is_not_copied).
     """
     match outcome:
         case Done(output=output, port=port):
@@ -79,7 +98,7 @@ def checked(outcome: object, node: PlannedNode, ctx: AttemptContext, max_bytes: 
                 known = ", ".join(sorted(name for name in node.ports if name is not None)) or "none"
                 return Fail(f"the node took the port {port!r}; its ports are: {known}", kind="bug"), b""
             try:
-                output, body = _json(output, ctx)
+                output, body = _json(output, ctx, handed, is_ours=bool(node.bodies))
             except (InvalidValue, TypeError, ValueError, RecursionError) as error:
                 return Fail(f"the output is not JSON data: {_text(str(error))}", kind="invalid_output"), b""
             if len(body) > max_bytes:
@@ -105,17 +124,55 @@ def checked(outcome: object, node: PlannedNode, ctx: AttemptContext, max_bytes: 
             return Fail(f"the node returned {type(outcome).__name__}, which is no outcome", kind="bug"), b""
 
 
-def _json(value: Json, ctx: AttemptContext) -> tuple[Json, bytes]:
+def _json(
+    value: Json, ctx: AttemptContext, handed: Handed | None = None, *, is_ours: bool = False
+) -> tuple[Json, bytes]:
+    """The value and its bytes. `is_ours`: our own code made it, of JSON data."""
     kind = type(value)
+    if handed is not None and handed.value is value and not ctx.revealed:
+        return value, handed.body
     if kind is not str:
         check_value(value)
     body = encode_json(value)
     if not (kind is str or kind is int or kind is bool or value is None or kind is float):
-        value = msgspec.json.decode(body)
+        if len(body) <= LARGE or handed is None or ctx.revealed:
+            value = msgspec.json.decode(body)
+        else:
+            value = value if is_ours else _adopted(value, body, handed.scope())
+            handed.value, handed.body = value, body
     if ctx.revealed:
         value = ctx.masked(value)
         body = encode_json(value)
     return value, body
+
+
+def _adopted(value: Json, body: bytes, scope: Iterable[Json]) -> Json:
+    """What `body` gives, without another copy of what is in scope already."""
+    held = {id(one): one for one in scope if _is_container(one)}
+    if id(value) in held:
+        return value
+    known = set(held)
+    for one in held.values():
+        known.update(id(member) for member in _members(one) if _is_container(member))
+    if not any(id(member) in known for member in _members(value)):
+        return msgspec.json.decode(body)
+
+    def adopt(member: Json) -> Json:
+        return member if id(member) in known else msgspec.json.decode(encode_json(member))
+
+    if isinstance(value, dict):
+        return {str(name): adopt(member) for name, member in value.items()}
+    return [adopt(member) for member in value]
+
+
+def _members(value: Json) -> Iterable[Json]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _is_container(value: Json) -> bool:
+    return isinstance(value, dict | list)
 
 
 def _text(text: object, limit: int = 4000) -> str:

@@ -1,6 +1,6 @@
 """What a node's fields can see, and how they become parameters, conditions and outputs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -55,6 +55,11 @@ class Inputs:
             {id: errors[id] for id in body.outward if id in errors},
         )
 
+    def shared(self) -> Iterable[Json]:
+        """Values that nobody changes: outputs in scope, trigger, parameters, items; not `vars`."""
+        yield from self._values["nodes"].values()
+        yield from (value for name, value in self._values.items() if name not in _CHANGING)
+
     @property
     def trigger_kind(self) -> str:
         """What started the execution: nats, cron, cli …"""
@@ -104,6 +109,9 @@ class Inputs:
             finished_at = self._run.finished_at
             now = max([finished_at[source] for source in node.waits])
         return Scope(self._values, now=now, seed=self._seed + node.node.id)
+
+
+_CHANGING = frozenset({"nodes", "errors", "vars", "execution", "agent"})
 
 
 def _truth(value: Json) -> bool:

@@ -1,7 +1,7 @@
 """From an outcome to what it means: states, rows, facts, and the nodes that may start now. The whole retry policy."""
 
 from engine.contract import Done, Effect, Fail, LimitReached, Retry, Wait
-from engine.execution.attempt import checked
+from engine.execution.attempt import Handed, checked
 from engine.execution.context import AttemptContext
 from engine.execution.frame import Frame
 from engine.execution.journal import Journal
@@ -28,12 +28,14 @@ class Settlement:
         self._variables = variables
         """`vars` of the execution: what `set` nodes give is assigned to them."""
         self._setters = setters
+        self._handed = Handed()
         self.waiting: dict[str, tuple[Frame, PlannedNode, bytes | None]] = {}
         """Nodes that wait, by path, and their memos."""
 
     def settle(self, frame: Frame, node: PlannedNode, ctx: AttemptContext, returned: object, started: int) -> Progress:
         """What an attempt returned; `started` is when the node's first attempt began."""
-        outcome, body = checked(returned, node, ctx, self._services.config.max_output_bytes)
+        self._handed.scope = frame.inputs.shared
+        outcome, body = checked(returned, node, ctx, self._services.config.max_output_bytes, self._handed)
         now = self._services.clock.now()
         run = frame.run
         match outcome:

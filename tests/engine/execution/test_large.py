@@ -4,7 +4,9 @@ A value that was taken out of the store, and whose execution ends all the same, 
 """
 
 import asyncio
+import gc
 import sqlite3
+import tracemalloc
 
 import pytest
 
@@ -12,7 +14,7 @@ from engine.contract import Done, Wait
 from engine.events import Kind
 from engine.execution.large import LargeValues
 from engine.states import ExecutionState
-from engine.store import values
+from engine.store import executions, values
 
 BIG = "x" * values.LARGE
 
@@ -237,3 +239,74 @@ async def test_value_is_let_go_of_with_the_last_execution_that_holds_it(store_wi
 async def store_with_value(rig):
     await rig.store.submit(lambda tx: values.keep(tx, "one", b'["value"]'))
     return rig.store, values.hash_of(b'["value"]')
+
+
+# --- not copied -----------------------------------------------------------------------------------------------------
+
+ROWS = [{"i": i, "text": "x" * 50} for i in range(2000)]
+
+
+def handing(*fields: str) -> str:
+    nodes = "".join(f'  n{i}: {{type: act, data: "{field}"}}\n' for i, field in enumerate(fields))
+    return f"name: w\nnodes:\n  big: {{type: act}}\n{nodes}"
+
+
+async def test_output_that_is_handed_on_is_not_copied(rig, decoded):
+    seen = {}
+
+    async def act(ctx, data):
+        seen[ctx.path] = data
+        return Done(data)
+
+    wrapped = "{{ {'rows': nodes.big, 'n': 1} }}"
+    fields = ("{{ nodes.big }}", "{{ nodes.n0 }}", wrapped, "{{ nodes.n2.rows }}", "{{ nodes.big[0] }}")
+    rig.acts |= {"big": giving(ROWS)} | {f"n{i}": act for i in range(len(fields))}
+    await rig.deploy(handing(*fields))
+    execution = await rig.start()
+    await rig.end(execution)
+
+    shared = seen["n0"]
+    assert shared == ROWS
+    assert shared is not ROWS, "the code that made it could change it"
+    assert seen["n1"] is shared
+    assert seen["n2"]["rows"] is shared
+    assert seen["n3"] is shared
+    rows = await rig.store.read(lambda db: executions.nodes(db, execution, whole=True))
+    assert {row.path: decoded(row.output) for row in rows} == {
+        "big": ROWS, "n0": ROWS, "n1": ROWS, "n2": {"rows": ROWS, "n": 1}, "n3": ROWS, "n4": ROWS[0],
+    }  # fmt: skip
+
+
+async def test_code_that_keeps_what_it_gave_can_not_change_it_afterwards(rig):
+    kept = [dict(row) for row in ROWS]
+    seen = {}
+
+    async def change(ctx, data):
+        kept[0]["i"] = "changed"
+        seen["first"] = data[0]["i"]
+        return Done()
+
+    rig.acts |= {"big": giving(kept), "n0": change}
+    await rig.deploy(handing("{{ nodes.big }}"))
+    await rig.end(await rig.start())
+
+    assert seen["first"] == 0
+
+
+@pytest.mark.parametrize("field", ["{{ nodes.big[3].i }}", "{{ nodes.big }}"])
+async def test_memory_does_not_grow_with_the_readers_of_a_large_value(open_rig, tmp_path, field):
+    async def peak(readers: int) -> int:
+        async with open_rig(tmp_path / str(readers)) as rig:
+            rig.acts["big"] = giving(ROWS * 10)
+            await rig.deploy(handing(*[field] * readers))
+            gc.collect()
+            tracemalloc.start()
+            try:
+                await rig.end(await rig.start())
+                return tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+
+    few, many = await peak(10), await peak(60)
+
+    assert many < few * 1.5

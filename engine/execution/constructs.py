@@ -7,7 +7,6 @@ told from their rows at once, bodies that had begun go on where they were.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -25,12 +24,10 @@ from engine.execution.restoration import Restored, Rows
 from engine.execution.run import NodeError, Progress, Run
 from engine.execution.services import Services
 from engine.execution.settlement import Settlement
+from engine.execution.work import Work
 from engine.states import NodeState
 from engine.store.executions import NodeRow
 from engine.values import Json, encode_json
-
-Work = deque[tuple[Frame, Progress]]
-"""What happened and is still to be taken up, in order."""
 
 
 class Constructs:
@@ -102,7 +99,7 @@ class Constructs:
                 params = Fail(str(error), kind="invalid")
         if construct is None:
             failed = params if isinstance(params, Fail) else Fail("the node type has no construct", kind="bug")
-            self._work.append((frame, self._settlement.settle(frame, node, ctx, failed, started)))
+            self._work.add(frame, self._settlement.settle(frame, node, ctx, failed, started))
             return None
         own = node.node.limits
         limits = [limit for limit in (node.node.timeout, node.node.deadline) if limit is not None]
@@ -170,7 +167,7 @@ class Constructs:
             found = self._rows.restore(frame, self._journal, self._timers, self._clock.now())
             self._restored(frame, found, dying and not body.shielded)
         if not dying or body.shielded:
-            self._work.append((frame, frame.run.begin(frame.inputs.when, self._clock.now())))
+            self._work.add(frame, frame.run.begin(frame.inputs.when, self._clock.now()))
 
     def _frame(self, active: Active, opening: Opening, body: PlannedBody, path: str) -> Frame:
         home = active.home
@@ -269,7 +266,7 @@ class Constructs:
             self._journal.cancelled(frame, node, now)
         for active in list(frame.opened.values()):
             self.stop(active, request=request)
-        self._work.append((frame, Progress()))
+        self._work.add(frame, Progress())
 
     def forget(self) -> None:
         """No alarm rings any more."""
@@ -291,7 +288,7 @@ class Constructs:
             progress = frame.run.settle(node, NodeState.CANCELLED, frame.inputs.when, at=now)
         else:
             progress = self._settlement.settle(frame, node, active.ctx, outcome, active.started)
-        self._work.append((frame, progress))
+        self._work.add(frame, progress)
 
     def _time_is_over(self, active: Active) -> None:
         self._alarms.pop(active, None)

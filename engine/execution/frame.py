@@ -24,7 +24,7 @@ class Frame:
 
     __slots__ = (
         "account", "active", "began", "body", "inputs", "opened", "opened_at", "opening", "over", "prefix", "run",
-        "stop", "stopped", "told",
+        "stop", "stopped", "told", "untold",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +61,8 @@ class Frame:
         """The constructs in it know that it fails."""
         self.account: Account | None = None
         """Who pays for what its nodes use; None for the execution itself, and where nothing is limited."""
+        self.untold = 0
+        """How much of what happened in it has not been taken up."""
         self.over = False
         """It has ended, and the construct was told."""
 

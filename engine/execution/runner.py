@@ -6,7 +6,6 @@ Successors with effects become tasks as soon as that commit is durable (see `att
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 
@@ -14,7 +13,7 @@ import msgspec
 
 from engine.contract import Fail, Wake
 from engine.execution.attempts import Attempts
-from engine.execution.constructs import Constructs, Work
+from engine.execution.constructs import Constructs
 from engine.execution.context import Stop
 from engine.execution.frame import Frame
 from engine.execution.inputs import Inputs, starting_variables
@@ -28,6 +27,7 @@ from engine.execution.restoration import Restored, Rows
 from engine.execution.run import NodeError, Progress, Run
 from engine.execution.services import Services
 from engine.execution.settlement import Settlement
+from engine.execution.work import Work
 from engine.expressions import ExpressionError
 from engine.states import ExecutionState, NodeState
 from engine.store import Store
@@ -98,7 +98,7 @@ class Runner:
             limit=plan.workflow.max_concurrent_nodes or self._config.max_concurrent_nodes,
             advance=self._advance, open=self._open, metering=self._metering,
         )  # fmt: skip
-        self._work: Work = deque()
+        self._work = Work()
         self._constructs = Constructs(
             self._rows, self._journal, self._settlement, self._timers, services, self._work,
             context=self._attempts.context, parameters=self._attempts.parameters, metering=self._metering,
@@ -232,7 +232,7 @@ class Runner:
                 wake = Wake(self._clock.now(), None, answered=True, answer=msgspec.json.decode(answer))
                 self._wake(frame, node, wake, step=False)
         for node, row in found.refused if not dying else ():
-            self._work.append((frame, self._refused(frame, node, row)))
+            self._work.add(frame, self._refused(frame, node, row))
         for node, row in found.reopen:
             self._constructs.reopen(frame, node, row, dying=dying)
 
@@ -266,7 +266,7 @@ class Runner:
     # --- one step
 
     def _advance(self, frame: Frame, progress: Progress) -> None:
-        self._work.append((frame, progress))
+        self._work.add(frame, progress)
         self._step()
 
     def _step(self) -> None:
@@ -277,7 +277,7 @@ class Runner:
         left = STEP_NODES
         while True:
             while self._work and left > 0:
-                left -= self._take(*self._work.popleft())
+                left -= self._take(*self._work.take())
             if self._metering is None or not self._heed(self._metering):
                 break
         self._attempts.trim()
@@ -307,13 +307,13 @@ class Runner:
             elif node.bodies:
                 self._constructs.open(frame, node)
             else:
-                self._work.append((frame, self._attempts.run_inline(frame, node)))
+                self._work.add(frame, self._attempts.run_inline(frame, node))
                 ran += 1
         if frame.run.failure is not None and not frame.told:
             frame.told = True
             for active in list(frame.opened.values()):
                 self._constructs.stop(active, request=False)
-        if frame.run.settled and frame.active is not None:
+        if frame.active is not None and frame.run.settled and not frame.untold:
             self._constructs.settled(frame)
         return ran
 

@@ -375,3 +375,24 @@ async def test_ten_thousand_items_resume_at_the_first_unfinished_one(open_rig, t
         assert rig.called("scan[8999]/pure") == 0
         assert rig.called("scan[9000]/fetch") == 1
         assert rig.called("scan[9999]/pure") == 1
+
+
+async def test_iteration_ends_after_all_that_happened_in_it(rig):
+    text = """
+name: w
+nodes:
+  scan:
+    type: foreach
+    items: "[1, 2]"
+    nodes:
+      way: {type: if, condition: item > 5}
+      never: {type: calc, needs: way.then, data: 1}
+      nor: {type: calc, needs: never, data: 1}
+    output: "{{ nodes.way }}"
+"""
+    row = await rig.run(text)
+    nodes = await rig.nodes(row.id)
+    for index in range(2):
+        inside = [nodes[path].seq for path in nodes if path.startswith(f"scan[{index}]/")]
+        assert len(inside) == 3
+        assert max(inside) < nodes[f"scan[{index}]"].seq < nodes["scan"].seq

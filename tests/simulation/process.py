@@ -76,6 +76,11 @@ class Process:
                     task.cancel()
         self._look_into_memory(engine)
 
+    def stop_starting(self) -> None:
+        """It is dead: while its tasks are cancelled, in no order, it shall not begin new ones."""
+        if self.engine is not None:
+            self.engine.executor._draining = True
+
     async def _until(self, done: Callable[[], bool], seconds: float | None) -> None:
         loop = asyncio.get_running_loop()
         end = None if seconds is None else loop.time() + seconds

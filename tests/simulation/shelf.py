@@ -5,7 +5,7 @@ What a file says does not depend on faults. One seed in ten goes without, so tha
 
 import msgspec
 
-from engine.execution.catalogue import Catalogue
+from engine.execution.catalogue import Catalogue, Draft
 from engine.execution.plan import Plan
 from engine.store.definitions import DefinitionRow
 from tests.simulation.acting import Acting
@@ -17,6 +17,7 @@ class Shelf:
     def __init__(self, seed: int) -> None:
         self.acting = Acting(seed)
         """What the plans call."""
+        self._drafts: dict[bytes, Draft] = {}
         self._plans: dict[str, Plan] = {}
         self._is_open = seed % 10 != 0
 
@@ -25,12 +26,10 @@ class Shelf:
             return
         read, compile_ = catalogue._read, catalogue._compile
 
-        def fresh(source: bytes, *more: object) -> Plan:
-            key = source.decode()
-            if key not in self._plans:
-                self._plans[key] = read(source, *more)
-                self._plans[self._plans[key].workflow.hash] = self._plans[key]
-            return self._plans[key]
+        def fresh(source: bytes, *more: object) -> Draft:
+            if source not in self._drafts:
+                self._drafts[source] = read(source, *more)
+            return self._drafts[source]
 
         def stored(row: DefinitionRow) -> Plan:
             if row.hash not in self._plans:

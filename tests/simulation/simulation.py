@@ -59,8 +59,12 @@ def play_disturbed(seed: int, plant: Plant) -> Report:
 
 def play(seed: int) -> Report:
     """One seed: disturbed, examined, compared."""
-    disturbed = scenario(seed)
-    shelf = Shelf(seed)
+    return play_scenario(scenario(seed))
+
+
+def play_scenario(disturbed: Scenario) -> Report:
+    """The same for what a test made up."""
+    shelf = Shelf(disturbed.seed)
     report, oracle = _run(disturbed, shelf, lambda _: None)
     if not (report.violations or disturbed.is_steered or any(spec.is_timed for spec in disturbed.specs)):
         calm, _ = _run(disturbed.calm(), shelf, lambda _: None)
@@ -156,6 +160,7 @@ class Machine:
             self.acting.dead = True
             crash.observer = None
             self.disk.die()
+            process.stop_starting()
             loop.bury()
         self.hits[ended] += 1
         return ended

@@ -1,5 +1,7 @@
 """What a running agent is asked about backups, and what it answers."""
 
+from collections.abc import Mapping
+
 from engine.control.messages import Answer, Request
 
 STORE = "ganglion.db"
@@ -29,7 +31,7 @@ class BackupState(Answer, frozen=True, kw_only=True):
     size: int = 0
     """Bytes, of a finished one."""
     executions: int = 0
-    damaged: dict[str, str] = {}
+    damaged: Mapping[str, str] = {}
     """Executions that are damaged in the store itself, and what is wrong with them."""
     message: str = ""
     """Why it failed."""

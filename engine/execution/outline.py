@@ -76,9 +76,7 @@ def _entries(nodes: Mapping[str, Node], holder: str, body: str) -> Iterator[Entr
 def _definition(node: Node) -> object:
     """A node's own definition: of its bodies, what is evaluated in their scope."""
     own = msgspec.structs.replace(node, bodies={}, params={})
-    bodies = {
-        name: (body.before, dict(body.after), dict(body.asks), body.names) for name, body in node.bodies.items()
-    }
+    bodies = {name: (body.before, dict(body.after), dict(body.asks), body.names) for name, body in node.bodies.items()}
     return msgspec.to_builtins((own, bodies, _without_nodes(node)))
 
 

@@ -1,7 +1,7 @@
 """`backup`, `restore`: the store as one file, and back."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -133,7 +133,7 @@ def _shown() -> "Callable[[Progress], None]":
     return show
 
 
-def _tell_damaged(damaged: dict[str, str], what: str) -> None:
+def _tell_damaged(damaged: Mapping[str, str], what: str) -> None:
     if damaged:
         remark(f"{len(damaged)} executions are {what}:")
         for execution, problem in list(damaged.items())[:SHOWN]:

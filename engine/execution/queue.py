@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from engine.store import Store, executions
 from engine.store.executions import ExecutionRow
 
+NEVER = 2**63 - 1
+
 
 class Queue:
     """Ids in the order of their start, each once."""
@@ -18,8 +20,11 @@ class Queue:
         """Ids and numbers. An id that is not in `_rows` has left the queue."""
         self._rows: dict[str, ExecutionRow | None] = {}
         self._last_num = 0
+        """The store is asked for what comes behind this one."""
+        self._earliest = NEVER
+        """What came while the store was asked, the first of it."""
         self.more_in_store = True
-        """The store may hold queued executions that memory does not, all behind the last one that came in order."""
+        """The store may hold queued executions that memory does not, all behind `_last_num`."""
         self._came_meanwhile = False
         """Some were committed while the store was asked, perhaps too late to be in the answer."""
 
@@ -27,9 +32,12 @@ class Queue:
         return len(self._rows)
 
     def admit(self, row: ExecutionRow) -> None:
-        """The next one in order of intake, just committed."""
+        """One that was just committed, mostly the next in order of intake. The execution that a failure starts comes
+        when the failed one has let go, perhaps behind others that were committed after it."""
         if self.more_in_store or len(self._rows) >= self._limit:
             self.more_in_store = self._came_meanwhile = True
+            self._earliest = min(self._earliest, row.num - 1)
+            self._last_num = min(self._last_num, row.num - 1)
         else:
             self.add(row.id, row, num=row.num)
             self._last_num = max(self._last_num, row.num)
@@ -60,10 +68,11 @@ class Queue:
         return self._order[0][1] if self._order else None
 
     async def fetch(self) -> Iterable[tuple[str, int]]:
-        """Ids and numbers of the next executions that only the store knows. The caller adds those that nobody holds."""
-        after, self._came_meanwhile = self._last_num, False
+        """Ids and numbers of the next executions that the store knows. The caller adds those that nobody holds; what is
+        in the queue already stays where it is."""
+        after, self._came_meanwhile, self._earliest = self._last_num, False, NEVER
         found = await self._store.read(lambda db: executions.queued(db, after=after, limit=self._limit))
         if found:
-            self._last_num = found[-1][1]
+            self._last_num = min(found[-1][1], self._earliest)
         self.more_in_store = len(found) == self._limit or self._came_meanwhile
         return found

@@ -212,8 +212,8 @@ class Executor:
     async def _fetch_line(self, line: Line) -> None:
         await self.lines.fetch(line)
         self._fill()
-        if line.window:
-            self._timers_changed.set()  # perhaps only the rate holds it up
+        if line.pause(self._services.clock.monotonic()) > 0:
+            self._timers_changed.set()  # only the rate holds it up
 
     async def _goes_in_turn(self, id: str) -> bool:
         """Whether an execution, which is to go on, does that when its turn comes: then its line has it now."""

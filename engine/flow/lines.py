@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
 from engine.clock import Clock
-from engine.definition.flow import Flow
+from engine.definition.flow import Flow, Rate
 from engine.flow.door import UNBOUNDED, Door
 from engine.flow.line import NO_FLOW, WINDOW, Candidate, Line
 from engine.flow.rate import Log
@@ -69,14 +69,14 @@ class Lines:
 
     # --- coming
 
-    def admit(self, row: ExecutionRow) -> bool:
-        """A new execution was committed. False if it has no turn: it belongs to the plain queue."""
+    def admit(self, row: ExecutionRow) -> None:
+        """A new execution was committed, in its place."""
         place = row.place
         if place is None:
-            return False
+            return
         if not self._loaded:
             self._came_meanwhile = True
-            return True
+            return
         line = self._line(row.workflow)
         line.waiting += 1
         self._count(1)
@@ -85,7 +85,6 @@ class Lines:
             self.quiet_until = min(self.quiet_until, place.until)
         elif place.turn is Turn.READY:
             line.offer(Candidate(-place.priority, row.num, row.id, row=row))
-        return True
 
     def look_again(self, workflow: str) -> None:
         """Somebody of it may start whom only the store knows."""
@@ -201,8 +200,8 @@ class Lines:
             flow = await self._stored(line.name)
         if flow is not None:
             line.obey(flow, self._clock.monotonic())
-        if line.flow.rate is not None and line.log is None:
-            line.log = await self._load_log(line)
+        if (rate := line.flow.rate) is not None and line.log is None:
+            line.log = await self._load_log(line.name, rate)
         found = await self._store.read(lambda db: turns.ready(db, line.name, WINDOW))
         line.fetching = False
         fresh = sum(waiting.turn is Turn.READY for waiting in found)
@@ -216,10 +215,9 @@ class Lines:
             cut=fresh >= WINDOW or again >= WINDOW,
         )
 
-    async def _load_log(self, line: Line) -> Log:
-        now, rate = self._clock.now(), line.flow.rate
-        assert rate is not None  # noqa: S101
-        times = await self._store.submit(lambda tx: turns.starts(tx, line.name, now, rate.max))
+    async def _load_log(self, workflow: str, rate: Rate) -> Log:
+        now = self._clock.now()
+        times = await self._store.submit(lambda tx: turns.starts(tx, workflow, now, rate.max))
         return Log(rate, [(now - at) / 1_000_000 for at in times])
 
     # --- room

@@ -82,7 +82,7 @@ async def work(engine):
     for n in range(12):
         await engine.intake.accept([message(n, n % 3)])
     running = asyncio.create_task(engine.run())
-    while engine.executor.finished.get("completed", 0) + done_before < 12:
+    while engine.executor.finished.get("completed", 0) + done_before < 12 and not running.done():
         await asyncio.sleep(0.001)
     engine.drain()
     await running

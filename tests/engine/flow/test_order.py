@@ -257,17 +257,20 @@ async def test_children_stand_in_the_queue_of_their_workflow(open_rig, gate, idl
         assert gate.most == 1
 
 
-async def test_a_child_does_not_wait_for_the_key_that_its_parent_holds(open_rig):
+async def test_an_execution_does_not_wait_for_the_key_that_one_above_it_holds(open_rig):
+    """w starts m, and m starts w again: the first w waits for the second one, and holds the key for both."""
+    middle = "name: m\nnodes:\n  sub: {type: workflow, workflow: w, input: '{{ trigger.data }}'}\n"
     text = """
 name: w
 flow: {key: trigger.data.k}
 nodes:
   more: {type: if, condition: trigger.data.depth > 0}
-  sub: {type: workflow, needs: more.then, workflow: w, input: {k: x, depth: "{{ trigger.data.depth - 1 }}"}}
+  sub: {type: workflow, needs: more.then, workflow: m, input: {k: x, depth: "{{ trigger.data.depth - 1 }}"}}
 """
     async with open_rig() as rig:
+        await rig.deploy(middle)
         await rig.deploy(text)
-        row = await rig.end(await rig.start(data={"k": "x", "depth": 3}))
+        row = await rig.end(await rig.start(data={"k": "x", "depth": 2}))
         assert row.status is ExecutionState.COMPLETED
         assert await rig.store.read(turns.counts) == {}
 

@@ -8,34 +8,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 
-import msgspec
-
+from agent.backups import STORE
 from agent.config import Config
 from agent.config.model import Mode
+from agent.finding import Finding, Verdict
 from agent.secret_files import NAME
+from agent.store_health import examine_store
 
 LITTLE_SPACE, NO_SPACE = 1_000_000_000, 100_000_000
 WAL_RESET_FIXED = (3, 51, 3)
 BUILT_AT = 1_790_000_000
 """Seconds since 1970 when this version was written: no clock is before that."""
-
-
-class Verdict(StrEnum):
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One line of the report; `remedy` is empty where nothing is to be done."""
-
-    check: str
-    verdict: Verdict
-    message: str
-    remedy: str = ""
 
 
 def examine(config: Config, file: Path | None) -> Iterator[Finding]:
@@ -45,6 +30,7 @@ def examine(config: Config, file: Path | None) -> Iterator[Finding]:
     yield Finding("configuration", Verdict.OK, str(file) if file else "no file, all defaults")
     yield from _data_dir(config.data_path)
     yield _space(config.data_path)
+    yield from examine_store(config.data_path / STORE)
     yield from _secrets(config.data_path / "secrets")
     if config.mesh.mode is Mode.EMBEDDED:
         yield _nats_server()

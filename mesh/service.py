@@ -17,6 +17,7 @@ from nats.micro.request import Request
 from nats.micro.service import ServiceConfig
 
 from engine.control import Refused, Verb
+from engine.store.errors import StoreError
 from engine.values import InvalidValue, decode_json, encode_json
 from mesh.connection import Connection, Link
 
@@ -104,6 +105,8 @@ class _Desk:
             await request.respond(answer)
         except Refused as refused:
             await _refuse(request, refused)
+        except StoreError as error:  # a damaged page, a broken disk: the message says what to do
+            await _refuse(request, Refused(503, str(error)))
         except (nats.errors.Error, ConnectionError, ValueError) as error:
             _logger.debug("a request of %s went unanswered: %s", verb.name, error)
         except Exception as error:

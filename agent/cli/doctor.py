@@ -16,7 +16,7 @@ from engine.control.messages import Nothing, QueueInfo
 from engine.resources.governor import Regime
 
 if TYPE_CHECKING:
-    from agent.doctor import Finding
+    from agent.finding import Finding
 
 
 def doctor(
@@ -27,7 +27,8 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Check this machine, the configuration and the agent; every finding with what to do."""
-    from agent.doctor import Finding, Verdict, examine
+    from agent.doctor import examine
+    from agent.finding import Finding, Verdict
 
     findings: list[Finding]
     try:
@@ -102,7 +103,7 @@ def _regime(regime: Regime) -> str:
 
 
 def _agent(where: Where, data_dir: Path) -> "Finding":
-    from agent.doctor import Finding, Verdict
+    from agent.finding import Finding, Verdict
 
     try:
         answer = ask(where, "status", Nothing(), AgentStatus)

@@ -2,17 +2,20 @@
 
     store.py        open the file; `submit` a unit to the next commit, `read`
     writer.py       the group commit: who owns the database, and what a full disk does
+    reader.py       questions, answered in groups
     transaction.py  what a unit sees; where facts get their numbers
     schema.py       the tables
-    connection.py   settings of a connection, and its thread
+    connection.py   settings of a connection, its thread, and what its errors mean
+    check.py        is the file whole, is each row; backup.py, restoring.py: the store as one file, and back
     executions.py   executions and checkpoints       inbox.py        which message became which execution
     outbox.py       facts and publications to send   deadletters.py  messages that could not be taken or sent
     definitions.py  versions of workflows            state.py        durable values of workflows, by key
     schedules.py    when each cron trigger is due    turns.py        who waits for a start under a flow
     chains.py       how far triggers have read facts files.py        which files were taken in
     housekeeping.py retention and space              usage.py        what executions used, and by the hour
+    values.py       large values, each once
 
-The modules of the last six lines are functions: those that take a `Transaction` run inside a unit, those that take a
+The modules of the last seven lines are functions: those that take a `Transaction` run inside a unit, those that take a
 connection run inside a read.
 """
 

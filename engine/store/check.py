@@ -32,12 +32,15 @@ def quick_check(db: sqlite3.Connection, seconds: float | None = None) -> str:
             timer.join()  # so that it can't interrupt what comes next
 
 
-def damaged_rows(db: sqlite3.Connection, pause: Callable[[], None] = lambda: None) -> dict[str, str]:
+def damaged_rows(
+    db: sqlite3.Connection, pause: Callable[[], None] = lambda: None, found: dict[str, str] | None = None
+) -> dict[str, str]:  # fmt: skip
     """Executions with a row that is not what was written, and what is wrong; the first MAX_TOLD of them.
 
-    Reads every row; `pause` is called between two steps, and may raise to give up. Blocks.
+    Reads every row; `pause` is called between two steps, and may raise to give up: `found` then holds what was found
+    so far. Blocks.
     """
-    found: dict[str, str] = {}
+    found = {} if found is None else found
     for check in (executions.check, executions.check_nodes, values.check):
         for step in check(db, ROWS):
             for execution, problem in step.items():

@@ -111,6 +111,37 @@ async def test_at_most_once_attempt_that_did_not_return_is_in_doubt(open_rig, tm
         assert (await rig.row(execution)).status is ExecutionState.WAITING
 
 
+async def test_start_asks_for_many_interrupted_executions_at_once(open_rig, tmp_path):
+    """With a question of its own for each, a start with thousands of them would wait for thousands of visits."""
+    async with open_rig(max_executions=200) as rig:
+        rig.acts["b"] = forever
+        await rig.deploy(THREE)
+        started = [await rig.start() for _ in range(200)]
+        for execution in started:
+            await rig.kind(Kind.NODE_STARTED, execution, "b")
+        await rig.settled()
+        copy = await rig.copy_to(tmp_path / "copy")
+    async with open_rig(copy, running=False) as rig:
+        connection, visits = rig.store._reader._connection, 0
+        visit = connection.run
+
+        async def counted(work):
+            nonlocal visits
+            visits += 1
+            return await visit(work)
+
+        connection.run = counted
+        running = asyncio.create_task(rig.engine.run())
+        for execution in started:
+            await rig.kind(Kind.WORKFLOW_COMPLETED, execution)
+        rig.engine.drain()
+        await running
+
+        assert rig.called("b") == rig.called("c") == 200
+        assert rig.called("a") == 0
+        assert visits < 100
+
+
 # --- blocked --------------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -66,7 +67,10 @@ class Attempts:
 
     def trim(self) -> None:
         """Forget what was settled by something else while it waited for its turn."""
-        while self.ready and not _may_start(*self.ready[0][1:]):
+        while self.ready:
+            _, frame, node = self.ready[0]
+            if _may_start(frame, node):
+                return
             self.ready.popleft()
 
     def launch(self) -> None:
@@ -112,8 +116,7 @@ class Attempts:
         return AttemptContext(
             self._services, execution=row.id, root=row.root, workflow=row.workflow, version=row.version,
             path=frame.path(node), attempt=frame.run.attempts[node.index], pure=node.node.effect is Effect.PURE,
-            wake=wake, stop=frame.stop, parent=lambda: frame.inputs.parent(row, frame.path(node)),
-            flush=lambda: self._journal.commit(flush=True),
+            wake=wake, stop=frame.stop, parent=partial(frame.inputs.parent, row), flush=self._journal.flush,
         )  # fmt: skip
 
     def parameters(self, frame: Frame, node: PlannedNode, ctx: AttemptContext) -> msgspec.Struct | Fail:
@@ -164,7 +167,8 @@ class Attempts:
         try:
             outcome = await attempt(node, ctx, params, limit=limit, services=self._services)
         finally:
-            self._journal.spent(ctx)
+            if ctx.spent:
+                self._journal.spent(ctx)
         if self._metering is not None:
             outcome = self._metering.judge(node, ctx, outcome, run.first_start[index])
         crash_point("effect-before-result")
@@ -175,9 +179,12 @@ class Attempts:
         self._advance(frame, progress)
 
 
+_STARTABLE = (NodeState.READY, NodeState.RETRYING)
+
+
 def _may_start(frame: Frame, node: PlannedNode) -> bool:
     """Still: a failure or a cancellation may have settled it while it waited for its turn."""
-    return frame.run.states[node.index] in (NodeState.READY, NodeState.RETRYING)
+    return frame.run.states[node.index] in _STARTABLE
 
 
 def _time_left(node: PlannedNode, now: int, first_start: int) -> float | None:

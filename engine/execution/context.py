@@ -49,10 +49,11 @@ class AttemptContext:
         pure: bool,
         wake: Wake | None,
         stop: "Stop",
-        parent: Callable[[], Parent] | None = None,
+        parent: Callable[[str], Parent] | None = None,
         flush: Callable[[], object] = lambda: None,
     ) -> None:
-        """`parent` gives this execution as the parent of a child; `flush` hands over what the attempt is built from."""
+        """`parent` gives the attempt's execution as the parent of a child; `flush` hands over what the attempt is built
+        from."""
         self._flush = flush
         self._services = services
         self._parent = parent
@@ -138,6 +139,11 @@ class AttemptContext:
         self.used = self.used or Usage()
         self.used.api_calls += 1
 
+    @property
+    def spent(self) -> bool:
+        """It has used something, or promised to."""
+        return self.used is not None or bool(self._reservations)
+
     def close(self) -> None:
         """The attempt ended: what was promised and not settled counts in full."""
         for reservation in self._reservations:
@@ -182,7 +188,7 @@ class AttemptContext:
             raise CannotStart("this process starts no other workflows")
         if len(self.children) >= MAX_CHILDREN:
             raise NotAllowed(f"more than {MAX_CHILDREN} executions started by one attempt")
-        row = await self._services.starter.of(self._parent(), child)
+        row = await self._services.starter.of(self._parent(self.path), child)
         self.children.append(row)
         return row.id
 

@@ -77,14 +77,16 @@ class Journal:
         now: int, error: NodeError | None = None,
     ) -> None:  # fmt: skip
         """A node's result, and the messages that it publishes with it. `error`: its default replaced a failure."""
+        step = self._step
         self._keep(frame, node, NodeState.COMPLETED, output=body, port=port, error=error, started=started, finished=now)
         for publication in ctx.publications:
             publication.headers.setdefault("Ganglion-Cause", self._row.id)
             publication.headers.setdefault("Ganglion-Hops", str(self._row.hops + 1))
             self._step.publications.append((publication, now))
-        self._step.children.extend(ctx.children)
+        if ctx.children:
+            step.children.extend(ctx.children)
         if ctx.changed_state:
-            self._step.forgotten.append(frame.path(node))
+            step.forgotten.append(ctx.path)
         if ctx.recall is not None and error is None:
             keeping = ctx.recall.keeping(self._row.workflow, body, port, now)
             if keeping is not None:
@@ -98,7 +100,7 @@ class Journal:
             data["error"] = {"kind": error.kind, "message": error.message[:500]}
         if self._plan.workflow.events_outputs and len(body) <= MAX_FACT_OUTPUT:
             data["output"] = msgspec.Raw(body)
-        self._fact(Kind.NODE_COMPLETED, now, data, frame.path(node))
+        self._fact(Kind.NODE_COMPLETED, now, data, ctx.path)
 
     def failed(self, frame: Frame, node: PlannedNode, error: NodeError, *, started: int | None, now: int) -> None:
         self._keep(frame, node, NodeState.FAILED, error=error, started=started, finished=now)
@@ -256,6 +258,10 @@ class Journal:
         if self._bus.live_wanted:
             self._show(step)
         return future
+
+    def flush(self) -> None:
+        """Hand over everything at once."""
+        self.commit(flush=True)
 
     @property
     def step(self) -> int:

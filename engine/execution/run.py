@@ -217,9 +217,20 @@ class Run:
                 progress.skipped.append((node, FAILING))
         return freed
 
+    def _all_taken(self, node: PlannedNode) -> bool:
+        """The rule without exceptions, which most nodes follow: everything that it needs completed."""
+        if node.node.run_if is not RunIf.SUCCESS:
+            return False
+        for edge in node.needs:
+            if self.states[edge.source] is not NodeState.COMPLETED:
+                return False
+            if edge.port is not None and edge.port != self.ports[edge.source]:
+                return False
+        return True
+
     def _refusal(self, node: PlannedNode) -> str:
         """Why a node is skipped; empty if the rules let it start."""
-        if not node.needs and self.failure is None and node.node.run_if is RunIf.SUCCESS:
+        if self.failure is None and self._all_taken(node):
             return ""
         ends = [
             end_of(

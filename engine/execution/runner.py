@@ -293,12 +293,13 @@ class Runner:
 
     def _take(self, frame: Frame, progress: Progress) -> int:
         """Take up one thing that happened; returns how many nodes that ran at once."""
-        now = self._clock.now()
         ran = 0
-        for node, reason in progress.skipped:
-            self._journal.skipped(frame, node, reason, now)
-        for node, error in progress.failed:
-            self._journal.failed(frame, node, error, started=None, now=now)
+        if progress.skipped or progress.failed:
+            now = self._clock.now()
+            for node, reason in progress.skipped:
+                self._journal.skipped(frame, node, reason, now)
+            for node, error in progress.failed:
+                self._journal.failed(frame, node, error, started=None, now=now)
         for node in progress.start:
             if self._pausing or self._halting or not (node.inline or node.bodies):
                 self._attempts.ready.append((self._journal.step if node.waits or frame.active else 0, frame, node))

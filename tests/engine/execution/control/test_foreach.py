@@ -250,7 +250,12 @@ async def test_pause_lets_iterations_under_way_end_and_resume_goes_on(rig, decod
     assert rig.ran() == [f"scan[{index}]/fetch" for index in range(3)]
 
 
-async def test_cancel_reaches_the_iterations_under_way(rig):
+async def test_cancel_reaches_the_iterations_under_way(open_rig):
+    async with open_rig(grace_seconds=0.01) as rig:
+        await cancelled_in_iterations(rig)
+
+
+async def cancelled_in_iterations(rig):
     rig.acts.update({"scan[0]/fetch": forever, "scan[1]/fetch": forever})
     await rig.deploy(each(concurrency=2))
     execution = await rig.start(data=[1, 2, 3])

@@ -7,7 +7,11 @@ Reading order, the way of a message:
     triggers/     a message arrives, is matched and decoded, and is committed with its executions
     definition/   the file that a person wrote, as an immutable `Workflow`
     expressions/  the small language inside its fields
-    execution/    the plan, the scheduler, one attempt of a node, recovery
+    planning/     a workflow compiled once
+    execution/    one execution under way: frames, attempts, checkpoints, recovery
+    flow/         how the executions of a workflow follow each other
+    dispatch/     all executions of this agent: slots, queue, timers, definitions
+    steering/     what people ask of executions: pause, cancel, run again, fork
     limits/       what an execution uses up, and where it has to stop
     resources/    how loaded the machine is, and how much may run on it
     contract      what a node type is, and what its code may use

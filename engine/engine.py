@@ -11,18 +11,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from engine.contract import NodeTypes
 from engine.definition.awaited import channels
 from engine.definition.model import Workflow
+from engine.dispatch.catalogue import Catalogue, Deployment, Draft
+from engine.dispatch.children import Children
+from engine.dispatch.executor import Executor
 from engine.events import Identity
-from engine.execution.catalogue import Catalogue, Deployment, Draft
-from engine.execution.children import Children
-from engine.execution.executor import Executor
-from engine.execution.forking import Forking
 from engine.execution.recall import Cache
-from engine.execution.rerun import Rerun
 from engine.execution.services import Services
 from engine.execution.state import States
-from engine.execution.steering import Steering
 from engine.resources.governor import Governor
 from engine.resources.machine import MachineGauge
+from engine.steering.forking import Forking
+from engine.steering.rerun import Rerun
+from engine.steering.steering import Steering
 from engine.store import Store, executions
 from engine.store.outbox import Outbox
 from engine.triggers.files import Files

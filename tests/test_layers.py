@@ -89,8 +89,10 @@ ENGINE = (
     ("contract", "events", "expressions"),
     ("reference", "definition", "store"),
     ("limits", "resources"),
-    ("flow",),
-    ("triggers", "execution"),
+    ("flow", "planning"),
+    ("execution",),
+    ("dispatch", "triggers"),
+    ("steering",),
     ("engine",),
     ("control",),
 )

@@ -19,12 +19,12 @@ from engine.control.messages import (
 from engine.control.naming import full_id
 from engine.control.verb import Refused, Verb
 from engine.definition import InvalidWorkflow
+from engine.dispatch.catalogue import Unloadable
 from engine.engine import Engine
-from engine.execution.catalogue import Unloadable
 from engine.execution.path import BadPath
-from engine.execution.rerun import NothingToRun
 from engine.execution.run import NodeError
 from engine.states import IllegalMove, NodeState
+from engine.steering.rerun import NothingToRun
 from engine.store import StoreCorrupt, StoreFull, executions
 from engine.store.executions import NodeRow
 from engine.triggers.intake import QueueFull

@@ -12,12 +12,12 @@ from engine.clock import format_time
 from engine.control.shortening import shortened
 from engine.control.views import BodyInfo, NodeInfo, Statistics
 from engine.definition.model import Node
-from engine.execution.inspection import Inspection
-from engine.execution.outline import Outline, outline
 from engine.execution.path import read_path
-from engine.execution.plan import Plan
-from engine.execution.row_tree import RowTree
+from engine.planning.plan import Plan
 from engine.states import NodeState
+from engine.steering.inspection import Inspection
+from engine.steering.outline import Outline, outline
+from engine.steering.row_tree import RowTree
 from engine.store.executions import NodeRow
 from engine.store.looking import Relative, Waiting
 from engine.store.usage import read_usage

@@ -15,12 +15,12 @@ from engine.control.shortening import shortened
 from engine.control.snapshot import KEEP_SECONDS, Snapshots
 from engine.control.verb import Refused, Verb
 from engine.control.views import CheckpointInfo, CheckpointList, Checkpoints, RelativeInfo, Show, Shown
+from engine.dispatch.catalogue import Unloadable
 from engine.engine import Engine
-from engine.execution.catalogue import Unloadable
 from engine.execution.path import BadPath, read_path
-from engine.execution.plan import Plan
-from engine.execution.row_tree import RowTree
+from engine.planning.plan import Plan
 from engine.states import FINISHED, ExecutionState
+from engine.steering.row_tree import RowTree
 from engine.store import StoreCorrupt, executions, looking, rewinding, turns, values
 from engine.store.executions import ExecutionRow
 from engine.store.looking import Waiting

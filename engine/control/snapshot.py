@@ -5,11 +5,11 @@ from functools import partial
 
 import msgspec
 
-from engine.execution.inspection import Inspection
-from engine.execution.plan import Plan
-from engine.execution.row_tree import RowTree
 from engine.execution.services import Services
+from engine.planning.plan import Plan
 from engine.states import FINISHED, SETTLED, NodeState
+from engine.steering.inspection import Inspection
+from engine.steering.row_tree import RowTree
 from engine.store import executions, looking, values
 from engine.store.executions import ExecutionRow, NodeRow
 from engine.store.looking import Relative, Waiting

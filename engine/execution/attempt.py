@@ -8,8 +8,8 @@ import msgspec
 
 from engine.contract import Done, Fail, LimitReached, Outcome, Retry, StateRefused, Wait
 from engine.execution.context import AttemptContext
-from engine.execution.plan import PlannedNode
 from engine.execution.services import Services
+from engine.planning.plan import PlannedNode
 from engine.ports import NoResponders, Unreachable
 from engine.secrets import UnknownSecret
 from engine.store.values import LARGE

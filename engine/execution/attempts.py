@@ -15,10 +15,10 @@ from engine.execution.context import AttemptContext
 from engine.execution.frame import Frame
 from engine.execution.journal import Journal
 from engine.execution.metering import Metering
-from engine.execution.plan import PlannedNode
 from engine.execution.run import Progress
 from engine.execution.services import Services
 from engine.execution.settlement import Settlement
+from engine.planning.plan import PlannedNode
 from engine.states import NodeState
 from engine.store.executions import ExecutionRow
 

@@ -11,9 +11,9 @@ import msgspec
 from engine.contract import Done, Fail
 from engine.execution.context import AttemptContext
 from engine.execution.inputs import Inputs
-from engine.execution.plan import PlannedNode
 from engine.execution.recall import Cache, Recall
 from engine.expressions import ExpressionError
+from engine.planning.plan import PlannedNode
 from engine.secrets import SecretName, SecretText
 from engine.values import Json
 

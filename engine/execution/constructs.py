@@ -19,12 +19,12 @@ from engine.execution.journal import Journal
 from engine.execution.large import NONE_HELD
 from engine.execution.metering import KIND, Metering, time_is_over
 from engine.execution.node_timers import NodeTimers
-from engine.execution.plan import PlannedBody, PlannedNode
 from engine.execution.restoration import Restored, Rows
 from engine.execution.run import NodeError, Progress, Run
 from engine.execution.services import Services
 from engine.execution.settlement import Settlement
 from engine.execution.work import Work
+from engine.planning.plan import PlannedBody, PlannedNode
 from engine.states import NodeState
 from engine.store.executions import NodeRow
 from engine.values import Json, encode_json

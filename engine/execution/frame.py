@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from engine.construct import Construct, Opening
 from engine.execution.context import AttemptContext, Stop
 from engine.execution.inputs import Inputs
-from engine.execution.plan import PlannedBody, PlannedNode
 from engine.execution.run import Run
 from engine.limits.account import Account
+from engine.planning.plan import PlannedBody, PlannedNode
 from engine.values import Json
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from engine.contract import Fail
-from engine.execution.parameters import InvalidParameters
-from engine.execution.plan import Plan, PlannedBody, PlannedNode
 from engine.execution.run import Run
 from engine.execution.services import Parent, Services
 from engine.expressions import ExpressionError, Program, Scope
+from engine.planning.parameters import InvalidParameters
+from engine.planning.plan import Plan, PlannedBody, PlannedNode
 from engine.store.executions import ExecutionRow
 from engine.values import Json
 

@@ -16,11 +16,11 @@ from engine.execution.checkpoint import Checkpoint, Finish
 from engine.execution.context import AttemptContext
 from engine.execution.frame import Active, Frame
 from engine.execution.pace import Pace
-from engine.execution.plan import Plan, PlannedNode
 from engine.execution.run import NodeError
 from engine.execution.services import Services
 from engine.limits.meter import LimitWarning
 from engine.limits.tally import Tally
+from engine.planning.plan import Plan, PlannedNode
 from engine.states import SETTLED, ExecutionState, NodeState
 from engine.store import Store
 from engine.store.executions import ExecutionRow, NodeRow

@@ -10,8 +10,8 @@ from functools import partial
 import msgspec
 
 from engine.execution.path import BadPath, Path, read_path
-from engine.execution.plan import Graph, Plan, PlannedBody, PlannedNode
 from engine.expressions import Program
+from engine.planning.plan import Graph, Plan, PlannedBody, PlannedNode
 from engine.states import SETTLED, NodeState
 from engine.store import Store, values
 from engine.store.executions import NodeRow

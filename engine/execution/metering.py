@@ -10,13 +10,13 @@ from engine.contract import Fail, LimitReached, Outcome, Retry, Wait
 from engine.execution.context import AttemptContext
 from engine.execution.frame import Frame
 from engine.execution.path import read_path
-from engine.execution.plan import Plan, PlannedNode
 from engine.execution.run import NodeError
 from engine.execution.services import Services
 from engine.limits.account import WARN_AT, Account, Limit, amount
 from engine.limits.growth import Growth
 from engine.limits.meter import LimitWarning, Meter
 from engine.limits.tally import Tally
+from engine.planning.plan import Plan, PlannedNode
 from engine.resources.resident import resident_bytes
 from engine.states import SETTLED, NodeState
 from engine.store.executions import ExecutionRow, NodeRow

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from engine.clock import Clock
 from engine.execution.frame import Frame
-from engine.execution.plan import PlannedNode
+from engine.planning.plan import PlannedNode
 
 LONGEST_SECONDS = 3600.0
 """The wall clock may be set while we wait: it is looked at again after so long."""

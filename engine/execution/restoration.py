@@ -8,8 +8,8 @@ from engine.execution.frame import Frame
 from engine.execution.journal import Journal
 from engine.execution.large import NONE_HELD, Held
 from engine.execution.node_timers import NodeTimers
-from engine.execution.plan import PlannedNode
 from engine.execution.run import NodeError
+from engine.planning.plan import PlannedNode
 from engine.states import SETTLED, NodeState
 from engine.store.executions import NodeRow
 from engine.values import Json

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from engine.definition.model import RunIf
-from engine.execution.plan import Graph, PlannedNode
-from engine.execution.rules import Blow, Decision, decide, end_of, ending
+from engine.planning.plan import Graph, PlannedNode
+from engine.planning.rules import Blow, Decision, decide, end_of, ending
 from engine.states import SETTLED, ExecutionState, NodeState, check_node_move
 from engine.values import Json
 

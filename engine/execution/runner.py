@@ -22,13 +22,13 @@ from engine.execution.large import NONE_HELD, Held
 from engine.execution.metering import KIND, Metering, tallied, time_is_over
 from engine.execution.node_timers import NodeTimers
 from engine.execution.path import read_path
-from engine.execution.plan import Plan, PlannedNode
 from engine.execution.restoration import Restored, Rows
 from engine.execution.run import NodeError, Progress, Run
 from engine.execution.services import Services
 from engine.execution.settlement import Settlement
 from engine.execution.work import Work
 from engine.expressions import ExpressionError
+from engine.planning.plan import Plan, PlannedNode
 from engine.states import ExecutionState, NodeState
 from engine.store import Store
 from engine.store.executions import ExecutionRow, NodeRow

@@ -6,11 +6,11 @@ from engine.execution.context import AttemptContext
 from engine.execution.frame import Frame
 from engine.execution.journal import Journal
 from engine.execution.node_timers import NodeTimers
-from engine.execution.plan import PlannedNode
 from engine.execution.retry import retry_delay
 from engine.execution.run import NodeError, Progress
 from engine.execution.services import Services
 from engine.expressions import ExpressionError
+from engine.planning.plan import PlannedNode
 from engine.states import NodeState
 from engine.values import Json, encode_json
 

@@ -10,8 +10,8 @@ import pytest
 from engine.contract import Done, Effect, Fail, NodeType, Outcome, Role, Wait, Wake, role_of
 from engine.definition import Workflow, load_workflow
 from engine.execution.control import control_types
-from engine.execution.parameters import Parameters
 from engine.expressions import Scope, compile_expression, compile_tree
+from engine.planning.parameters import Parameters
 from engine.ports import NoResponders, Reply
 from engine.reference import describe
 from engine.values import Json, decode_json, encode_json

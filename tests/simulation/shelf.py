@@ -5,8 +5,8 @@ What a file says does not depend on faults. One seed in ten goes without, so tha
 
 import msgspec
 
-from engine.execution.catalogue import Catalogue, Draft
-from engine.execution.plan import Plan
+from engine.dispatch.catalogue import Catalogue, Draft
+from engine.planning.plan import Plan
 from engine.store.definitions import DefinitionRow
 from tests.simulation.acting import Acting
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from engine.contract import Done, Effect, NodeType
 from engine.definition.model import Join, Need, Node, OnError, RunIf, Workflow
-from engine.execution.plan import Plan, compile_plan
 from engine.execution.run import NodeError, Run
+from engine.planning.plan import Plan, compile_plan
 from engine.states import SETTLED, ExecutionState, NodeState
 from plugins.registry import Registry
 

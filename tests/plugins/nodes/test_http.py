@@ -9,8 +9,8 @@ import pytest
 
 from engine.contract import Done, Fail, Retry
 from engine.definition import load_workflow
-from engine.execution.parameters import Parameters
 from engine.expressions import Scope
+from engine.planning.parameters import Parameters
 from engine.secrets import SecretName, SecretText
 from plugins.nodes.http import HTTP
 from plugins.registry import Registry

@@ -9,9 +9,9 @@ import msgspec
 from engine.contract import NodeTypes
 from engine.definition import InvalidWorkflow, canonical, parse_tree, workflow_from_source, workflow_from_tree
 from engine.definition.model import Workflow
-from engine.execution.parameters import InvalidParameters
-from engine.execution.plan import CyclicWorkflow, Plan, UnknownNodeType, compile_plan
 from engine.expressions import ExpressionError
+from engine.planning.parameters import InvalidParameters
+from engine.planning.plan import CyclicWorkflow, Plan, UnknownNodeType, compile_plan
 from engine.store import Store, definitions
 from engine.store.definitions import DefinitionRow
 from engine.values import Json, encode_json

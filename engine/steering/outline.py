@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from engine.definition.model import Node, Workflow
-from engine.execution.plan import Graph
+from engine.planning.plan import Graph
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -6,9 +6,9 @@ from contextlib import suppress
 
 from engine.crash import crash_point
 from engine.definition.flow import Flow
-from engine.execution.catalogue import Catalogue, Unloadable
-from engine.execution.preparation import Failed, Preparation
-from engine.execution.queue import Queue
+from engine.dispatch.catalogue import Catalogue, Unloadable
+from engine.dispatch.preparation import Failed, Preparation
+from engine.dispatch.queue import Queue
 from engine.execution.runner import Halt, Runner
 from engine.execution.services import Services
 from engine.flow.line import NO_FLOW, Candidate, Line
@@ -64,16 +64,19 @@ class Executor:
 
     async def run(self) -> None:
         """Recover, then run executions until `drain`. Raises an ExceptionGroup of StoreError when the store fails."""
-        async with asyncio.TaskGroup() as group:
-            await self.lines.load()
-            await self._recover()
-            orphans = await self._store.read(waits.orphans)
-            self._group = group
-            self._let_go_of(orphans)
-            timers = group.create_task(self._watch_timers(), name="timers")
-            self._fill()
-            await self._drained()
-            timers.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self.lines.load()
+                await self._recover()
+                orphans = await self._store.read(waits.orphans)
+                self._group = group
+                self._let_go_of(orphans)
+                timers = group.create_task(self._watch_timers(), name="timers")
+                self._fill()
+                await self._drained()
+                timers.cancel()
+        finally:
+            self._draining = True  # whatever ended it: nobody may start anything in a group that is over
 
     def drain(self) -> None:
         """Start nothing more, let running attempts finish; the rest goes on at the next start."""

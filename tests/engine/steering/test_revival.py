@@ -4,11 +4,11 @@ import pytest
 
 from engine.contract import Effect
 from engine.definition.model import Body, Need, Node, OnError, RunIf, Workflow
-from engine.execution.outline import Changes, changes
 from engine.execution.path import BadPath
-from engine.execution.revival import Revival, UnknownPlace
 from engine.execution.run import FAILING
 from engine.states import NodeState
+from engine.steering.outline import Changes, changes
+from engine.steering.revival import Revival, UnknownPlace
 from engine.store.executions import NodeRow
 from engine.values import encode_json
 

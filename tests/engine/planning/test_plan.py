@@ -4,8 +4,8 @@ import pytest
 
 from engine.contract import Effect
 from engine.definition.model import UNDEFINED, Need, Node, OnError, Workflow
-from engine.execution.plan import CyclicWorkflow, Edge, UnknownNodeType, compile_plan
-from engine.execution.rules import Blow
+from engine.planning.plan import CyclicWorkflow, Edge, UnknownNodeType, compile_plan
+from engine.planning.rules import Blow
 from plugins.registry import Registry
 
 

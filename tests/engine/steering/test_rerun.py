@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from engine.contract import Done, Fail
+from engine.dispatch.catalogue import Unloadable
 from engine.events import Kind
-from engine.execution.catalogue import Unloadable
 from engine.execution.path import BadPath
-from engine.execution.rerun import NothingToRun, Undeployed
-from engine.execution.revival import UnknownPlace
 from engine.states import ExecutionState, IllegalMove
+from engine.steering.rerun import NothingToRun, Undeployed
+from engine.steering.revival import UnknownPlace
 from engine.store import StoreCorrupt
 
 CHAIN = """\

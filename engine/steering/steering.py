@@ -7,9 +7,9 @@ starts it meanwhile.
 import asyncio
 from contextlib import suppress
 
+from engine.dispatch.executor import Executor
+from engine.dispatch.preparation import abandon, execution_fact
 from engine.events import Kind
-from engine.execution.executor import Executor
-from engine.execution.preparation import abandon, execution_fact
 from engine.states import FINISHED, ExecutionState, IllegalMove, NodeState, check_execution_move
 from engine.store import Store, Transaction, executions, waits
 from engine.store.executions import NodeRow

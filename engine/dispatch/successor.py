@@ -3,12 +3,12 @@
 import msgspec
 
 from engine.clock import format_time
-from engine.execution.catalogue import Catalogue
-from engine.execution.plan import Plan
+from engine.dispatch.catalogue import Catalogue
 from engine.execution.run import NodeError
 from engine.execution.services import Services
 from engine.flow.placing import placed
 from engine.ids import new_execution_id
+from engine.planning.plan import Plan
 from engine.states import ExecutionState
 from engine.store.executions import ExecutionRow
 from engine.values import encode_json

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 
 from engine.definition.model import Node, OnError, Workflow
 from engine.definition.problems import suggestion
-from engine.execution.outline import Changes, outline
 from engine.execution.path import Path, read_path
-from engine.execution.row_tree import RowTree
 from engine.execution.run import FAILING
 from engine.states import SETTLED, NodeState
+from engine.steering.outline import Changes, outline
+from engine.steering.row_tree import RowTree
 from engine.store.executions import NodeRow
 from engine.values import encode_json
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from engine.execution.queue import Queue
+from engine.dispatch.queue import Queue
 from engine.states import ExecutionState
 from engine.store import Store, executions
 from engine.store.executions import ExecutionRow

@@ -6,11 +6,11 @@ import pytest
 
 from engine.contract import Done, Fail
 from engine.definition import InvalidWorkflow
+from engine.dispatch.catalogue import Unloadable
 from engine.events import Kind
-from engine.execution.catalogue import Unloadable
-from engine.execution.rerun import NothingToRun
-from engine.execution.revival import UnknownPlace
 from engine.states import ExecutionState
+from engine.steering.rerun import NothingToRun
+from engine.steering.revival import UnknownPlace
 from engine.values import InvalidValue
 
 CHAIN = """\

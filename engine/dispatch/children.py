@@ -14,7 +14,7 @@ from engine.contract import CannotStart, Child
 from engine.definition import InvalidWorkflow, bind_params
 from engine.definition.model import Workflow
 from engine.definition.problems import suggestion
-from engine.execution.catalogue import Catalogue, Unloadable
+from engine.dispatch.catalogue import Catalogue, Unloadable
 from engine.execution.services import Parent, Services
 from engine.flow.placing import placed
 from engine.ids import new_execution_id

@@ -9,17 +9,17 @@ from collections.abc import Mapping
 import msgspec
 
 from engine.definition.parameters import bind_params
+from engine.dispatch.catalogue import Catalogue, Unloadable
+from engine.dispatch.executor import Executor
+from engine.dispatch.preparation import execution_fact
 from engine.events import Kind
-from engine.execution.catalogue import Catalogue, Unloadable
-from engine.execution.executor import Executor
-from engine.execution.outline import Changes, changes, outline, volatile_nodes
-from engine.execution.plan import Plan
-from engine.execution.preparation import execution_fact
-from engine.execution.rerun import NothingToRun
-from engine.execution.revival import Revival
 from engine.flow.placing import placed
 from engine.ids import new_execution_id
+from engine.planning.plan import Plan
 from engine.states import SETTLED, ExecutionState
+from engine.steering.outline import Changes, changes, outline, volatile_nodes
+from engine.steering.rerun import NothingToRun
+from engine.steering.revival import Revival
 from engine.store import Store, Transaction, executions, rewinding
 from engine.store.executions import ExecutionRow, NodeRow
 from engine.values import MAX_BYTES, InvalidValue, Json, check_value, encode_json

@@ -10,9 +10,9 @@ from engine.contract import Effect, NodeType, NodeTypes
 from engine.definition.budget import Dependents
 from engine.definition.graph import Cycle, topological_levels
 from engine.definition.model import SET_TYPE, UNDEFINED, Body, Node, RunIf, Workflow
-from engine.execution.parameters import Parameters
-from engine.execution.rules import Blow, blow_of
 from engine.expressions import Program, compile_expression, compile_tree
+from engine.planning.parameters import Parameters
+from engine.planning.rules import Blow, blow_of
 
 
 class Edge(msgspec.Struct, frozen=True):

@@ -129,7 +129,7 @@ async def test_file_with_errors_is_refused_whole(rig):
 
 
 async def test_more_plans_than_are_remembered_are_compiled_again(rig, monkeypatch):
-    from engine.execution import catalogue
+    from engine.dispatch import catalogue
 
     monkeypatch.setattr(catalogue, "MAX_PLANS", 2)
     for i in range(4):

@@ -2,14 +2,14 @@
 
 import msgspec
 
+from engine.dispatch.catalogue import Catalogue
+from engine.dispatch.executor import Executor
+from engine.dispatch.preparation import execution_fact
 from engine.events import Kind
-from engine.execution.catalogue import Catalogue
-from engine.execution.executor import Executor
-from engine.execution.outline import volatile_nodes
-from engine.execution.preparation import execution_fact
-from engine.execution.revival import Revival
 from engine.flow.placing import placed
 from engine.states import ExecutionState, IllegalMove, check_execution_move
+from engine.steering.outline import volatile_nodes
+from engine.steering.revival import Revival
 from engine.store import Store, Transaction, executions, rewinding, turns
 from engine.store.executions import ExecutionRow
 

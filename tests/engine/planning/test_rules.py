@@ -6,7 +6,7 @@ import pytest
 
 from engine.definition.budget import Dependents
 from engine.definition.model import Join, OnError, RunIf
-from engine.execution.rules import Blow, Decision, End, blow_of, decide, end_of, ending
+from engine.planning.rules import Blow, Decision, End, blow_of, decide, end_of, ending
 from engine.states import ExecutionState, NodeState
 
 TAKEN, MISSED, FAILED, TOLERATED = (

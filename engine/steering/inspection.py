@@ -12,12 +12,12 @@ from engine.contract import Done, Fail, Role, role_of
 from engine.execution.constructs import ending_of
 from engine.execution.inputs import Inputs, starting_variables
 from engine.execution.path import read_path
-from engine.execution.plan import Graph, Plan, PlannedNode
 from engine.execution.restoration import Rows
-from engine.execution.row_tree import RowTree
 from engine.execution.run import NodeError, Run
 from engine.execution.services import Services
+from engine.planning.plan import Graph, Plan, PlannedNode
 from engine.states import SETTLED, NodeState
+from engine.steering.row_tree import RowTree
 from engine.store.executions import ExecutionRow, NodeRow
 from engine.values import Json, encode_json
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine.contract import Context, Done, Effect, NodeType, Outcome
 from engine.definition import load_workflow
 from engine.definition.problems import InvalidWorkflow
-from engine.execution.plan import compile_plan
+from engine.planning.plan import compile_plan
 from engine.values import Json
 from plugins.registry import Registry
 

@@ -6,15 +6,15 @@ from functools import partial
 
 import msgspec
 
+from engine.dispatch.catalogue import Catalogue, Unloadable
+from engine.dispatch.closing import close
+from engine.dispatch.successor import Successors
 from engine.events import Event, Kind
-from engine.execution.catalogue import Catalogue, Unloadable
-from engine.execution.closing import close
 from engine.execution.large import NONE_HELD, Held, LargeValues, needed
-from engine.execution.plan import Plan
 from engine.execution.run import NodeError
 from engine.execution.runner import Runner
 from engine.execution.services import Services
-from engine.execution.successor import Successors
+from engine.planning.plan import Plan
 from engine.states import ExecutionState, NodeState
 from engine.store import Store, StoreCorrupt, Transaction, executions, values, waits
 from engine.store.executions import ExecutionRow, NodeRow

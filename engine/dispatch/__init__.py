@@ -1,0 +1,8 @@
+"""All executions of this agent: which definitions they run, who starts next, and what starts others.
+
+catalogue.py    deployed definitions and their plans
+queue.py        what waits for a slot; the store is the queue, memory its beginning
+preparation.py  from an id in the queue to a runner; closing.py ends an execution that nobody runs
+executor.py     slots, timers, recovery at boot
+successor.py    the execution that a failure starts; children.py those that nodes start
+"""

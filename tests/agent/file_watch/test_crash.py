@@ -80,6 +80,7 @@ def started(folder: Path) -> list[dict[str, object]]:
         ("files-after-commit", "text", "delete"),
         ("files-after-rename", "text", "delete"),
         ("files-after-rename", "text", "move"),
+        ("files-after-action", "text", "delete"),
         ("after-commit", "path", "move"),
     ],
 )

@@ -50,6 +50,10 @@ class WaitRow(msgspec.Struct, kw_only=True):
 
 _COLUMNS = ", ".join(WaitRow.__struct_fields__)
 _OPEN = "answered_at IS NULL AND ended_at IS NULL"
+_CONCERNED = (
+    "SELECT EXISTS (SELECT 1 FROM waits WHERE execution = ?1) "
+    f"OR EXISTS (SELECT 1 FROM waits WHERE kind = '{EXECUTION}' AND key = ?1 AND answered_at IS NULL)"
+)
 _ENDS = frozenset(state.value for state in FINISHED)
 
 
@@ -136,8 +140,11 @@ def execution_ended(
     tx: Transaction, execution: str, status: str, *, outputs: bytes | None, error: bytes | None, now: int
 ) -> None:
     """Answer all that wait for its end, in the commit of that end; its own nodes wait no more."""
-    end_all(tx, execution, now)
-    answer(tx, EXECUTION, execution, _told(execution, status, outputs, error), now)
+    # Hardly any execution waits or is waited for when it ends: one look tells.
+    (concerned,) = tx.execute(_CONCERNED, (execution,)).fetchone()
+    if concerned:
+        end_all(tx, execution, now)
+        answer(tx, EXECUTION, execution, _told(execution, status, outputs, error), now)
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------

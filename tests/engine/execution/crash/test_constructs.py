@@ -62,6 +62,16 @@ CONSTRUCTS = {
     nodes: {ask: {type: effect, data: "{{ 5 + (last if index > 0 else trigger.data.x) }}"}}
   last: {type: effect, data: "{{ nodes.again }}"}
 """,
+    "cache": """
+  again:
+    type: repeat
+    times: 4
+    nodes:
+      ask: {type: effect, data: "{{ trigger.data.x }}", cache: {ttl: 1h, key: "{{ trigger.data.x }}"}}
+      tell: {type: effect, data: "{{ nodes.ask + index }}"}
+    output: "{{ nodes.tell }}"
+  last: {type: effect, data: "{{ nodes.again }}"}
+""",
     "try": """
   safe:
     type: try

@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 
 import msgspec
 
@@ -109,14 +108,13 @@ class Attempts:
 
     def context(self, frame: Frame, node: PlannedNode) -> AttemptContext:
         """What the code of the next attempt may use."""
-        wake = self.wakes.pop((frame, node.index), None)
+        wake = self.wakes.pop((frame, node.index), None) if self.wakes else None
         if wake is None:
             frame.run.attempts[node.index] += 1
-        row = self._row
         return AttemptContext(
-            self._services, execution=row.id, root=row.root, workflow=row.workflow, version=row.version,
-            path=frame.path(node), attempt=frame.run.attempts[node.index], pure=node.node.effect is Effect.PURE,
-            wake=wake, stop=frame.stop, parent=partial(frame.inputs.parent, row), flush=self._journal.flush,
+            self._services, self._row, path=frame.path(node), attempt=frame.run.attempts[node.index],
+            pure=node.node.effect is Effect.PURE, wake=wake, stop=frame.stop, parent=frame.inputs.parent,
+            flush=self._journal.flush,
         )  # fmt: skip
 
     def parameters(self, frame: Frame, node: PlannedNode, ctx: AttemptContext) -> msgspec.Struct | Fail:
@@ -191,6 +189,8 @@ def _time_left(node: PlannedNode, now: int, first_start: int) -> float | None:
     """Seconds that an attempt may take: the node's `timeout`, and what is left of its `deadline` and wall time."""
     rules = node.node
     limit = rules.timeout
+    if rules.deadline is None and rules.limits is None:
+        return limit
     wall_time = None if rules.limits is None else rules.limits.wall_time
     for whole in (rules.deadline, wall_time):
         if whole is not None:

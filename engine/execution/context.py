@@ -31,7 +31,7 @@ class AttemptContext:
     """One attempt's view of the world; see `engine.contract.Context`."""
 
     __slots__ = (
-        "_flush", "_parent", "_reservations", "_root", "_services", "_state", "_stop", "account", "attempt", "children",
+        "_flush", "_parent", "_reservations", "_row", "_services", "_state", "_stop", "account", "attempt", "children",
         "deadline", "execution", "path", "publications", "pure", "recall", "revealed", "used", "version", "wake",
         "when_room", "workflow",
     )  # fmt: skip
@@ -39,17 +39,14 @@ class AttemptContext:
     def __init__(
         self,
         services: Services,
+        row: ExecutionRow,
         *,
-        execution: str,
-        root: str,
-        workflow: str,
-        version: int,
         path: str,
         attempt: int,
         pure: bool,
         wake: Wake | None,
         stop: "Stop",
-        parent: Callable[[str], Parent] | None = None,
+        parent: Callable[[ExecutionRow, str], Parent] | None = None,
         flush: Callable[[], object] = lambda: None,
     ) -> None:
         """`parent` gives the attempt's execution as the parent of a child; `flush` hands over what the attempt is built
@@ -57,13 +54,13 @@ class AttemptContext:
         self._flush = flush
         self._services = services
         self._parent = parent
-        self._root = root
+        self._row = row
         self._stop = stop
         self.revealed: dict[str, str] = {}
         """Secrets that this attempt has seen, and their masks."""
-        self.execution = execution
-        self.workflow = workflow
-        self.version = version
+        self.execution = row.id
+        self.workflow = row.workflow
+        self.version = row.version
         self.path = path
         self.attempt = attempt
         self.pure = pure
@@ -85,7 +82,7 @@ class AttemptContext:
 
     @property
     def idempotency_key(self) -> str:
-        return idempotency_key(self._root, self.path)
+        return idempotency_key(self._row.root, self.path)
 
     @property
     def cancelled(self) -> bool:
@@ -188,7 +185,7 @@ class AttemptContext:
             raise CannotStart("this process starts no other workflows")
         if len(self.children) >= MAX_CHILDREN:
             raise NotAllowed(f"more than {MAX_CHILDREN} executions started by one attempt")
-        row = await self._services.starter.of(self._parent(self.path), child)
+        row = await self._services.starter.of(self._parent(self._row, self.path), child)
         self.children.append(row)
         return row.id
 

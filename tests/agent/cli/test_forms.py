@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import sys
 
 import nats
 import pytest
@@ -89,7 +90,7 @@ def test_on_a_terminal_it_asks_field_by_field(agent, until, shell) -> None:
     if pid == 0:
         os.chdir(shell.directory)
         command = ["-c", "from agent.cli import main; main()", "submit", form, "--data-dir", str(agent.data_dir)]
-        os.execvpe(os.environ.get("PYTHON", "python"), ["python", *command], shell.environ)
+        os.execve(sys.executable, [sys.executable, *command], shell.environ)
     said = b""
     for question, reply in ((b"approve (", b"yes\n"), (b"minutes (", b"\n")):
         while question not in said:

@@ -169,6 +169,8 @@ def _error(shown: Shown, advise: bool) -> "Iterator[Text]":
     kind, message = kind_of(shown.error) or "error", message_of(shown.error)
     node = shown.error.get("node") if isinstance(shown.error, dict) else None
     where = f" in {node}" if node else ""
+    if node:  # which has told all of it above
+        message = message.partition("\n")[0]
     yield Text(clean(f"\n{kind}{where}: {message}"), style="bold red" if kind != "cancelled" else "yellow")
     if advise and kind != "cancelled":
         yield Text(clean(f"next    {remedy(shown.info.execution, kind, node or '')}"))

@@ -118,7 +118,7 @@ def _node_result(node: NodeInfo, room: int) -> "Text":
     told = summary(node.counts) if node.more or any(_is_iteration(body) for body in node.bodies) else ""
     lead = f"{told}  " if told else ""
     if node.error and node.status != "completed":
-        text = f"{lead}{kind_of(node.error)}: {message_of(node.error)}"
+        text = f"{lead}{kind_of(node.error)}: {message_of(node.error).partition(chr(10))[0]}"
         return Text(clean(text)[:room], style="yellow" if node.status == "retrying" else "red")
     if node.waits_for or node.due:
         until = f"until {local_time(node.due)}" if node.due else ""

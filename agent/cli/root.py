@@ -89,7 +89,6 @@ app.command(rich_help_panel=KEEP)(backup.restore)
 
 def run() -> int:
     """Carry out the command line; gives the exit code. Errors go to standard error, in one form."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `ganglion ps | head` ends like any other program
     try:
         app()
     except SystemExit as end:
@@ -98,6 +97,9 @@ def run() -> int:
         return _give_up("\n".join(invalid.problems), Exit.USAGE)
     except Failure as failure:
         return _give_up(str(failure), failure.code)
+    except BrokenPipeError:  # `ganglion events -f | head`: nobody reads any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FAILED
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return Exit.OK

@@ -9,7 +9,7 @@ from engine.store import StoreFull
 from engine.store.housekeeping import Housekeeper, Retention
 
 PAUSE_SECONDS = 60.0
-BREATH_SECONDS = 0.1
+BREATH_SECONDS = 0.02
 """Between two steps while there is more to do: executions go first."""
 ROOM_SECONDS = 1.0
 """How often a full disk is tried again."""

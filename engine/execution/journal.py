@@ -160,11 +160,6 @@ class Journal:
             )
         )  # fmt: skip
 
-    def dropped(self, row: NodeRow, now: int) -> None:
-        """A node under way in a body that is not opened again."""
-        self._tally.settled(NodeState.CANCELLED, attempts=row.attempt, output_bytes=0, holds=False)
-        self._write(msgspec.structs.replace(row, status=NodeState.CANCELLED, finished_at=now))
-
     def skipped(self, frame: Frame, node: PlannedNode, reason: str, now: int) -> None:
         self._keep(frame, node, NodeState.SKIPPED, output=encode_json(reason), finished=now)
         self._fact(Kind.NODE_SKIPPED, now, {"reason": reason}, frame.path(node))

@@ -1,6 +1,6 @@
 """What the rows of an interrupted execution say, ordered for the frames that ask: finished nodes are not run again."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -10,7 +10,7 @@ from engine.execution.large import NONE_HELD, Held
 from engine.execution.node_timers import NodeTimers
 from engine.execution.run import NodeError
 from engine.planning.plan import PlannedNode
-from engine.states import SETTLED, NodeState
+from engine.states import NodeState
 from engine.store.executions import NodeRow
 from engine.values import Json
 
@@ -96,12 +96,6 @@ class Rows:
             if row.error is not None:
                 errors[id] = msgspec.json.decode(row.error)
         return outputs, errors
-
-    def unsettled(self, prefix: str) -> Iterator[NodeRow]:
-        """Rows anywhere under a body that are no end."""
-        for known, rows in self._by_prefix.items():
-            if known.startswith(prefix):
-                yield from (row for row in rows if row.status not in SETTLED)
 
     def restore(self, frame: Frame, journal: Journal, timers: NodeTimers, now: int) -> Restored:
         """Restore every node of a frame that has a row, in the order in which they settled. Rows of nodes that the

@@ -4,6 +4,7 @@ import msgspec
 
 from agent.config import Config
 from mesh.credentials import Credentials, Tls, read_access
+from mesh.server import Hub
 
 
 def credentials_of(config: Config) -> Credentials:
@@ -20,3 +21,17 @@ def credentials_at(config: Config, url: str) -> Credentials:
 def tls_of(config: Config, url: str) -> Tls | None:
     """TLS to an external server, if its url asks for it."""
     return Tls(**msgspec.structs.asdict(config.mesh.tls)) if url.startswith(("tls://", "wss://")) else None
+
+
+def hub_of(config: Config) -> Hub | None:
+    """The hub that the embedded server leads to."""
+    mesh = config.mesh
+    if not mesh.hub:
+        return None
+    return Hub(
+        url=mesh.hub,
+        domain=mesh.hub_domain,
+        credentials=credentials_of(config),
+        tls=tls_of(config, mesh.hub),
+        share=mesh.share,
+    )

@@ -1,12 +1,12 @@
-"""The agent's side of NATS, put together: server, connection, streams, ways in, ways out, the control service."""
+"""The agent's side of NATS, put together: server, connections, stations, the relay."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from agent import __version__
-from agent.access import credentials_of, tls_of
+from agent.access import credentials_of, hub_of, tls_of
 from agent.config import Config
 from agent.config.model import Mode
 from engine.control import Refused, Verb
@@ -16,12 +16,11 @@ from mesh import streams
 from mesh.connection import LOST, Connection
 from mesh.credentials import Credentials
 from mesh.errors import StreamConflict
-from mesh.intake import Pump
-from mesh.live import LivePublisher
+from mesh.leaf import LeafLink
 from mesh.relay import Relay
 from mesh.requester import NatsRequester
 from mesh.server import EmbeddedServer, Settings
-from mesh.service import ControlService
+from mesh.station import About, Station
 
 CONNECT_SECONDS = 10.0
 """How long the start waits for NATS. Without it the agent works on, and connects later."""
@@ -33,14 +32,21 @@ _log = logging.getLogger("ganglion.agent")
 class Mesh:
     """Opened by `opened_mesh`; then `start` once there is an engine, and `stop_intake` first of all at the end."""
 
-    def __init__(self, config: Config, connection: Connection, server: EmbeddedServer | None) -> None:
+    def __init__(self, connection: Connection, server: EmbeddedServer | None, hub: Connection | None) -> None:
         self.connection = connection
+        """To the agent's own server, or to the external one."""
+        self.hub = hub
+        """To the hub, through the own server; None without one."""
         self.requester = NatsRequester(connection)
-        self._config = config
         self._server = server
         self._relay: Relay | None = None
-        self._intake: asyncio.Task[None] | None = None
-        self._services: list[asyncio.Task[None]] = []
+        self._relaying: asyncio.Task[None] | None = None
+        self._stations: list[Station] = []
+
+    @property
+    def fleet(self) -> Connection:
+        """Where the other agents are."""
+        return self.hub or self.connection
 
     @property
     def nats(self) -> str:
@@ -53,55 +59,43 @@ class Mesh:
 
     async def start(self, engine: Engine, verbs: Iterable[Verb], tasks: asyncio.TaskGroup) -> None:
         """Everything runs when this returns; without a link after CONNECT_SECONDS it will as soon as there is one."""
-        identity = engine.identity
-        pump = Pump(
-            self.connection,
-            engine.intake,
-            engine.executor,
-            room_for=engine.intake.room_for,
-            agent=identity.agent,
-            tenant=identity.tenant,
-            own_server=self._server is not None,
-            clock=engine.store.clock,
+        verbs, about = tuple(verbs), About(version=__version__)
+        own = Station(self.connection, engine, verbs, about=about, own=self._server is not None)
+        self._stations = [own]
+        if self.hub is not None:
+            self._stations.append(Station(self.hub, engine, verbs, about=about, own=False, hub=True))
+        for station in self._stations:
+            station.start(tasks)
+        self._relay = Relay(
+            self.connection, engine.outbox, engine.identity, own_server=self._server is not None, hub=self.hub
         )
-        service = ControlService(
-            self.connection, verbs, tenant=identity.tenant, agent=identity.agent, version=__version__, metadata={}
-        )
-        self._relay = Relay(self.connection, engine.outbox, identity, own_server=self._server is not None)
-        live = LivePublisher(engine.services.bus, self.connection, identity, engine.store.clock)
-        self._services = [
-            tasks.create_task(self.connection.run(), name="connection"),
-            tasks.create_task(service.run(), name="service"),
-            tasks.create_task(live.run(), name="live events"),
-            tasks.create_task(self._relay.run(), name="relay"),
-        ]
-
-        async def capture(routes: Routes) -> None:
-            try:
-                await pump.set_subjects(
-                    intake=routes.intake_subjects, core=routes.core_subjects, externals=routes.externals
-                )
-            except StreamConflict as error:
-                raise Refused(409, f"its messages can't be taken in: {error}") from None
-
-        engine.captures.append(capture)
+        self._relaying = tasks.create_task(self._relay.run(), name="relay")
+        engine.captures.append(self._capture)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 link = await self.connection.link()
-                await streams.ensure_triggers(link.nc, identity.tenant, streams.Limits())
-                await service.ready.wait()
+                await streams.ensure_triggers(link.nc, engine.identity.tenant, streams.Limits())
+                await own.service.ready.wait()
         except (TimeoutError, *LOST) as error:
             _log.warning("NATS does not answer yet (%s); the agent works without it until it does", error)
         try:
-            await capture(engine.intake.routes)
+            await self._capture(engine.intake.routes)
         except Refused as refused:
             _log.error("%s", refused.message)
-        self._intake = tasks.create_task(pump.run(), name="intake")
+        for station in self._stations:
+            station.start_intake(tasks)
+
+    async def _capture(self, routes: Routes) -> None:
+        try:
+            for station in self._stations:
+                await station.capture(routes)
+        except StreamConflict as error:
+            raise Refused(409, f"its messages can't be taken in: {error}") from None
 
     def stop_intake(self) -> None:
         """Take no more messages."""
-        if self._intake is not None:
-            self._intake.cancel()
+        for station in self._stations:
+            station.stop_intake()
 
     @property
     def sent_seq(self) -> int:
@@ -114,29 +108,36 @@ class Mesh:
             await self._relay.drain(FLUSH_SECONDS)
 
     def stop(self) -> None:
-        """End the services; the connection and the server go with the block of `opened_mesh`."""
-        for service in reversed(self._services):
-            service.cancel()
+        """End the services; the connections and the server go with the block of `opened_mesh`."""
+        if self._relaying is not None:
+            self._relaying.cancel()
+        for station in reversed(self._stations):
+            station.stop()
 
 
 @asynccontextmanager
 async def opened_mesh(config: Config, agent: str) -> AsyncIterator[Mesh | None]:
-    """The server, if it is to be ours, and a connection that is not made yet; None with `mode = "off"`.
+    """The server, if it is to be ours, and connections that are not made yet; None with `mode = "off"`.
 
     Raises ServerRefused and InvalidAccess.
     """
     mesh = config.mesh
-    if mesh.mode is Mode.OFF:
-        yield None
-    elif mesh.mode is Mode.EXTERNAL:
-        connection = Connection(
-            [mesh.url], credentials=credentials_of(config), tls=tls_of(config, mesh.url), name=f"ganglion {agent}"
-        )
-        yield Mesh(config, connection, None)
-    else:
-        async with EmbeddedServer.open(server_settings(config, agent)) as server:
-            connection = Connection([server.url], credentials=server.credentials, name=f"ganglion {agent}")
-            yield Mesh(config, connection, server)
+    name = f"ganglion {agent}"
+    async with AsyncExitStack() as stack:
+        if mesh.mode is Mode.OFF:
+            yield None
+        elif mesh.mode is Mode.EXTERNAL:
+            tls = tls_of(config, mesh.url)
+            yield Mesh(Connection([mesh.url], credentials=credentials_of(config), tls=tls, name=name), None, None)
+        else:
+            settings = server_settings(config, agent)
+            server = await stack.enter_async_context(EmbeddedServer.open(settings))
+            connection = Connection([server.url], credentials=server.credentials, name=name)
+            hub: Connection | None = None
+            if settings.hub is not None:
+                link = await stack.enter_async_context(LeafLink.open(server, settings.hub))
+                hub = Connection([server.url], credentials=server.uplink, name=name, beyond=link)
+            yield Mesh(connection, server, hub)
 
 
 def server_settings(config: Config, agent: str) -> Settings:
@@ -151,4 +152,6 @@ def server_settings(config: Config, agent: str) -> Settings:
         sync_interval=mesh.sync_interval,
         max_file_bytes=mesh.max_file_bytes,
         max_payload_bytes=mesh.max_payload_bytes,
+        domain=mesh.domain,
+        hub=hub_of(config),
     )

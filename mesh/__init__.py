@@ -7,12 +7,14 @@ outbox, and both are committed before this side says so to anybody.
 Reading order, the way of a message and of what comes of it:
 
     server/          the embedded nats-server: starts, comes back when it dies, dies with us
+    leaf/            the link from it to a hub
     connection.py    one supervised client at a time; `serve` runs work on each link (nats_client.py: the client)
     streams.py       our streams and what they keep          jetstream.py  the management requests for them
     intake/          messages into the inbox: fetch, commit, acknowledge
     relay/           facts and publications out of the outbox
     live.py          live events, while somebody listens
     service.py       the control service, and client.py, its other side
+    station.py       all that an agent does at one server: its own, or the hub that it shares with others
     requester.py     request-reply for nodes
     credentials.py   how a client proves who it is           wire.py       what may go onto the wire
     errors.py        what is refused, with what to do next

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Protocol
 
 from nats.js import JetStreamContext
 
@@ -18,12 +19,27 @@ from mesh.credentials import Credentials, Tls
 from mesh.errors import MeshError
 from mesh.nats_client import LOST, AnySubjectClient, connect, retire, shown
 
-__all__ = ["LOST", "Connection", "Link"]
+__all__ = ["LOST", "Beyond", "Connection", "Link"]
 
 _logger = logging.getLogger("ganglion.mesh")
 WATCH_SECONDS = 1.0
 """The client's callbacks are hints: one that breaks while it closes never calls them. Looking is the truth."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 5.0
+
+
+class Beyond(Protocol):
+    """What lies behind the server that a client is connected to: a hub at the other end of a leaf link."""
+
+    name: str
+    """What it is called when it can't be reached."""
+    api: str
+    """Where its JetStream is asked."""
+    seconds: float
+    """How often it is asked whether it is there."""
+
+    async def probe(self, client: AnySubjectClient, *, first: bool) -> None:
+        """Returns if it is there, and still the same as at the `first` probe of this client. Raises one of LOST."""
+        ...
 
 
 class Link:
@@ -41,12 +57,20 @@ class Connection:
     """Keeps one client connected; `run` is its service."""
 
     def __init__(
-        self, servers: Sequence[str], *, credentials: Credentials, tls: Tls | None = None, name: str = "ganglion"
+        self,
+        servers: Sequence[str],
+        *,
+        credentials: Credentials,
+        tls: Tls | None = None,
+        name: str = "ganglion",
+        beyond: Beyond | None = None,
     ) -> None:
+        """`beyond`: what is reached through the server; there is a link only while that answers."""
         self._servers = list(servers)
         self._credentials = credentials
         self._tls = tls
         self._name = name
+        self._beyond = beyond
         self._link: Link | None = None
         self._connected = asyncio.Event()
         self._hint = Signal()
@@ -61,6 +85,8 @@ class Connection:
     @property
     def servers(self) -> str:
         """Where it connects to, without what is secret in it."""
+        if self._beyond is not None:
+            return self._beyond.name
         return ", ".join(shown(server) for server in self._servers)
 
     def link_nowait(self) -> Link | None:
@@ -129,14 +155,27 @@ class Connection:
         link = self._link = Link(self.number, client)
         self._connected.set()
         try:
-            while client.is_connected:
-                await self._hint.wait(WATCH_SECONDS)
+            await self._watch(client)
         finally:
             self._link = None
             self._connected.clear()
             link.lost.set()
             await retire(client)
         _logger.warning("the connection to NATS at %s is lost: %s", self.servers, self._problem or "closed")
+
+    async def _watch(self, client: AnySubjectClient) -> None:
+        """Until the connection, or what is beyond it, is lost."""
+        loop = asyncio.get_running_loop()
+        probed = loop.time()
+        while client.is_connected:
+            await self._hint.wait(WATCH_SECONDS)
+            if self._beyond is not None and loop.time() - probed >= self._beyond.seconds:
+                try:
+                    await _apart(self._beyond.probe(client, first=False), "probing what is beyond")
+                except LOST as error:
+                    self._problem = error
+                    return
+                probed = loop.time()
 
     async def _connect(self, client: AnySubjectClient) -> None:
         async def hint() -> None:
@@ -152,6 +191,9 @@ class Connection:
         await connect(
             client, self._servers, self._credentials, self._tls, name=self._name, on_error=failed, on_close=hint
         )
+        if self._beyond is not None:
+            client.api = self._beyond.api
+            await self._beyond.probe(client, first=True)
 
 
 def _is_absorbed(error: BaseException) -> bool:

@@ -65,6 +65,10 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     url: str = ""
     credentials: Credentials
+    hub: Credentials | None = None
+    """Who we are at the same url to speak with the agents behind the hub; None without a hub."""
+    hub_api: str = ""
+    """Where the hub's JetStream is asked."""
 
 
 def new_password() -> str:

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client
 
 from engine.values import Json
+from mesh.nats_client import AnySubjectClient
 
 T = TypeVar("T")
 API_SECONDS = 5.0
@@ -81,17 +81,17 @@ class _Answer(msgspec.Struct, frozen=True):
     error: _Problem | None = None
 
 
-async def ask(nc: Client, subject: str, type: type[T], body: dict[str, Json] | None = None) -> T:
+async def ask(nc: AnySubjectClient, subject: str, type: type[T], body: dict[str, Json] | None = None) -> T:
     """One request, such as STREAM.INFO.NAME. Raises ApiError, nats.errors.TimeoutError, NoRespondersError."""
     payload = msgspec.json.encode(body) if body is not None else b""
-    reply = await nc.request(f"$JS.API.{subject}", payload, timeout=API_SECONDS)
+    reply = await nc.request(f"{nc.api}.{subject}", payload, timeout=API_SECONDS)
     problem = msgspec.json.decode(reply.data, type=_Answer).error
     if problem is not None:
         raise ApiError(problem.code, problem.err_code, problem.description)
     return msgspec.json.decode(reply.data, type=type)
 
 
-async def stream_info(nc: Client, name: str) -> StreamInfo | None:
+async def stream_info(nc: AnySubjectClient, name: str) -> StreamInfo | None:
     """None when there is no such stream."""
     try:
         return await ask(nc, f"STREAM.INFO.{name}", StreamInfo)
@@ -101,12 +101,12 @@ async def stream_info(nc: Client, name: str) -> StreamInfo | None:
         raise
 
 
-async def streams_of(nc: Client, subject: str) -> list[str]:
+async def streams_of(nc: AnySubjectClient, subject: str) -> list[str]:
     """Names of the streams that keep messages of this subject, which may have wildcards."""
     return (await ask(nc, "STREAM.NAMES", StreamNames, {"subject": subject})).streams or []
 
 
-async def last_message(nc: Client, stream: str, subject: str) -> Stored | None:
+async def last_message(nc: AnySubjectClient, stream: str, subject: str) -> Stored | None:
     """The newest message of a subject, which may have wildcards."""
     try:
         return (await ask(nc, f"STREAM.MSG.GET.{stream}", LastMessage, {"last_by_subj": subject})).message
@@ -116,7 +116,7 @@ async def last_message(nc: Client, stream: str, subject: str) -> Stored | None:
         raise
 
 
-async def drop_consumer(nc: Client, stream: str, name: str) -> None:
+async def drop_consumer(nc: AnySubjectClient, stream: str, name: str) -> None:
     """Remove a durable consumer, if it is there. In a WorkQueue the messages that it did not acknowledge stay."""
     try:
         await ask(nc, f"CONSUMER.DELETE.{stream}.{name}", Success)
@@ -125,7 +125,9 @@ async def drop_consumer(nc: Client, stream: str, name: str) -> None:
             raise
 
 
-async def ensure_consumer(nc: Client, stream: str, config: dict[str, Json], *, new: dict[str, Json]) -> ConsumerInfo:
+async def ensure_consumer(
+    nc: AnySubjectClient, stream: str, config: dict[str, Json], *, new: dict[str, Json]
+) -> ConsumerInfo:
     """Make a durable consumer, or change an existing one where it differs. `new` says where a new one begins."""
     name = config["durable_name"]
     try:

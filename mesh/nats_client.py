@@ -25,6 +25,9 @@ class AnySubjectClient(Client):
 
     It also publishes batches, which is a fifth of the work for each message."""
 
+    api = "$JS.API"
+    """Where JetStream is asked: behind a leaf link it is that of the hub's domain, `$JS.<domain>.API`."""
+
     async def publish_batch(self, batch: Iterable[tuple[str, str, Mapping[str, str], bytes]]) -> None:
         """Publish messages, each as (subject, reply or nothing, headers, body), in their order.
 

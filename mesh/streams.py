@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 import msgspec
-from nats.aio.client import Client
 
 from engine.values import Json
 from mesh.errors import StreamConflict
 from mesh.jetstream import SUBJECTS_OVERLAP, ApiError, StreamInfo, Success, ask, stream_info, streams_of
+from mesh.nats_client import AnySubjectClient
 
 TRIGGERS = "GANGLION_TRIGGERS"
 INTAKE = "GANGLION_INTAKE"
@@ -27,7 +27,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     events_age_seconds: int = 7 * 24 * 3600
 
 
-async def ensure_triggers(nc: Client, tenant: str, limits: Limits) -> StreamInfo:
+async def ensure_triggers(nc: AnySubjectClient, tenant: str, limits: Limits) -> StreamInfo:
     """Messages that start a workflow by its name. Publishers are refused when it is full: nothing is dropped."""
     return await _ensure(
         nc,
@@ -38,7 +38,7 @@ async def ensure_triggers(nc: Client, tenant: str, limits: Limits) -> StreamInfo
     )
 
 
-async def ensure_events(nc: Client, limits: Limits) -> StreamInfo:
+async def ensure_events(nc: AnySubjectClient, limits: Limits) -> StreamInfo:
     """The facts. The outbox is their durable copy, so the server may acknowledge before it writes."""
     return await _ensure(
         nc,
@@ -55,7 +55,7 @@ async def ensure_events(nc: Client, limits: Limits) -> StreamInfo:
     )
 
 
-async def ensure_intake(nc: Client, subjects: Iterable[str], limits: Limits) -> StreamInfo | None:
+async def ensure_intake(nc: AnySubjectClient, subjects: Iterable[str], limits: Limits) -> StreamInfo | None:
     """The users' subjects that start workflows: a set without overlaps. Without any there is no stream.
 
     A stream that still holds messages is kept, with the subjects it had, until they are taken.
@@ -73,7 +73,7 @@ async def ensure_intake(nc: Client, subjects: Iterable[str], limits: Limits) -> 
 
 
 async def _ensure(
-    nc: Client,
+    nc: AnySubjectClient,
     name: str,
     subjects: list[str],
     settings: dict[str, Json],
@@ -104,7 +104,7 @@ async def _ensure(
         raise StreamConflict(await _explain(nc, name, subjects, error)) from error
 
 
-async def _explain(nc: Client, name: str, subjects: list[str], error: ApiError) -> str:
+async def _explain(nc: AnySubjectClient, name: str, subjects: list[str], error: ApiError) -> str:
     if error.number == SUBJECTS_OVERLAP:
         for subject in subjects:
             others = [other for other in await streams_of(nc, subject) if other != name]

@@ -88,6 +88,7 @@ ENGINE = (
     ),
     ("contract", "events", "expressions"),
     ("reference", "definition", "store"),
+    ("fleet",),
     ("limits", "resources"),
     ("flow", "planning"),
     ("execution",),

@@ -13,6 +13,7 @@ from msgspec import Meta, field
 from agent.config.units import Address, AgentId, Duration, Size, SyncInterval
 from engine.resources.scheduling import Marks, Policy
 from engine.resources.scheduling import Scheduling as Rules
+from engine.subjects import check_capture
 
 
 class Mode(StrEnum):
@@ -63,7 +64,7 @@ class Agent(Section, frozen=True, kw_only=True):
 
 
 class Credentials(Section, frozen=True, kw_only=True):
-    """How we prove who we are at an external server; all empty is anonymous. Never shown."""
+    """How we prove who we are at an external server, or at the hub; all empty is anonymous. Never shown."""
 
     user: Annotated[str, Meta(description="User name; needs a password.")] = ""
     password: Annotated[str, Meta(description="The user's password. Better: a file for `creds` or `nkey`.")] = ""
@@ -125,6 +126,19 @@ class Mesh(Section, frozen=True, kw_only=True):
         Address, Meta(description="Address of its MQTT listener, such as 127.0.0.1:1883. Empty: no MQTT.")
     ] = ""
     url: Annotated[str, Meta(description="The external server: nats://host:4222, or tls://host:4222.")] = ""
+    hub: Annotated[
+        str,
+        Meta(description="The server that the embedded one leads to: nats-leaf://host:7422, or tls://host:7422, with "
+             "`credentials` and `tls` for it. Empty: alone."),
+    ] = ""  # fmt: skip
+    hub_domain: Annotated[AgentId, Meta(description="The hub's JetStream domain: `jetstream {domain: hub}` there.")] = (
+        "hub"
+    )
+    domain: Annotated[AgentId, Meta(description="The embedded server's own domain. Empty: the agent's id.")] = ""
+    share: Annotated[
+        tuple[str, ...],
+        Meta(description='Subjects of local clients that go to the hub too, such as ["orders.>"]. Empty: none.'),
+    ] = ()
     sync_interval: Annotated[
         SyncInterval,
         Meta(description="When the embedded server's streams reach the disk: `always` before it acknowledges, or a "
@@ -145,6 +159,15 @@ class Mesh(Section, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.mode is Mode.EXTERNAL and not self.url:
             raise ValueError('mesh.url: is needed with mode = "external", such as "nats://127.0.0.1:4222"')
+        if self.hub and self.mode is not Mode.EMBEDDED:
+            raise ValueError('mesh.hub: is for mode = "embedded": an external server has leaf links of its own')
+        if self.share and not self.hub:
+            raise ValueError("mesh.share: is for agents with a hub: set mesh.hub")
+        for subject in self.share:
+            try:
+                check_capture(subject)
+            except ValueError as error:
+                raise ValueError(f"mesh.share: {error}") from None
 
 
 class Scheduling(Section, frozen=True, kw_only=True):
@@ -266,6 +289,32 @@ class Outbox(Section, frozen=True, kw_only=True):
     max_age: Annotated[Duration, Meta(description="Unsent facts older than this go.")] = 90 * 86_400.0
 
 
+class FleetRetention(Section, frozen=True, kw_only=True):
+    """Which events of the fleet are kept: whichever limit is reached first. Their hourly figures stay ten times as
+    long."""
+
+    age: Annotated[Duration, Meta(description="Events older than this go.")] = 30 * 86_400.0
+    count: Annotated[int, Meta(ge=0, description="The newest so many are kept.")] = 5_000_000
+    bytes: Annotated[Size, Meta(description="The oldest go while the file is larger than this.")] = 4 * 2**30
+
+
+class Fleet(Section, frozen=True, kw_only=True):
+    """The picture of all agents on this server, or behind this hub."""
+
+    record: Annotated[
+        bool, Meta(description="Keep the events of the whole fleet here, in a file of their own, and answer for it.")
+    ] = False
+    heartbeat: Annotated[
+        Duration,
+        Meta(description="How often the agent says that it is there, 1s or more; after three it counts as lost."),
+    ] = 5.0
+    retention: FleetRetention = field(default_factory=FleetRetention)
+
+    def __post_init__(self) -> None:
+        if self.heartbeat < 1:
+            raise ValueError("fleet.heartbeat: expected 1s or more")
+
+
 class Log(Section, frozen=True, kw_only=True):
     """Log lines on standard error."""
 
@@ -286,6 +335,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     engine: Engine = field(default_factory=Engine)
     store: Store = field(default_factory=Store)
     outbox: Outbox = field(default_factory=Outbox)
+    fleet: Fleet = field(default_factory=Fleet)
     log: Log = field(default_factory=Log)
 
     @property

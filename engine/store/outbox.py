@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 
@@ -94,6 +95,19 @@ class Outbox:
             return Cursor(name=row[0], seq=row[1], stream_created=row[2], stream_seq=row[3])
 
         return await self._store.read(read)
+
+    async def follow(self, names: Sequence[str]) -> None:
+        """Keep facts for these relays, and for no others: what a new one has not sent stays from now on, and one that
+        is there no more holds up nothing."""
+        now = self._store.clock.now()
+        marks = ", ".join("?" * len(names))
+
+        def unit(tx: Transaction) -> None:
+            tx.execute(f"DELETE FROM cursors WHERE name NOT IN ({marks})", tuple(names))
+            for name in names:
+                tx.execute("INSERT INTO cursors VALUES (?, 0, '', 0, ?) ON CONFLICT DO NOTHING", (name, now))
+
+        await self._store.submit(unit)
 
     async def advance(self, cursor: Cursor) -> None:
         """Remember where a relay stands. Losing the last advance only sends facts again, under the same ids."""

@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager, suppress
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from engine.signal import Signal
 from mesh.connection import Link
+from mesh.nats_client import AnySubjectClient
 
 HEARTBEAT_SECONDS = 5.0
 EXPIRES_SECONDS = 60.0
@@ -43,9 +43,9 @@ class _Request(msgspec.Struct, frozen=True):
 class Pull:
     """An open pull on one consumer. Made by `Pull.open`."""
 
-    def __init__(self, nc: Client, stream: str, consumer: str) -> None:
+    def __init__(self, nc: AnySubjectClient, stream: str, consumer: str) -> None:
         self._nc = nc
-        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+        self._next = f"{nc.api}.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = nc.new_inbox()
         self._messages: list[Msg] = []
         self._signal = Signal()

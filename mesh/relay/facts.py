@@ -24,6 +24,8 @@ _logger = logging.getLogger("ganglion.mesh")
 BATCH = 512
 MARK_SECONDS = 0.25
 """How often the cursor is written: each write is a commit. What a crash forgets is sent again, under the same ids."""
+LOOK_SECONDS = 60.0
+"""How often a lane that has nothing to send looks whether the stream still holds what it acknowledged."""
 _MSG_ID = re.compile(rb"^Nats-Msg-Id: *(\S+)", re.MULTILINE)
 
 
@@ -62,7 +64,7 @@ class FactLane:
                 facts = await self._outbox.facts_after(self.cursor.seq, BATCH)
                 if facts:
                     await self._send(pipeline, facts)
-                await self._mark_or_wait(idle=not facts)
+                await self._mark_or_wait(link, idle=not facts)
 
     async def wait_until(self, seq: int) -> None:
         """Until the stream has acknowledged this fact."""
@@ -82,6 +84,8 @@ class FactLane:
             if not isinstance(answer, Stored):
                 reason = answer.description if isinstance(answer, Refusal) else "no answer"
                 raise NotStored(f"the stream {EVENTS} did not take fact {fact.seq} ({reason})")
+            if answer.seq <= self.cursor.stream_seq and not answer.duplicate:
+                raise NotStored(f"the stream {EVENTS} went back to {answer.seq}: it was made anew, or is an older copy")
             self.cursor.seq = fact.seq
             # A duplicate is stored under an older number, which may be behind what followed it.
             self.cursor.stream_seq = max(self.cursor.stream_seq, answer.seq)
@@ -101,12 +105,12 @@ class FactLane:
             batch.append(Outgoing(subject, cloudevent(fact, self._identity), headers))
         return batch
 
-    async def _mark_or_wait(self, *, idle: bool) -> None:
+    async def _mark_or_wait(self, link: Link, *, idle: bool) -> None:
         loop = asyncio.get_running_loop()
         due = self._marked_at + MARK_SECONDS - loop.time()
         if self.cursor.seq == self._marked_seq:
-            if idle:
-                await self.signal.wait()
+            if idle and not await self.signal.wait(LOOK_SECONDS):
+                await self._compare(link, await ensure_events(link.nc, self._limits))
             return
         if due > 0 and (not idle or await self.signal.wait(due)):
             return

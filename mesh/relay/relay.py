@@ -1,4 +1,4 @@
-"""The outbox relay: its two lanes, side by side, so that facts never wait for a publication."""
+"""The outbox relay: its lanes, side by side: facts never wait for a publication, nor our own stream for the hub's."""
 
 import asyncio
 from contextlib import suppress
@@ -10,11 +10,15 @@ from mesh.relay.facts import FactLane
 from mesh.relay.publications import PublicationLane
 from mesh.streams import Limits
 
+HUB = "hub"
+"""The cursor of the hub's stream."""
+
 
 class Relay:
     """Relays an outbox over a connection; `run` is its service. Never loses: without NATS the rows wait.
 
     `own_server`: the stream of facts is this agent's alone, so the server can be asked to refuse a wrong order.
+    `hub`: facts go there too, with a cursor of their own; publications do not.
     """
 
     def __init__(
@@ -25,23 +29,30 @@ class Relay:
         *,
         name: str = "local",
         own_server: bool = True,
+        hub: Connection | None = None,
         limits: Limits | None = None,
     ) -> None:
         self._connection = connection
         self._outbox = outbox
-        self._facts = FactLane(outbox, identity, name=name, limits=limits or Limits(), chained=own_server)
+        limits = limits or Limits()
+        self._facts = FactLane(outbox, identity, name=name, limits=limits, chained=own_server)
+        self._lanes = [(connection, self._facts)]
+        if hub is not None:
+            self._lanes.append((hub, FactLane(outbox, identity, name=HUB, limits=limits, chained=False)))
         self._publications = PublicationLane(outbox)
 
     @property
     def sent_seq(self) -> int:
-        """The newest fact that the stream has acknowledged."""
-        return self._facts.cursor.seq
+        """The newest fact that every stream has acknowledged."""
+        return min(lane.cursor.seq for _, lane in self._lanes)
 
     async def run(self) -> None:
         """Relay until cancelled."""
+        await self._outbox.follow([lane.cursor.name for _, lane in self._lanes])
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._tell(), name="outbox signal")
-            tasks.create_task(self._connection.serve(self._facts.work, name="relay of facts"))
+            for connection, lane in self._lanes:
+                tasks.create_task(connection.serve(lane.work, name=f"relay of facts ({lane.cursor.name})"))
             tasks.create_task(self._connection.serve(self._publications.work, name="relay of publications"))
 
     async def drain(self, seconds: float) -> bool:
@@ -53,7 +64,9 @@ class Relay:
             return False
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._facts.wait_until(self._outbox.last_seq)
+                for connection, lane in self._lanes:
+                    if connection.is_connected:
+                        await lane.wait_until(self._outbox.last_seq)
                 await self._publications.is_empty.wait()
                 return True
         return False
@@ -62,7 +75,8 @@ class Relay:
         """The outbox has one signal and two readers: whoever took it would take it from the other."""
         while True:
             await self._outbox.signal.wait()
-            self._facts.signal.set()
+            for _, lane in self._lanes:
+                lane.signal.set()
             if self._outbox.has_more_publications():
                 self._publications.is_empty.clear()
                 self._publications.signal.set()

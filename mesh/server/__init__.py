@@ -9,6 +9,6 @@ binary.py     where the program is
 """
 
 from mesh.server.embedded import EmbeddedServer
-from mesh.server.settings import Settings
+from mesh.server.settings import Hub, Settings
 
-__all__ = ["EmbeddedServer", "Settings"]
+__all__ = ["EmbeddedServer", "Hub", "Settings"]

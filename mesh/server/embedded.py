@@ -13,7 +13,7 @@ from mesh.server.binary import find_server
 from mesh.server.child import Child, Log
 from mesh.server.guard import Guard
 from mesh.server.room import room
-from mesh.server.settings import AGENT_USER, Settings, check, render
+from mesh.server.settings import AGENT_USER, SYSTEM_USER, UPLINK_USER, Keys, Settings, check, render
 
 _logger = logging.getLogger("ganglion.nats")
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
@@ -31,7 +31,11 @@ class EmbeddedServer:
         self._program = find_server()
         known = read_access(settings.data_dir)
         self.credentials = known.credentials if known else Credentials(user=AGENT_USER, password=new_password())
-        self._anonymous_password = new_password()
+        uplink = known.hub.password if known and known.hub else new_password()
+        self._keys = Keys(agent=self.credentials, anonymous=new_password(), uplink=uplink, system=new_password())
+        self.uplink = Credentials(user=UPLINK_USER, password=self._keys.uplink)
+        """Who we are beyond the leaf link, if there is a hub."""
+        self.system = Credentials(user=SYSTEM_USER, password=self._keys.system)
         self._child: Child | None = None
         self.restarts = 0
         """How often it died and was started again."""
@@ -77,14 +81,21 @@ class EmbeddedServer:
 
     async def _start(self, tasks: asyncio.TaskGroup) -> None:
         config = self._settings.directory / "server.conf"
-        write_private(config, render(self._settings, self.credentials, self._anonymous_password).encode())
+        write_private(config, render(self._settings, self._keys).encode())
         child = await Child.start(self._program, config, descriptor=self._guard.descriptor, log=self._log, tasks=tasks)
         self._child = child
         self._guard.write(child.pid)
         self.url, self.mqtt = f"nats://{child.clients}", child.mqtt
         # A port that was free is now ours: clients find the server there when it has to be started again.
         self._settings = msgspec.structs.replace(self._settings, listen=child.clients, mqtt=child.mqtt)
-        write_access(self._settings.data_dir, Access(url=self.url, credentials=self.credentials))
+        hub = self._settings.hub
+        access = Access(
+            url=self.url,
+            credentials=self.credentials,
+            hub=self.uplink if hub else None,
+            hub_api=hub.api if hub else "",
+        )
+        write_access(self._settings.data_dir, access)
 
     async def _stop(self) -> None:
         if self._child is not None:

@@ -1,33 +1,63 @@
 """What the embedded server is told: listeners, limits, and who may do what from the first start.
 
 Two users live in the account LOCAL. `agent` may do everything. `device` is what an anonymous client on this machine is:
-it may publish and subscribe as it likes, but not speak for the agent, and not touch JetStream's management. The account
-has a name of its own because its streams are stored under it: a leaf link will add another account beside it.
+it may publish and subscribe as it likes, but not speak for the agent, and not touch JetStream's management.
+
+With a hub there is the account UPLINK beside it, which holds the leaf link and one user, `uplink`: the agent itself,
+which serves, relays and fetches there as at any shared server. It has no JetStream, so that what is published in it is
+stored at the hub alone. Nothing crosses between the two accounts but what `share` names, outwards.
 """
 
 import ipaddress
 import json
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from mesh.credentials import Credentials
+from mesh.credentials import Credentials, Tls
 from mesh.errors import ServerRefused
 
 AGENT_USER = "agent"
 DEVICE_USER = "device"
+UPLINK_USER = "uplink"
+SYSTEM_USER = "system"
+"""Watches the leaf link, and has it made anew."""
 
 _OURS = ("ganglion.service.>", "ganglion.job.>", "ganglion.journal.>", "ganglion.event.>", "ganglion.live.>")
 _STREAMS = ("GANGLION_TRIGGERS", "GANGLION_INTAKE")
 DEVICE_MAY_NOT_PUBLISH = (
     *_OURS,
     "$JS.API.>",
+    "$JS.*.API.>",
+    "$KV.ganglion_agents.>",
+    "$KV.ganglion_desired.>",
+    "$KV.ganglion_reported.>",
+    "$O.ganglion_artifacts.>",
     # An acknowledgement in the agent's name would lose a message. Both forms of the subject: with and without domain.
     *(f"$JS.ACK.{stream}.>" for stream in _STREAMS),
     *(f"$JS.ACK.*.*.{stream}.>" for stream in _STREAMS),
 )
 DEVICE_MAY_NOT_SUBSCRIBE = ("ganglion.service.>", "ganglion.job.>")
 """Whoever subscribes to a service with its queue group answers in its name."""
+
+
+class Hub(msgspec.Struct, frozen=True, kw_only=True):
+    """The server that this one leads to."""
+
+    url: str
+    """`nats-leaf://host:7422`, or `tls://host:7422`."""
+    domain: str = "hub"
+    """Of the hub's JetStream."""
+    credentials: Credentials = Credentials()
+    tls: Tls | None = None
+    share: tuple[str, ...] = ()
+    """Subjects of local clients that go to the hub too."""
+
+    @property
+    def api(self) -> str:
+        """Where its JetStream is asked."""
+        return f"$JS.{self.domain}.API"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,10 +78,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_memory_bytes: int = 64 * 1024**2
     max_payload_bytes: int = 4 * 1024**2
     """Larger than a message body may be, so that one that is too large becomes a dead letter and is seen."""
+    domain: str = ""
+    """Of our JetStream, once there is a hub; empty for the name."""
+    hub: Hub | None = None
 
     @property
     def directory(self) -> Path:
         return self.data_dir / "nats"
+
+
+class Keys(msgspec.Struct, frozen=True, kw_only=True):
+    """The passwords of our own users; all but the agent's are made anew at each start."""
+
+    agent: Credentials
+    anonymous: str
+    uplink: str
+    system: str
+
+    def __repr__(self) -> str:
+        return "Keys(…)"
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -81,9 +126,10 @@ def check(settings: Settings) -> None:
             )
 
 
-def render(settings: Settings, agent: Credentials, anonymous_password: str) -> str:
+def render(settings: Settings, keys: Keys) -> str:
     """The configuration file's text; it holds passwords. Strings are written as JSON, which the format reads."""
-    device = settings.device if settings.device.password else Credentials(user=DEVICE_USER, password=anonymous_password)
+    agent = keys.agent
+    device = settings.device if settings.device.password else Credentials(user=DEVICE_USER, password=keys.anonymous)
     users = [
         {"user": agent.user, "password": agent.password},
         {
@@ -105,18 +151,58 @@ def render(settings: Settings, agent: Credentials, anonymous_password: str) -> s
         f"  sync_interval: {json.dumps(settings.sync_interval)}",
         f"  max_memory_store: {settings.max_memory_bytes}",
         f"  max_file_store: {settings.max_file_bytes}",
+        *([f"  domain: {json.dumps(settings.domain or settings.name)}"] if settings.hub else ()),
         "}",
         "accounts {",
-        f"  LOCAL {{ jetstream: enabled, users: {json.dumps(users)} }}",
-        "  SYS {}",
+        f"  LOCAL {{ jetstream: enabled, users: {json.dumps(users)}{_shared_by(settings.hub)} }}",
+        *([_uplink(settings.hub, keys)] if settings.hub else ()),
+        f"  SYS {{ users: {json.dumps([{'user': SYSTEM_USER, 'password': keys.system}])} }}",
         "}",
         "system_account: SYS",
+        *([_remote(settings.hub)] if settings.hub else ()),
     ]
     if settings.mqtt:
         lines.append(f"mqtt {{ listen: {_listen(settings.mqtt)} }}")
     if not settings.device.password:
         lines.append(f"no_auth_user: {DEVICE_USER}")
     return "\n".join(lines) + "\n"
+
+
+def _shared_by(hub: Hub | None) -> str:
+    if hub is None or not hub.share:
+        return ""
+    return f", exports: {json.dumps([{'stream': subject} for subject in hub.share])}"
+
+
+def _uplink(hub: Hub, keys: Keys) -> str:
+    imports = [{"stream": {"account": "LOCAL", "subject": subject}} for subject in hub.share]
+    users = [{"user": UPLINK_USER, "password": keys.uplink}]
+    return f"  UPLINK {{ users: {json.dumps(users)}, imports: {json.dumps(imports)} }}"
+
+
+def _remote(hub: Hub) -> str:
+    """The leaf link. User and password stand in its url, which is how the server takes them."""
+    who, parts = hub.credentials, urlsplit(hub.url)
+    address = parts.netloc.rpartition("@")[2]
+    start = parts.netloc.rpartition("@")[0]
+    if who.user:
+        start = f"{quote(who.user, safe='')}:{quote(who.password, safe='')}"
+    elif who.token:
+        start = quote(who.token, safe="")
+    remote: dict[str, object] = {
+        "url": f"{parts.scheme}://{start}{'@' if start else ''}{address}",
+        "account": "UPLINK",
+    }
+    if who.creds:
+        remote["credentials"] = who.creds
+    if who.nkey:
+        remote["nkey"] = Path(who.nkey).read_text().strip()
+    if hub.tls is not None:
+        files = {"ca_file": hub.tls.ca, "cert_file": hub.tls.cert, "key_file": hub.tls.key}
+        remote["tls"] = {key: path for key, path in files.items() if path} | (
+            {"handshake_first": True} if hub.tls.handshake_first else {}
+        )
+    return f"leafnodes {{ reconnect: 1, remotes: {json.dumps([remote])} }}"
 
 
 def _listen(address: str) -> str:

@@ -13,6 +13,7 @@ from nats.aio.client import Client
 from mesh.connection import Connection, Link
 from mesh.credentials import Credentials
 from mesh.server import EmbeddedServer, Settings
+from tests.hub import Hub, running_hub
 
 Connecting = Callable[[EmbeddedServer], AbstractAsyncContextManager[Connection]]
 
@@ -120,3 +121,10 @@ async def device(server: EmbeddedServer) -> AsyncIterator[Client]:
     """An anonymous client on this machine, such as a sensor's program."""
     async with _client(server) as device:
         yield device
+
+
+@pytest.fixture
+async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
+    """A server that others lead to: `hub.url` for clients, `hub.leaf_url` for leaf links."""
+    async with running_hub(tmp_path / "hub") as hub:
+        yield hub

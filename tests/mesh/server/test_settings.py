@@ -4,9 +4,9 @@ import pytest
 
 from mesh.credentials import Credentials
 from mesh.errors import ServerRefused
-from mesh.server.settings import Settings, check, is_loopback, render, split_address
+from mesh.server.settings import Keys, Settings, check, is_loopback, render, split_address
 
-AGENT = Credentials(user="agent", password='pass"word')
+KEYS = Keys(agent=Credentials(user="agent", password='pass"word'), anonymous="random", uplink="up", system="sys")
 
 
 @pytest.mark.parametrize("key", ["listen", "mqtt"])
@@ -20,12 +20,12 @@ def test_a_listener_beyond_this_machine_is_refused_without_credentials(key: str,
 
 def test_with_credentials_for_devices_nobody_is_anonymous() -> None:
     closed = Settings(name="edge", data_dir=Path("d"), device=Credentials(user="sensor", password="x"))
-    assert "no_auth_user" not in render(closed, AGENT, "random")
-    assert "no_auth_user: device" in render(Settings(name="edge", data_dir=Path("d")), AGENT, "random")
+    assert "no_auth_user" not in render(closed, KEYS)
+    assert "no_auth_user: device" in render(Settings(name="edge", data_dir=Path("d")), KEYS)
 
 
 def test_values_are_quoted() -> None:
-    text = render(Settings(name='a"b', data_dir=Path('/tmp/x"y')), AGENT, "random")
+    text = render(Settings(name='a"b', data_dir=Path('/tmp/x"y')), KEYS)
     assert 'server_name: "a\\"b"' in text
     assert 'store_dir: "/tmp/x\\"y/nats"' in text
 

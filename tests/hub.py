@@ -69,7 +69,7 @@ class Hub:
         path.write_text(self.config())
         parent = os.getpid()
         with log.open("wb") as file:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - returns at once, and is ours to kill in plain code
                 [str(find_server()), "-c", str(path)], stdin=subprocess.DEVNULL, stdout=file, stderr=file,
                 preexec_fn=(lambda: _die_with(parent)) if sys.platform == "linux" else None,
             )  # fmt: skip

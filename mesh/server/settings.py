@@ -202,7 +202,7 @@ def _remote(hub: Hub) -> str:
         remote["tls"] = {key: path for key, path in files.items() if path} | (
             {"handshake_first": True} if hub.tls.handshake_first else {}
         )
-    return f"leafnodes {{ reconnect: "1s", remotes: {json.dumps([remote])} }}"
+    return f'leafnodes {{ reconnect: "1s", remotes: {json.dumps([remote])} }}'
 
 
 def _listen(address: str) -> str:

@@ -17,14 +17,14 @@ class FleetEvents(Request, frozen=True, kw_only=True):
     """Recorded facts, oldest first: the newest `limit` ones that match; with `before` the newest older than that
     number; with `after` the oldest that were recorded later. Empty filters match everything."""
 
-    agents: list[str] = []
-    workflows: list[str] = []
-    kinds: list[str] = []
+    agents: list[str] = msgspec.field(default_factory=list)
+    workflows: list[str] = msgspec.field(default_factory=list)
+    kinds: list[str] = msgspec.field(default_factory=list)
     """Such as workflow.failed, or node.* for all that begin so."""
-    executions: list[str] = []
-    statuses: list[str] = []
+    executions: list[str] = msgspec.field(default_factory=list)
+    statuses: list[str] = msgspec.field(default_factory=list)
     """completed, partial, failed, cancelled: how an execution ended; only facts that end one match."""
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
     since: str = ""
     """By the time at which it happened."""
     until: str = ""
@@ -66,9 +66,9 @@ class FleetStats(Request, frozen=True, kw_only=True):
     since: str = "24h"
     until: str = ""
     """Now, if empty."""
-    agents: list[str] = []
-    workflows: list[str] = []
-    labels: dict[str, str] = {}
+    agents: list[str] = msgspec.field(default_factory=list)
+    workflows: list[str] = msgspec.field(default_factory=list)
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
     by_agent: bool = True
     """Tell agents apart; else they are put together."""
     by_workflow: bool = True
@@ -116,9 +116,9 @@ class FleetWindows(Answer, frozen=True, kw_only=True):
 class FleetAgents(Request, frozen=True, kw_only=True):
     """Who is in the fleet, in the order of their ids: all that are or were seen, or whose facts are recorded."""
 
-    agents: list[str] = []
-    labels: dict[str, str] = {}
-    states: list[str] = []
+    agents: list[str] = msgspec.field(default_factory=list)
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
+    states: list[str] = msgspec.field(default_factory=list)
     """up, draining, stopped, lost, unknown."""
     after: str = ""
     """Id of the last agent that was seen: page on."""
@@ -135,7 +135,7 @@ class FleetAgentInfo(Answer, frozen=True, kw_only=True):
     seen_at: str = ""
     """When it was last heard, by the recorder's clock; empty if never."""
     version: str = ""
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
     """The last ones that it told."""
     arch: str = ""
     host: str = ""
@@ -149,7 +149,7 @@ class FleetAgentInfo(Answer, frozen=True, kw_only=True):
     queued: int = 0
     outbox_depth: int = 0
     """Facts that some stream has not acknowledged yet."""
-    workflows: dict[str, int] = {}
+    workflows: dict[str, int] = msgspec.field(default_factory=dict)
     """Deployed workflow -> version."""
     records: bool = False
     """It is a recorder too."""
@@ -192,7 +192,7 @@ class FleetAgentList(Answer, frozen=True, kw_only=True):
 class FleetGaps(Request, frozen=True, kw_only=True):
     """Facts that have not come: open gaps, and those that will never close. The oldest first."""
 
-    agents: list[str] = []
+    agents: list[str] = msgspec.field(default_factory=list)
     lost: bool | None = None
     """True: only those that will never close; False: only those that may."""
     limit: int = MAX_GAPS

@@ -60,8 +60,8 @@ class Kind(StrEnum):
 
 LIVE = frozenset(
     {
-        Kind.NODE_STARTED, Kind.LEVEL_STARTED, Kind.LEVEL_COMPLETED, Kind.CHECKPOINT_CREATED, Kind.PROGRESS_UPDATE,
-        Kind.AGENT_ADJUSTED,
+        Kind.NODE_STARTED, Kind.ITERATION_COMPLETED, Kind.LEVEL_STARTED, Kind.LEVEL_COMPLETED,
+        Kind.CHECKPOINT_CREATED, Kind.PROGRESS_UPDATE, Kind.AGENT_ADJUSTED,
     }
 )  # fmt: skip
 """Kinds that are published at once and kept nowhere."""

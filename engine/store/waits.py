@@ -14,6 +14,7 @@ import sqlite3
 
 import msgspec
 
+from engine.clock import format_time
 from engine.events import Event, Kind
 from engine.states import FINISHED
 from engine.store import kept, values
@@ -72,7 +73,8 @@ def begin(tx: Transaction, row: WaitRow) -> bytes | None:
     elif row.kind == EXECUTION:
         answer = _end_of(tx, row.key)
     elif row.kind == FORM:
-        data = {"form": row.key, "until": row.due, **msgspec.json.decode(row.detail, type=_About).shown}
+        until = None if row.due is None else format_time(row.due)
+        data = {"form": row.key, "until": until, **msgspec.json.decode(row.detail, type=_About).shown}
         _fact(tx, Kind.FORM_OPENED, row, row.created_at, data)
     answered_at = None if answer is None else row.created_at
     tx.execute(

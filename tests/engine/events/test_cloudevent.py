@@ -4,7 +4,7 @@ import json
 import re
 
 from engine.contract import Fail
-from engine.events import Event, Identity, Kind, cloudevent
+from engine.events import LIVE, Event, Identity, Kind, cloudevent
 
 ME = Identity("fridge-7", "default", "abcd1234")
 
@@ -49,6 +49,18 @@ def test_live_event_has_no_sequence():
     assert live["id"]
 
 
+def test_live_events_of_one_moment_have_ids_of_their_own():
+    events = [
+        wire(kind=kind, execution=execution, node=node, data=data)["id"]
+        for kind in (Kind.LEVEL_COMPLETED, Kind.CHECKPOINT_CREATED)
+        for execution in ("e", "f")
+        for node in ("", "a")
+        for data in ({"level": 0}, {"level": 1})
+    ]
+
+    assert len(set(events)) == len(events) == 16
+
+
 async def test_facts_stay_small_whatever_nodes_say(rig):
     async def act(ctx, data):
         return Fail("x" * 1_000_000, kind="k" * 1_000_000)
@@ -88,3 +100,12 @@ async def test_live_events_of_an_execution_tell_its_progress(rig):
     assert Kind.CHECKPOINT_CREATED in kinds
     [*_, progress] = [e.data for e in rig.seen if e.kind is Kind.PROGRESS_UPDATE]
     assert progress == {"settled": 3, "total": 3}
+
+
+async def test_what_no_outbox_numbers_is_of_a_live_kind(rig):
+    row = await rig.run("name: w\nnodes:\n  all: {type: foreach, items: '[1, 2]', nodes: {a: {type: act}}}\n")
+    await rig.settled()
+    of_this = [event for event in rig.seen if event.execution == row.id]
+
+    assert Kind.ITERATION_COMPLETED in {event.kind for event in of_this}
+    assert all((event.seq == 0) == (event.kind in LIVE) for event in of_this)

@@ -136,6 +136,8 @@ async def test_a_form_whose_time_is_over_fails_its_node(open_rig, clock, decoded
 
         assert row.status is ExecutionState.FAILED
         assert decoded(row.error)["kind"] == "timeout"
+        fact = await rig.kind(Kind.FORM_OPENED, execution)
+        assert b'"until":"2026-11-18T12:06:40' in bytes(fact.data)
         fact = await rig.kind(Kind.FORM_EXPIRED, execution)
         assert b"time is over" in bytes(fact.data)
         [past] = (await rig.ask("forms", all=True))["forms"]

@@ -47,6 +47,8 @@ class FactLane:
         self._chained = chained
         self._in_doubt = False
         """A chain was refused, and nobody knows yet for which of its facts."""
+        self._torn = False
+        """Facts went into a stream that had gone backwards before: its newest one says nothing of those before it."""
         self._marked_seq = 0
         self._marked_at = 0.0
         self._moved = asyncio.Event()
@@ -85,6 +87,7 @@ class FactLane:
                 reason = answer.description if isinstance(answer, Refusal) else "no answer"
                 raise NotStored(f"the stream {EVENTS} did not take fact {fact.seq} ({reason})")
             if answer.seq <= self.cursor.stream_seq and not answer.duplicate:
+                self._torn = True
                 raise NotStored(f"the stream {EVENTS} went back to {answer.seq}: it was made anew, or is an older copy")
             self.cursor.seq = fact.seq
             # A duplicate is stored under an older number, which may be behind what followed it.
@@ -123,9 +126,10 @@ class FactLane:
         cursor = self.cursor
         newest = await last_message(link.nc, EVENTS, f"{self._prefix}.>")
         held = self._seq_of(newest.hdrs) if newest is not None else None
-        went_back = cursor.stream_created != info.created or info.state.last_seq < cursor.stream_seq
-        if held is None and went_back:
+        is_another = cursor.stream_created not in ("", info.created)
+        if is_another or self._torn or (held is None and info.state.last_seq < cursor.stream_seq):
             held = 0
+        self._torn = False
         if held is not None and held < cursor.seq:
             _logger.warning(
                 "the stream %s holds facts up to %d, though %d were acknowledged: sending the rest again",

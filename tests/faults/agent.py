@@ -40,8 +40,9 @@ class Finished(NamedTuple):
 class Agent:
     """One data directory, and the process that holds it now, if any."""
 
-    def __init__(self, directory: Path, data_dir: Path | None = None) -> None:
+    def __init__(self, directory: Path, data_dir: Path | None = None, *, id: str = "tested") -> None:
         self.directory = directory
+        self.id = id
         self.data_dir = data_dir or directory / "data"
         self.ready_file = directory / "ready.json"
         self.port = free_port()
@@ -61,7 +62,7 @@ class Agent:
             log.flush()
             self.process = await asyncio.create_subprocess_exec(
                 *COMMAND, "up", "--data-dir", str(self.data_dir), "--listen", f"127.0.0.1:{self.port}",
-                "--ready-file", str(self.ready_file), "--id", "tested",
+                "--ready-file", str(self.ready_file), "--id", self.id,
                 cwd=self.directory, env=self._environment() | {"GANGLION_CRASH_AT": crash_at},
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
@@ -127,7 +128,7 @@ class Agent:
         """A request to the control service by a plain client; None while nobody answers. Raises Refused."""
         try:
             client = await self.client.connected()
-            subject = f"ganglion.service.default.tested.{verb}"
+            subject = f"ganglion.service.default.{self.id}.{verb}"
             answer = await client.request(subject, json.dumps(fields).encode(), timeout=2)
         except LOST:
             return None

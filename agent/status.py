@@ -14,6 +14,10 @@ class AgentStatus(Answer, frozen=True, kw_only=True):
     """Where its NATS server is; empty if it has none."""
     mqtt: str
     connected: bool
+    hub: str = ""
+    """The hub behind its server; empty if it has none."""
+    hub_connected: bool = False
+    """The hub answers through the leaf link."""
     memory_bytes: int
     """Resident."""
     uptime: float

@@ -45,6 +45,7 @@ class StatusDesk:
 
     async def _status(self, request: Nothing) -> AgentStatus:
         ready = self.ready()
+        hub = self._mesh.hub if self._mesh else None
         status = msgspec.convert(await self._engine_status.handle(request), EngineStatus, from_attributes=True)
         return AgentStatus(
             agent=ready.agent,
@@ -54,6 +55,8 @@ class StatusDesk:
             nats=ready.nats,
             mqtt=ready.mqtt,
             connected=self._mesh is not None and self._mesh.connection.is_connected,
+            hub=hub.servers if hub else "",
+            hub_connected=hub is not None and hub.is_connected,
             memory_bytes=psutil.Process().memory_info().rss,
             uptime=time.monotonic() - self._since,
             outbox_depth=max(0, status.last_seq - self._mesh.sent_seq) if self._mesh else 0,

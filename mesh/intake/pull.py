@@ -23,6 +23,7 @@ MAX_BATCH = 1024
 """Messages in one request."""
 TOP_UP = 32
 """An open request is topped up when so many more could come: not for each slot that gets free."""
+_EXPIRES_NS, _HEARTBEAT_NS = int(EXPIRES_SECONDS * 1e9), int(HEARTBEAT_SECONDS * 1e9)
 _ACK = "$JS.ACK."
 _NAK = b"-NAK"
 _HEARTBEAT, _NO_MESSAGES, _EXPIRED, _CONFLICT = "100", "404", "408", "409"
@@ -34,17 +35,20 @@ class Silent(nats.errors.Error):
     """The consumer is gone, or the server does not know our request any more: bind again."""
 
 
-class _Request(msgspec.Struct, frozen=True):
+class _Request(msgspec.Struct, frozen=True, omit_defaults=True):
     batch: int
-    expires: int = int(EXPIRES_SECONDS * 1e9)
-    idle_heartbeat: int = int(HEARTBEAT_SECONDS * 1e9)
+    expires: int
+    idle_heartbeat: int
+    max_bytes: int = 0
 
 
 class Pull:
     """An open pull on one consumer. Made by `Pull.open`."""
 
-    def __init__(self, nc: AnySubjectClient, stream: str, consumer: str) -> None:
+    def __init__(self, nc: AnySubjectClient, stream: str, consumer: str, *, max_bytes: int, top_up: int) -> None:
         self._nc = nc
+        self._max_bytes = max_bytes
+        self._top_up = top_up
         self._next = f"{nc.api}.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = nc.new_inbox()
         self._messages: list[Msg] = []
@@ -57,9 +61,15 @@ class Pull:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, link: Link, stream: str, consumer: str) -> "AsyncIterator[Pull]":
-        """Nothing is fetched until `take`. At the end the server's copy of our requests ends with the inbox."""
-        pull = cls(link.nc, stream, consumer)
+    async def open(
+        cls, link: Link, stream: str, consumer: str, *, max_bytes: int = 0, top_up: int = TOP_UP
+    ) -> "AsyncIterator[Pull]":
+        """Nothing is fetched until `take`. At the end the server's copy of our requests ends with the inbox.
+
+        `max_bytes` bounds what one request brings, 0 does not; it must be more than the largest message. As many
+        requests are open as `top_up` goes into what is asked for.
+        """
+        pull = cls(link.nc, stream, consumer, max_bytes=max_bytes, top_up=top_up)
         subscription = await link.nc.subscribe(
             pull._inbox, cb=pull._receive, pending_msgs_limit=0, pending_bytes_limit=0
         )
@@ -77,7 +87,7 @@ class Pull:
         Asks for as many as there is `room` for. Raises Silent.
         """
         missing = min(room - len(self._messages) - self.asked, MAX_BATCH)
-        if missing > 0 and (missing >= TOP_UP or self.asked <= 0):
+        if missing > 0 and (missing >= self._top_up or self.asked <= 0):
             await self._ask(missing)
         while not self._messages and self.asked > 0:
             if not await self._signal.wait(HEARTBEAT_SECONDS):
@@ -92,7 +102,8 @@ class Pull:
             self._heard_at = self._loop.time()
             self.asked = 0
         self.asked += batch
-        await self._nc.publish(self._next, msgspec.json.encode(_Request(batch)), self._inbox)
+        request = _Request(batch, _EXPIRES_NS, _HEARTBEAT_NS, self._max_bytes)
+        await self._nc.publish(self._next, msgspec.json.encode(request), self._inbox)
 
     def _check_pulse(self) -> None:
         silence = self._loop.time() - self._heard_at

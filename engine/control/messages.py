@@ -222,7 +222,11 @@ class Events(Request, frozen=True, kw_only=True):
 
 class EventList(Answer, frozen=True, kw_only=True):
     events: list[msgspec.Raw]
-    """CloudEvents, as on the wire."""
+    """CloudEvents, as on the wire. Fewer than asked for where they are large."""
+    epoch: str = ""
+    """Of the agent's store; facts are numbered within one."""
+    through: int = 0
+    """Where `after` was given without filters: each fact from there up to this number is here, or is kept no more."""
 
 
 class QueueInfo(Answer, frozen=True, kw_only=True):

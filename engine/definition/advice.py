@@ -4,6 +4,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 
 from engine.contract import Effect
+from engine.definition.fleet import FleetTrigger
+from engine.definition.fleet_reader import own_kinds
 from engine.definition.model import Capture, Join, NatsTrigger, Node, Workflow, WorkflowTrigger
 from engine.definition.problems import Path, dotted
 from engine.subjects import overlaps
@@ -30,6 +32,19 @@ def _of_triggers(workflow: Workflow) -> Iterator[str]:
                 f"triggers[{place}].workflow: the workflow starts on its own events; after 16 rounds the event is a "
                 "dead letter; name another workflow, or let `when` end it"
             )
+        if isinstance(trigger, FleetTrigger) and _watches_itself(trigger, workflow.name):
+            yield (
+                f"triggers[{place}].fleet: this workflow's own executions are among those that it watches, and may "
+                "start it again; name the workflows that are meant"
+                + ("" if trigger.stat else f', or write `when: event.workflow != "{workflow.name}"`')
+            )
+
+
+def _watches_itself(trigger: FleetTrigger, name: str) -> bool:
+    """Unless a condition looks at the workflow's name, or the trigger names others."""
+    if trigger.when is not None and "event.workflow" in trigger.when:
+        return False
+    return own_kinds(trigger) and (not trigger.workflows or name in trigger.workflows)
 
 
 def _of_params(workflow: Workflow, used: Collection[str]) -> Iterator[str]:

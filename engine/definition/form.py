@@ -48,7 +48,7 @@ NOT_IMPLEMENTED: Final[dict[str, frozenset[str]]] = {
     "workflow field": frozenset({"replicate", "placement"}),
     "node field": frozenset({"placement", "durability", "checkpoint"}),
     "node type": frozenset({"llm", "embed", "retrieve", "agent_loop", "wasm", "mcp", "code"}),
-    "trigger": frozenset({"webhook", "fleet", "event", "mqtt", "form"}),
+    "trigger": frozenset({"webhook", "event", "mqtt", "form"}),
     "trigger field": frozenset({"deliver", "buffer", "queue", "start", "filter"}),
 }
 """What the file format has a place for and this version refuses, by where it stands. A field that is neither here nor

@@ -13,6 +13,7 @@ import msgspec
 from engine.contract import Effect
 from engine.definition.budget import Degradation, NodeLimits, WorkflowLimits
 from engine.definition.duration import Duration
+from engine.definition.fleet import FleetTrigger
 from engine.definition.flow import Flow
 from engine.values import Json
 
@@ -30,6 +31,7 @@ __all__ = [
     "Duration",
     "FileFormat",
     "FileTrigger",
+    "FleetTrigger",
     "Happening",
     "Join",
     "Misfire",
@@ -249,7 +251,7 @@ class FileTrigger(msgspec.Struct, frozen=True, kw_only=True, tag="file", forbid_
     ] = "keep"
 
 
-Trigger: TypeAlias = NatsTrigger | CronTrigger | WorkflowTrigger | FileTrigger
+Trigger: TypeAlias = NatsTrigger | CronTrigger | WorkflowTrigger | FileTrigger | FleetTrigger
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ import msgspec
 
 from engine.contract import NodeType, NodeTypes, Role, role_of
 from engine.definition.form import INSIDE_ONLY, NAME, NodeForm, WorkflowForm
-from engine.definition.model import CronTrigger, FileTrigger, NatsTrigger, WorkflowTrigger
+from engine.definition.model import CronTrigger, FileTrigger, FleetTrigger, NatsTrigger, WorkflowTrigger
 
 __all__ = ["json_schema"]
 
@@ -19,7 +19,13 @@ Schema: TypeAlias = dict[str, Any]
 
 _TEXT: Final[Schema] = {"type": "string", "pattern": r"\{\{|\{%", "description": "A text that is evaluated."}
 
-_TRIGGERS: Final = {"nats": NatsTrigger, "cron": CronTrigger, "workflow": WorkflowTrigger, "file": FileTrigger}
+_TRIGGERS: Final = {
+    "nats": NatsTrigger,
+    "cron": CronTrigger,
+    "workflow": WorkflowTrigger,
+    "file": FileTrigger,
+    "fleet": FleetTrigger,
+}
 
 _SIZE: Final[Schema] = {
     "type": ["string", "integer"],
@@ -98,7 +104,7 @@ def _trigger(found: Mapping[Any, Schema]) -> Schema:
     for kind, struct in _TRIGGERS.items():
         part = found[struct]
         fields = {name: _evaluated(field) for name, field in part["properties"].items() if name != "type"}
-        required = [name for name in part["required"] if name != "type"]
+        required = [name for name in part.get("required", ()) if name != "type"]
         kinds[kind] = part | {"properties": fields, "required": required, "additionalProperties": False}
     return {
         "type": "object",

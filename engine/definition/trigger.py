@@ -7,6 +7,7 @@ import msgspec
 
 from engine.contract import Misfit
 from engine.definition.fields import is_object, read_struct
+from engine.definition.fleet_reader import check_fleet
 from engine.definition.form import NOT_IMPLEMENTED
 from engine.definition.model import (
     UNDEFINED,
@@ -14,6 +15,7 @@ from engine.definition.model import (
     CronTrigger,
     FileFormat,
     FileTrigger,
+    FleetTrigger,
     MoveTo,
     NatsTrigger,
     Trigger,
@@ -29,12 +31,15 @@ from engine.values import Json
 
 __all__ = ["EVENT_FIELDS", "check_lane", "read_triggers"]
 
-_FORMS: dict[str, type[NatsTrigger] | type[CronTrigger] | type[WorkflowTrigger] | type[FileTrigger]] = {
+_FORMS: dict[str, type[Trigger]] = {
     "nats": NatsTrigger,
     "cron": CronTrigger,
     "workflow": WorkflowTrigger,
     "file": FileTrigger,
+    "fleet": FleetTrigger,
 }
+_CONDITIONAL = ("workflow", "fleet")
+"""Kinds of triggers with a `when`."""
 EVENT_FIELDS = ("type", "workflow", "execution", "node", "time", "data")
 """What `event` has in the `when` of a workflow trigger."""
 _STREAM = re.compile(r"[^\s.*>/\\]{1,255}")
@@ -62,12 +67,13 @@ def read_triggers(tree: Json, statics: Statics, problems: Problems) -> tuple[Tri
 
 def _evaluated(written: Json, path: Path, statics: Statics) -> Json | msgspec.UnsetType:
     """A trigger with its texts evaluated; `when` is an expression, for later."""
-    fields = written.get("workflow") if isinstance(written, Mapping) else None
+    kind = next((kind for kind in _CONDITIONAL if isinstance(written, Mapping) and kind in written), "")
+    fields = written[kind] if kind else None
     if not isinstance(fields, Mapping) or "when" not in fields:
         return statics.read(written, path)
     rest = {name: value for name, value in fields.items() if name != "when"}
-    item = statics.read({**written, "workflow": rest}, path)
-    return item if item is UNDEFINED else {**item, "workflow": {**item["workflow"], "when": fields["when"]}}
+    item = statics.read({**written, kind: rest}, path)
+    return item if item is UNDEFINED else {**item, kind: {**item[kind], "when": fields["when"]}}
 
 
 def _read(item: Mapping[str, Json], path: Path, statics: Statics, problems: Problems) -> Trigger | None:
@@ -92,6 +98,8 @@ def _read(item: Mapping[str, Json], path: Path, statics: Statics, problems: Prob
         _check_workflow(trigger, (*path, kind), statics, problems)
     elif isinstance(trigger, FileTrigger):
         _check_file(trigger, (*path, kind), problems)
+    elif isinstance(trigger, FleetTrigger) and len(problems) == found:  # its form is told by the fields that it has
+        check_fleet(trigger, (*path, kind), statics, problems)
     return trigger if len(problems) == found else None
 
 

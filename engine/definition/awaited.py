@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from engine.contract import Misfit, Role
-from engine.definition.model import BodyFormat, Capture, NatsTrigger, Node, Workflow
+from engine.definition.model import At, BodyFormat, Capture, NatsTrigger, Node, Workflow
 from engine.definition.problems import shown, suggestion
 from engine.definition.trigger import check_lane
 from engine.expressions import ExpressionError, compile_expression
@@ -44,6 +44,7 @@ class AwaitedMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         Capture, _static("intake: accepted means kept. core: a plain subscription, outside the promise.")
     ] = Capture.INTAKE
     stream: Annotated[str | None, _static("An existing stream that captures the subject already.")] = None
+    at: Annotated[At, _static("Where that stream is: own, or hub.")] = At.OWN
     buffer: Annotated[
         str | float, _static("How long a message is kept that comes before anybody waits for it; 0 for not at all.")
     ] = "10m"
@@ -72,8 +73,9 @@ class Channel(msgspec.Struct, frozen=True):
         """What the mesh has to do for it: the same as for a trigger."""
         awaited = self.awaited
         return NatsTrigger(
-            subject=awaited.subject, format=awaited.format, capture=awaited.capture, stream=awaited.stream
-        )
+            subject=awaited.subject, format=awaited.format, capture=awaited.capture, stream=awaited.stream,
+            at=awaited.at,
+        )  # fmt: skip
 
 
 def channels(workflow: Workflow) -> Iterator[Channel]:
@@ -86,7 +88,8 @@ def channels(workflow: Workflow) -> Iterator[Channel]:
 
 def wait_key(workflow: str, node: str, awaited: AwaitedMessage, value: Json) -> str:
     """What a wait and its messages find each other by; `value` is that of `key`. Short, whatever the value is."""
-    said = encode_json([awaited.subject, awaited.key, awaited.format, awaited.stream, awaited.capture])
+    place = awaited.stream if awaited.at is At.OWN else [awaited.at, awaited.stream]
+    said = encode_json([awaited.subject, awaited.key, awaited.format, place, awaited.capture])
     found = encode_json(value) if awaited.key is not None else b""
     digest = hashlib.sha256(said + b"\n" + found).hexdigest()
     return f"{workflow}/{node}/{digest[:32]}"

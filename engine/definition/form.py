@@ -49,7 +49,7 @@ NOT_IMPLEMENTED: Final[dict[str, frozenset[str]]] = {
     "node field": frozenset({"placement", "durability", "checkpoint"}),
     "node type": frozenset({"llm", "embed", "retrieve", "agent_loop", "wasm", "mcp", "code"}),
     "trigger": frozenset({"webhook", "event", "mqtt", "form"}),
-    "trigger field": frozenset({"deliver", "buffer", "queue", "start", "filter"}),
+    "trigger field": frozenset({"buffer", "queue", "start", "filter"}),
 }
 """What the file format has a place for and this version refuses, by where it stands. A field that is neither here nor
 in a struct is a typing mistake."""

@@ -20,6 +20,7 @@ from engine.values import Json
 __all__ = [
     "SET_TYPE",
     "UNDEFINED",
+    "At",
     "Backoff",
     "Body",
     "BodyFormat",
@@ -27,6 +28,7 @@ __all__ = [
     "Capture",
     "Checkpointing",
     "CronTrigger",
+    "Deliver",
     "Durability",
     "Duration",
     "FileFormat",
@@ -100,6 +102,24 @@ class Capture(StrEnum):
     """In the agent's own stream: accepted means kept."""
     CORE = "core"
     """Nowhere: a plain subscription, outside the promise."""
+
+
+class At(StrEnum):
+    """Where a stream is."""
+
+    OWN = "own"
+    """At the agent's own server, or at the external one that it shares with others."""
+    HUB = "hub"
+    """At the hub; without an embedded server the external one is the hub."""
+
+
+class Deliver(StrEnum):
+    """Which of the agents that have the workflow get a message, where they share what it comes from."""
+
+    ONE = "one"
+    """Any one of them."""
+    ALL = "all"
+    """Each of them."""
 
 
 class Misfire(StrEnum):
@@ -190,6 +210,16 @@ class NatsTrigger(msgspec.Struct, frozen=True, kw_only=True, tag="nats", forbid_
         Capture, Says(description="intake: accepted means kept. core: a plain subscription, outside the promise.")
     ] = Capture.INTAKE
     stream: Annotated[str | None, Says(description="An existing stream that captures the subject already.")] = None
+    at: Annotated[
+        At,
+        Says(description="Where that stream is. own: at the agent's server; hub: at the hub that it leads to. With "
+             "mode = external the two are the same server."),
+    ] = At.OWN  # fmt: skip
+    deliver: Annotated[
+        Deliver,
+        Says(description="Who gets a message where several agents have the workflow and share the stream, or the "
+             "server of a plain subscription. one: any one of them; all: each of them."),
+    ] = Deliver.ONE  # fmt: skip
 
 
 class CronTrigger(msgspec.Struct, frozen=True, kw_only=True, tag="cron", forbid_unknown_fields=True):

@@ -11,8 +11,10 @@ from engine.definition.fleet_reader import check_fleet
 from engine.definition.form import NOT_IMPLEMENTED
 from engine.definition.model import (
     UNDEFINED,
+    At,
     Capture,
     CronTrigger,
+    Deliver,
     FileFormat,
     FileTrigger,
     FleetTrigger,
@@ -117,6 +119,14 @@ def check_lane(trigger: NatsTrigger) -> Iterator[Misfit]:
             yield ("stream",), f"{shown(trigger.stream)} is not the name of a stream", ""
         if trigger.capture is Capture.CORE:
             yield ("stream",), "capture: core reads from no stream", "remove one of them"
+    elif trigger.at is At.HUB:
+        yield ("at",), "messages are taken from a stream of the hub", "name it: `stream: ORDERS`"
+    elif trigger.deliver is Deliver.ALL and trigger.capture is Capture.INTAKE:
+        yield (
+            ("deliver",),
+            "what the agent's own stream keeps is read by this agent alone",
+            "name a stream that the agents share (`stream: ORDERS`), or remove the line",
+        )
 
 
 def _check_cron(trigger: CronTrigger, path: Path, problems: Problems) -> None:

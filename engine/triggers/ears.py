@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from engine.definition.awaited import Channel, channels, wait_key
-from engine.definition.model import Capture, Workflow
+from engine.definition.model import At, Capture, Workflow
 from engine.expressions import Program, Scope, compile_expression
 from engine.triggers.lane import Lane
 from engine.values import Json
@@ -38,7 +38,7 @@ class Ears:
     def __init__(self, workflows: Iterable[Workflow]) -> None:
         self.own: Lane[Ear] = Lane()
         self.core: Lane[Ear] = Lane()
-        self.streams: dict[str, Lane[Ear]] = {}
+        self.streams: dict[tuple[At, str], Lane[Ear]] = {}
         known: set[str] = set()
         for workflow in workflows:
             for channel in channels(workflow):
@@ -50,16 +50,9 @@ class Ears:
                     program = None if awaited.key is None else compile_expression(awaited.key)
                     self._lane_of(channel).add(awaited.subject, id, Ear(channel, id, program))
 
-    def find(self, subject: str, stream: str, workflow: str, *, anywhere: bool) -> tuple[Ear, ...]:
-        """Those that want a message; `workflow` names the only one that it is for, `stream` is empty for a plain
-        subscription."""
-        if anywhere:
-            lanes = [self.own, self.core, *self.streams.values()]
-            found = tuple(ear for lane in lanes for ear in lane.find(subject))
-        elif stream:
-            found = self.streams.get(stream, self.own).find(subject)
-        else:
-            found = self.core.find(subject)
+    def find(self, subject: str, lanes: Iterable[Lane[Ear]], workflow: str) -> tuple[Ear, ...]:
+        """Those that want a message which came by one of these lanes; `workflow` names the only one that it is for."""
+        found = tuple(ear for lane in lanes for ear in lane.find(subject))
         return tuple(ear for ear in found if ear.channel.workflow == workflow) if workflow else found
 
     def _lane_of(self, channel: Channel) -> Lane[Ear]:
@@ -68,4 +61,4 @@ class Ears:
             return self.core
         if awaited.stream is None:
             return self.own
-        return self.streams.setdefault(awaited.stream, Lane())
+        return self.streams.setdefault((awaited.at, awaited.stream), Lane())

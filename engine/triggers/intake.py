@@ -44,6 +44,8 @@ BY_HAND = "by hand"
 DEDUPE = "flow.dedupe"
 """The dedupe scope of ids that a workflow's own expression gives."""
 
+_NOT_HERE = Receipt(Fate.HELD, (), "the workflow is not deployed here now: others may have it", 1.0)
+"""A message that was fetched for a workflow which comes or goes just now."""
 _Committed: TypeAlias = tuple[list[Receipt], list[ExecutionRow], Mapping[str, int]]
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -176,8 +178,11 @@ class Intake:
             matches = self.routes.find(message)
             if matches:
                 self._fill(ticket, message, envelope, matches, now)
-            if ears := self.routes.awaiting(message):
+            ears = self.routes.awaiting(message)
+            if ears:
                 self._reply(ticket, message, envelope, ears, now)
+            if not matches and not ears and self.routes.is_elsewhere(message):
+                ticket.unclaimed = _NOT_HERE
         except (InvalidValue, Undeliverable) as error:
             ticket.bury(message, str(error))
         except Exception as error:
@@ -281,8 +286,10 @@ class Intake:
     async def _commit(self, tickets: list[Ticket], also: Callable[[Transaction], None] | None = None) -> list[Receipt]:
         """Settle tickets in one commit; `also` goes with them unless they find a queue full."""
         if also is None and all(ticket.is_empty for ticket in tickets):
-            self.counters[Fate.UNMATCHED] += len(tickets)
-            return [Receipt(Fate.UNMATCHED) for _ in tickets]
+            receipts = [ticket.unclaimed for ticket in tickets]
+            for receipt in receipts:
+                self.counters[receipt.fate] += 1
+            return receipts
 
         def unit(tx: Transaction) -> _Committed:
             new: list[ExecutionRow] = []

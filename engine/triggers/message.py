@@ -5,6 +5,8 @@ from enum import StrEnum
 
 import msgspec
 
+from engine.definition.model import At, Deliver
+
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A message from outside, undecoded and untrusted."""
@@ -16,11 +18,15 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Microseconds since 1970."""
     stream: str = ""
     """The stream that kept it; empty for a plain subscription."""
+    at: At | None = None
+    """Where that stream is; None where it makes no difference."""
     stream_created: str = ""
     """When that stream was made: sequences restart with a new one."""
     sequence: int = 0
     workflow: str = ""
-    """Set where a consumer of one workflow fetched it from an existing stream: it starts no other one."""
+    """Set where it was fetched for one workflow: it starts no other one, and is given back if that is not here."""
+    deliver: Deliver | None = None
+    """Set where it came to this agent as the one that gets it, or as one of all that do."""
 
 
 class Fate(StrEnum):

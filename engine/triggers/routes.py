@@ -1,23 +1,26 @@
 """Which workflows a message starts: an immutable table, made anew at each deploy and undeploy.
 
-A message reaches a workflow by one lane only, the one its trigger asks for: the agent's own stream, an existing stream,
-or a plain subscription. So a subject that is captured twice, for two workflows, still starts each of them once.
+A message reaches a workflow by one lane only, the one its trigger asks for: the agent's own stream, an existing stream
+here or at the hub, or a plain subscription. So a subject that is captured twice, for two workflows, still starts each
+of them once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import cached_property
+from typing import TypeVar
 
 import msgspec
 
-from engine.definition.model import Capture, NatsTrigger, Workflow
-from engine.subjects import cover
+from engine.definition.model import At, Capture, Deliver, NatsTrigger, Workflow
+from engine.subjects import cover, matches
 from engine.triggers.ears import Ear, Ears
 from engine.triggers.lane import Lane
 from engine.triggers.message import Message
 
-__all__ = ["ANY_STREAM", "Active", "External", "Match", "Routes", "Undeliverable"]
+__all__ = ["ANY_STREAM", "Active", "External", "Match", "Plain", "Routes", "Undeliverable"]
 
+T = TypeVar("T")
 ANY_STREAM = "*"
 """The stream of a message that comes again from a person's hand: it takes every lane."""
 
@@ -47,6 +50,19 @@ class External(msgspec.Struct, frozen=True):
     stream: str
     subjects: tuple[str, ...]
     """A disjoint cover."""
+    at: At | None = At.OWN
+    """None where own and hub are the same."""
+    deliver: Deliver | None = Deliver.ONE
+    """None where nobody shares it."""
+
+
+class Plain(msgspec.Struct, frozen=True):
+    """A plain subscription; with a workflow, for that one only."""
+
+    subject: str
+    workflow: str = ""
+    deliver: Deliver | None = None
+    """`one`: the agents that have the workflow share it. None where nobody does."""
 
 
 class Undeliverable(ValueError):
@@ -70,7 +86,7 @@ class Routes:
         self._prefix = f"ganglion.trigger.{tenant}."
         self._own: Lane[Match] = Lane()
         self._core: Lane[Match] = Lane()
-        self._streams: dict[str, Lane[Match]] = {}
+        self._streams: dict[tuple[At, str], Lane[Match]] = {}
         self._ears = Ears([*(one.workflow for one in self.active.values()), *lingering])
         for active_one in self.active.values():
             for trigger in active_one.workflow.triggers:
@@ -80,24 +96,44 @@ class Routes:
     def find(self, message: Message) -> tuple[Match, ...]:
         """The workflows that a message starts, each once: of several triggers that match, the first in the file wins.
 
-        Raises Undeliverable for a message on a subject of `ganglion.trigger.<tenant>.` that names no deployed workflow.
+        Raises Undeliverable for a message on a subject of `ganglion.trigger.<tenant>.` that names no deployed workflow,
+        unless others may have it.
         """
         if message.subject.startswith("ganglion.trigger."):
+            if message.workflow and message.stream != ANY_STREAM and message.workflow not in self.active:
+                return ()
             return (self._addressed(message.subject),)
-        if message.stream == ANY_STREAM:
-            found = self._anywhere(message.subject)
-        elif message.stream:
-            found = self._streams.get(message.stream, self._own).find(message.subject)
-        else:
-            found = self._core.find(message.subject)
+        lanes = _lanes(message, self._own, self._core, self._streams)
+        found = lanes[0].find(message.subject) if len(lanes) == 1 else _first_of_each(lanes, message.subject)
         if message.workflow:
-            return tuple(match for match in found if match.active.name == message.workflow)
+            found = tuple(match for match in found if match.active.name == message.workflow)
+        if message.deliver is not None:
+            found = tuple(match for match in found if match.trigger.deliver is message.deliver)
         return found
 
     def awaiting(self, message: Message) -> tuple[Ear, ...]:
-        """The waits that a message may be for."""
-        anywhere = message.stream == ANY_STREAM
-        return self._ears.find(message.subject, message.stream, message.workflow, anywhere=anywhere)
+        """The waits that a message may be for: each agent hears what all get, since only one of them waits."""
+        if message.deliver is Deliver.ONE:
+            return ()
+        ears = self._ears
+        return ears.find(message.subject, _lanes(message, ears.own, ears.core, ears.streams), message.workflow)
+
+    def is_elsewhere(self, message: Message) -> bool:
+        """Whether a message that nobody wants here was fetched for a workflow, or a version of it, that comes or goes
+        just now. Where it is active, its consumer may still bring more than it asked for."""
+        if not message.workflow or message.stream == ANY_STREAM:
+            return False
+        if not message.stream or message.subject.startswith("ganglion.trigger."):
+            return message.workflow not in self.active
+        asked = [
+            subject
+            for external in self.externals
+            if (external.workflow, external.stream) == (message.workflow, message.stream)
+            and message.at in (None, external.at)
+            and message.deliver in (None, external.deliver)
+            for subject in external.subjects
+        ]
+        return not any(matches(pattern, message.subject) for pattern in cover(asked))
 
     @cached_property
     def awaits_own(self) -> bool:
@@ -126,33 +162,45 @@ class Routes:
 
     @cached_property
     def externals(self) -> tuple[External, ...]:
-        """Consumers of existing streams, one per workflow and stream."""
-        wanted: dict[tuple[str, str], list[str]] = {}
-        for stream, lane in self._streams.items():
+        """Consumers of existing streams, one per workflow, stream, and who gets a message."""
+        wanted: dict[tuple[str, str, At, Deliver], list[str]] = {}
+        for (at, stream), lane in self._streams.items():
             for match in lane.items:
-                wanted.setdefault((match.active.name, stream), []).append(match.trigger.subject)
-        for stream, ears in self._ears.streams.items():
+                key = (match.active.name, stream, at, match.trigger.deliver)
+                wanted.setdefault(key, []).append(match.trigger.subject)
+        for (at, stream), ears in self._ears.streams.items():
             for ear in ears.items:
-                wanted.setdefault((ear.channel.workflow, stream), []).append(ear.channel.awaited.subject)
-        return tuple(External(name, stream, cover(subjects)) for (name, stream), subjects in sorted(wanted.items()))
+                key = (ear.channel.workflow, stream, at, Deliver.ALL)
+                wanted.setdefault(key, []).append(ear.channel.awaited.subject)
+        return tuple(
+            External(name, stream, cover(subjects), at, deliver)
+            for (name, stream, at, deliver), subjects in sorted(wanted.items())
+        )
+
+    @cached_property
+    def plain(self) -> tuple[Plain, ...]:
+        """Plain subscriptions at a server that others share: per workflow, and who gets a message."""
+        wanted: dict[tuple[str, Deliver], list[str]] = {}
+        for match in self._core.items:
+            wanted.setdefault((match.active.name, match.trigger.deliver), []).append(match.trigger.subject)
+        for ear in self._ears.core.items:
+            wanted.setdefault((ear.channel.workflow, Deliver.ALL), []).append(ear.channel.awaited.subject)
+        return tuple(
+            Plain(subject, name, deliver)
+            for (name, deliver), subjects in sorted(wanted.items())
+            for subject in cover(subjects)
+        )
 
     def address(self, workflow: str) -> str:
         """The subject that starts this workflow on this agent."""
         return f"{self._prefix}{self._agent}.{workflow}"
-
-    def _anywhere(self, subject: str) -> tuple[Match, ...]:
-        first: dict[str, Match] = {}
-        for lane in (self._own, self._core, *self._streams.values()):
-            for match in lane.find(subject):
-                first.setdefault(match.active.name, match)
-        return tuple(first.values())
 
     def _lane_of(self, trigger: NatsTrigger) -> Lane[Match]:
         if trigger.capture is Capture.CORE:
             return self._core
         if trigger.stream is None:
             return self._own
-        return self._streams.setdefault(trigger.stream, Lane())
+        return self._streams.setdefault((trigger.at, trigger.stream), Lane())
 
     def _addressed(self, subject: str) -> Match:
         where, _, name = subject.removeprefix(self._prefix).partition(".")
@@ -161,3 +209,22 @@ class Routes:
         if where not in (self._agent, "any"):
             raise Undeliverable(f"this is addressed to the agent {where[:64]}, and this agent is {self._agent}")
         return Match(self.named(name), NatsTrigger(subject=subject))
+
+
+def _lanes(message: Message, own: Lane[T], core: Lane[T], streams: Mapping[tuple[At, str], Lane[T]]) -> list[Lane[T]]:
+    """Those by which a message came. A stream of the agent's server that no trigger names is the agent's own."""
+    if message.stream == ANY_STREAM:
+        return [own, core, *streams.values()]
+    if not message.stream:
+        return [core]
+    places = (At.OWN, At.HUB) if message.at is None else (message.at,)
+    found = [streams[at, message.stream] for at in places if (at, message.stream) in streams]
+    return found or ([] if message.at is At.HUB else [own])
+
+
+def _first_of_each(lanes: Iterable[Lane[Match]], subject: str) -> tuple[Match, ...]:
+    first: dict[str, Match] = {}
+    for lane in lanes:
+        for match in lane.find(subject):
+            first.setdefault(match.active.name, match)
+    return tuple(first.values())

@@ -46,7 +46,7 @@ class Reply(msgspec.Struct):
 class Ticket:
     """Filled before the commit; `settle` runs inside it, perhaps twice."""
 
-    __slots__ = ("by_hand", "letters", "position", "replies", "sequence", "starts", "subject")
+    __slots__ = ("by_hand", "letters", "position", "replies", "sequence", "starts", "subject", "unclaimed")
 
     def __init__(self, message: Message | None = None) -> None:
         self.by_hand = message is None
@@ -60,6 +60,8 @@ class Ticket:
         self.starts: list[Start] = []
         self.replies: list[Reply] = []
         self.letters: list[DeadLetter] = []
+        self.unclaimed = Receipt(Fate.UNMATCHED)
+        """What is told of the message if it asks for nothing."""
 
     @property
     def is_empty(self) -> bool:
@@ -115,6 +117,8 @@ class Ticket:
                 deadletters.bury(tx, letter)
         if held:
             return _held(held, ids)
+        if self.is_empty:
+            return self.unclaimed
         return Receipt(fate, tuple(ids), "; ".join(letter.reason for letter in self.letters))
 
     def _judge(self, tx: Transaction, start: Start, entrance: Entrance) -> Verdict:

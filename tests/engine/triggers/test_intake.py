@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from engine.clock import format_time
-from engine.definition.model import BodyFormat, NatsTrigger, Param, Trigger, Workflow
+from engine.definition.model import BodyFormat, Deliver, NatsTrigger, Param, Trigger, Workflow
 from engine.definition.problems import InvalidWorkflow
 from engine.states import ExecutionState
 from engine.store import Store, StoreFull, deadletters, executions, inbox
@@ -248,6 +248,25 @@ async def test_an_unknown_workflow_is_a_dead_letter_that_suggests_a_name(make_in
     assert receipt.fate is Fate.DEAD
     [letter] = await letters(store)
     assert letter.reason == "no workflow named cold-chian is deployed (did you mean cold-chain?)"
+
+
+async def test_a_message_fetched_for_a_workflow_that_is_not_here_is_given_back(
+    make_intake: MakeIntake, store: Store
+) -> None:
+    """On a shared server others have it. The mesh fetches before a deploy is done, and until an undeploy is."""
+    intake = make_intake(workflow("here", NatsTrigger(subject="a", stream="S")))
+    receipts = await intake.accept(
+        [
+            message("ganglion.trigger.default.any.gone", stream="GANGLION_TRIGGERS", workflow="gone"),
+            message("a", stream="S", workflow="gone", deliver=Deliver.ONE, sequence=1),
+            message("a", stream="S", workflow="here", deliver=Deliver.ONE, sequence=1),
+        ]
+    )
+    assert [receipt.fate for receipt in receipts] == [Fate.HELD, Fate.HELD, Fate.ACCEPTED]
+    assert receipts[0].retry_seconds == 1
+    assert await letters(store) == []
+    assert [receipt.fate for receipt in await intake.accept([message("b", stream="S", workflow="gone")])] == [Fate.HELD]
+    assert (intake.counters["held"], intake.counters["accepted"]) == (3, 1)
 
 
 async def test_a_dead_letter_is_replayed_once_its_workflow_is_there(

@@ -1,11 +1,13 @@
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.definition.model import BodyFormat, Capture, CronTrigger, NatsTrigger, Trigger, Workflow
+from engine.definition.model import At, BodyFormat, Capture, CronTrigger, Deliver, NatsTrigger, Trigger, Workflow
 from engine.subjects import matches
 from engine.triggers.message import Message
-from engine.triggers.routes import External, Routes, Undeliverable
+from engine.triggers.routes import External, Plain, Routes, Undeliverable
 
 patterns = st.tuples(st.lists(st.sampled_from(["a", "b", "*"]), max_size=3), st.sampled_from(["a", "b", "*", ">"])).map(
     lambda parts: ".".join([*parts[0], parts[1]])
@@ -24,8 +26,12 @@ def routes(**triggers: list[str | Trigger]) -> Routes:
     )
 
 
-def found(table: Routes, subject: str, stream: str = "GANGLION_INTAKE", workflow: str = "") -> list[str]:
-    message = Message(subject=subject, body=b"", received_at=0, stream=stream, workflow=workflow)
+def came(subject: str, **how: Any) -> Message:
+    return Message(**{"subject": subject, "body": b"", "received_at": 0, **how})
+
+
+def found(table: Routes, subject: str, stream: str = "GANGLION_INTAKE", workflow: str = "", **how: Any) -> list[str]:
+    message = came(subject, stream=stream, workflow=workflow, **how)
     return [match.active.name for match in table.find(message)]
 
 
@@ -81,6 +87,54 @@ def test_what_is_subscribed_is_a_disjoint_cover_of_each_lane() -> None:
     assert table.intake_subjects == ("a.*.*", "x")
     assert table.core_subjects == ("q.>",)
     assert table.externals == (External("four", "S", ("o.1",)), External("three", "S", ("o.*", "p")))
+
+
+def test_a_stream_of_the_hub_is_told_from_one_of_the_same_name_here() -> None:
+    table = routes(
+        here=[NatsTrigger(subject="a.*", stream="ORDERS")],
+        there=[NatsTrigger(subject="a.*", stream="ORDERS", at=At.HUB)],
+        own=["a.*"],
+    )
+    assert table.externals == (External("here", "ORDERS", ("a.*",)), External("there", "ORDERS", ("a.*",), At.HUB))
+    assert found(table, "a.b", "ORDERS", at=At.OWN) == ["here"]
+    assert found(table, "a.b", "ORDERS", at=At.HUB) == ["there"]
+    assert found(table, "a.b", "ORDERS") == ["here", "there"]
+    assert found(table, "a.b", "OTHER", at=At.HUB) == []
+
+
+def test_what_one_gets_and_what_all_get_is_asked_for_apart() -> None:
+    table = routes(
+        one=[NatsTrigger(subject="a.*", stream="S")],
+        all=[NatsTrigger(subject="a.*", stream="S", deliver=Deliver.ALL), NatsTrigger(subject="b", stream="S")],
+        core=[
+            NatsTrigger(subject="q.*", capture=Capture.CORE),
+            NatsTrigger(subject="q.1", capture=Capture.CORE),
+            NatsTrigger(subject="r", capture=Capture.CORE, deliver=Deliver.ALL),
+        ],
+    )
+    assert table.externals == (
+        External("all", "S", ("a.*",), At.OWN, Deliver.ALL),
+        External("all", "S", ("b",)),
+        External("one", "S", ("a.*",)),
+    )
+    assert table.plain == (Plain("r", "core", Deliver.ALL), Plain("q.*", "core", Deliver.ONE))
+    assert found(table, "a.1", "S", "all", deliver=Deliver.ALL) == ["all"]
+    assert found(table, "a.1", "S", "all", deliver=Deliver.ONE) == []
+    assert found(table, "a.1", "S", "one", deliver=Deliver.ONE) == ["one"]
+    assert found(table, "q.7", "", "core", deliver=Deliver.ONE) == ["core"]
+
+
+def test_a_message_of_a_workflow_that_comes_or_goes_is_somebody_elses() -> None:
+    table = routes(w=[NatsTrigger(subject=subject, stream="S") for subject in ("a.*.c", "a.b.*")], v=["x"])
+    fetched = {"stream": "S", "workflow": "w", "deliver": Deliver.ONE}
+    assert table.is_elsewhere(came("a.1.c", **{**fetched, "workflow": "gone"}))
+    assert table.is_elsewhere(came("before.1", **fetched)), "by the consumer of another version"
+    assert not table.is_elsewhere(came("a.x.y", **fetched)), "its consumer's cover is wider than what it wants"
+    assert not table.is_elsewhere(came("a.1.c", **{**fetched, "stream": "*"})), "a person's hand"
+    assert not table.is_elsewhere(came("a.1.c", stream="S"))
+    anyone = {"stream": "GANGLION_TRIGGERS", "workflow": "gone"}
+    assert found(table, "ganglion.trigger.shop.any.gone", **anyone) == []
+    assert table.is_elsewhere(came("ganglion.trigger.shop.any.gone", **anyone))
 
 
 @pytest.mark.parametrize("where", ["any", "here"])

@@ -7,21 +7,23 @@ from typing import TypeVar
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from engine.control import Refused
 from engine.values import InvalidValue, Json, decode_json, encode_json
 from mesh.credentials import Credentials, Tls
-from mesh.errors import AgentUnreachable
-from mesh.nats_client import LOST, AnySubjectClient, connect, retire, shown
-from mesh.service import NAME, verb_subject
+from mesh.errors import AgentMissing, AgentUnreachable, LinkBroken
+from mesh.line import LOCAL_API, Line
+from mesh.nats_client import AnySubjectClient
+from mesh.roll_call import roll_call
+from mesh.service import verb_subject
 
 A = TypeVar("A", bound=msgspec.Struct)
 CALL_SECONDS = 15.0
 """How long an agent may take to answer."""
-DISCOVERY_SECONDS = 0.5
-"""How long agents may take to say that they are there."""
+RENEW_SECONDS = 10.0
+"""How long a broken connection, and the agent behind it, may take to come back."""
+RENEW_PAUSE_SECONDS = 0.1
 MAX_ANSWER = 64 * 1024 * 1024
 
 
@@ -30,18 +32,23 @@ class _Refusal(msgspec.Struct):
     message: str
 
 
-class _Ping(msgspec.Struct):
-    metadata: dict[str, str] = {}
-
-
 class ServiceClient:
-    """Asks one agent. Opened by `ServiceClient.open`."""
+    """Asks one agent. Opened by `ServiceClient.open`; `at` asks another one over the same connection."""
 
-    def __init__(self, nc: Client, url: str, tenant: str, agent: str) -> None:
-        self.nc = nc
-        self.url = url
+    def __init__(self, line: Line, tenant: str, agent: str, seconds: float = CALL_SECONDS) -> None:
+        self.line = line
         self.tenant = tenant
         self.agent = agent
+        self.seconds = seconds
+
+    @property
+    def nc(self) -> AnySubjectClient:
+        return self.line.nc
+
+    @property
+    def url(self) -> str:
+        """Where it is connected to, without what is secret in it."""
+        return self.line.url
 
     @classmethod
     @asynccontextmanager
@@ -53,37 +60,64 @@ class ServiceClient:
         tls: Tls | None = None,
         tenant: str = "default",
         agent: str = "",
+        api: str = LOCAL_API,
+        seconds: float = CALL_SECONDS,
     ) -> "AsyncIterator[ServiceClient]":
         """Connect; without an agent's id, to the only agent there. Raises AgentUnreachable, InvalidAccess."""
-        who = credentials or Credentials()
-        who.check()
-        nc = AnySubjectClient()
-        try:
-            try:
-                await connect(nc, [url], who, tls, name="ganglion command", on_error=_ignore)
-            except LOST as error:
-                raise AgentUnreachable(
-                    f"no NATS server answers at {shown(url)} ({error or type(error).__name__})"
-                ) from None
-            client = cls(nc, shown(url), tenant, agent)
+        async with Line.open(url, credentials, tls, api=api) as line:
+            client = cls(line, tenant, agent, seconds)
             if not agent:
                 client.agent = await client._only_agent()
             yield client
-        finally:
-            await retire(nc)
 
-    async def call(self, verb: str, request: msgspec.Struct, answer: type[A], *, seconds: float = CALL_SECONDS) -> A:
-        """One request. Raises Refused (the agent's answer), AgentUnreachable."""
+    def at(self, agent: str, *, seconds: float | None = None) -> "ServiceClient":
+        """The same for another agent."""
+        return ServiceClient(self.line, self.tenant, agent, self.seconds if seconds is None else seconds)
+
+    async def call(
+        self,
+        verb: str,
+        request: msgspec.Struct,
+        answer: type[A],
+        *,
+        seconds: float | None = None,
+        is_repeatable: bool = False,
+    ) -> A:
+        """One request. Raises Refused (the agent's answer), AgentMissing, LinkBroken.
+
+        `is_repeatable`: it is asked once more when the connection breaks before the answer; only for what does the same
+        when it is done twice.
+        """
         try:
-            reply = await self.nc.request(
-                verb_subject(self.tenant, self.agent, verb), encode_json(request), timeout=seconds
-            )
+            return await self._ask(verb, request, answer, seconds)
+        except LinkBroken:
+            if not is_repeatable:
+                raise
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + RENEW_SECONDS
+        while True:
+            try:
+                await self.line.renew()
+                return await self._ask(verb, request, answer, seconds)
+            except AgentUnreachable as error:
+                if loop.time() > give_up or (isinstance(error, AgentMissing) and error.is_silent):
+                    raise
+                await asyncio.sleep(RENEW_PAUSE_SECONDS)
+
+    async def _ask(self, verb: str, request: msgspec.Struct, answer: type[A], seconds: float | None) -> A:
+        patience = self.seconds if seconds is None else seconds
+        subject = verb_subject(self.tenant, self.agent, verb)
+        try:
+            reply = await self.line.request(subject, encode_json(request), patience)
         except nats.errors.NoRespondersError:
-            raise AgentUnreachable(f"the agent {self.agent} is not at {self.url}") from None
-        except (nats.errors.TimeoutError, TimeoutError):
-            raise AgentUnreachable(f"the agent {self.agent} did not answer {verb} within {seconds:g} s") from None
-        except LOST as error:
-            raise AgentUnreachable(f"the connection to {self.url} broke: {error}") from None
+            raise AgentMissing(f"the agent {self.agent} is not at {self.url}", self.agent, is_silent=False) from None
+        except TimeoutError:
+            raise AgentMissing(
+                f"the agent {self.agent} did not answer {verb} within {patience:g} s", self.agent, is_silent=True
+            ) from None
+        return self._read(verb, reply, answer)
+
+    def _read(self, verb: str, reply: Msg, answer: type[A]) -> A:
         try:
             if reply.headers and "Nats-Service-Error-Code" in reply.headers:
                 refusal = msgspec.convert(decode_json(reply.data), _Refusal)
@@ -119,18 +153,7 @@ class ServiceClient:
 
     async def _only_agent(self) -> str:
         """The id of the agent that is here, if there is exactly one."""
-        inbox = self.nc.new_inbox()
-        answers = await self.nc.subscribe(inbox)
-        await self.nc.publish(f"$SRV.PING.{NAME}", reply=inbox)
-        found: set[str] = set()
-        try:
-            async with asyncio.timeout(DISCOVERY_SECONDS):
-                async for message in answers.messages:
-                    ping = msgspec.convert(decode_json(message.data), _Ping)
-                    if ping.metadata.get("tenant") == self.tenant and "agent" in ping.metadata:
-                        found.add(ping.metadata["agent"])
-        except (TimeoutError, InvalidValue, msgspec.ValidationError):
-            pass
+        found = await roll_call(self.nc, self.tenant)
         if len(found) == 1:
             return found.pop()
         if not found:
@@ -138,7 +161,3 @@ class ServiceClient:
         raise AgentUnreachable(
             f"several agents answer at {self.url}: say which with --agent: {', '.join(sorted(found))}"
         )
-
-
-async def _ignore(error: Exception) -> None:
-    """What went wrong is raised by the call that it concerns."""

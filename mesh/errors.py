@@ -26,3 +26,16 @@ class StreamConflict(MeshError):
 
 class AgentUnreachable(MeshError):
     """No agent answered."""
+
+
+class AgentMissing(AgentUnreachable):
+    """This one did not answer: `agent`. With `is_silent` it may have heard the question."""
+
+    def __init__(self, message: str, agent: str, *, is_silent: bool) -> None:
+        super().__init__(message)
+        self.agent = agent
+        self.is_silent = is_silent
+
+
+class LinkBroken(AgentUnreachable):
+    """The connection broke: whether the question was heard nobody knows."""

@@ -7,7 +7,10 @@ screen.py       tables, lines and JSON on standard output
 picture.py      one execution as people see it
 follow.py       events of the past, and on from there
 complete.py     what the shell can complete
+addressed.py    the options that say which agent is meant
 reach.py        from a command to the agent that is to carry it out
+fleetwide.py    the same question to many agents
+whereabouts.py  why an agent does not answer
 """
 
 import sys

@@ -1,20 +1,25 @@
 """`trigger`, `pause`, `resume`, `cancel`, `retry`, `fork`, `resolve`: what people do to executions."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
+from uuid import uuid4
 
 import msgspec
 import typer
 
+from agent.cli.addressed import to_agent, to_fleet
 from agent.cli.complete import nodes as complete_nodes
 from agent.cli.complete import workflows as complete_workflows
 from agent.cli.executions import Id, exit_code
-from agent.cli.failure import Failure
-from agent.cli.options import AgentName, AsJson, ConfigFile, Data, DataDir, Params, Url, assignments, read_data
+from agent.cli.failure import Exit, Failure
+from agent.cli.fleetwide import each, show_done
+from agent.cli.options import AsJson, Data, Params, assignments, read_data
 from agent.cli.picture import show_execution
-from agent.cli.reach import Where, ask, talk
-from agent.cli.screen import say, write_json
+from agent.cli.reach import Where, talk
+from agent.cli.screen import say, seconds, write_json
 from agent.cli.watching import watched
-from engine.control.messages import ById, Cancel, Done, Fork, Forked, Resolve, Retry, Start, Started
+from engine.control.messages import ById, Cancel, Fork, Forked, Resolve, Retry, Start, Started
 from engine.control.views import Show, Shown
 from engine.values import InvalidValue, Json, decode_json
 
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     from mesh.client import ServiceClient
 
 
+@to_fleet
 def trigger(
     workflow: Annotated[str, typer.Argument(help="The workflow's name.", autocompletion=complete_workflows)],
     data: Data = None,
@@ -30,62 +36,54 @@ def trigger(
         str, typer.Option("--id", help="With an id it is started at most once, however often this is repeated.")
     ] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; exit code 1 if it fails.")] = False,
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
-    """Start an execution of a deployed workflow."""
-    request = Start(workflow=workflow, data=read_data(data), params=assignments(param, "-p"), id=id)
+    """Start an execution of a deployed workflow.
 
-    async def conversation(client: "ServiceClient") -> tuple[Started, Shown | None]:
-        started = await client.call("start", request, Started)
-        if not as_json:
-            known = " (it was there already)" if started.duplicate else ""
-            say(f"{started.execution}  {started.workflow}@{started.version} accepted{known}")
-        return started, await _end(client, started.execution) if wait else None
-
-    started, shown = talk(Where(config, data_dir, url, agent), conversation)
+    It is started once, also when the connection breaks before the answer: then it is asked again under the same id.
+    """
+    request = Start(workflow=workflow, data=read_data(data), params=assignments(param, "-p"), id=id or uuid4().hex)
+    begin = partial(_begin, request=request, is_named=bool(id), wait=wait)
+    if where.fleet:
+        each(where, begin, _in_a_line, is_ok=lambda seen: _code(seen) is Exit.OK, as_json=as_json)
+        return
+    seen = talk(where, begin if as_json else partial(begin, told=say))
     if as_json:
-        write_json(shown or started)
-    elif shown is not None:
+        write_json(seen)
+    elif isinstance(seen, Shown):
         say()
-        show_execution(shown)
-    if shown is not None:
-        raise typer.Exit(exit_code(shown.info.status))
+        show_execution(seen)
+    raise typer.Exit(_code(seen))
 
 
-def pause(
-    id: Id, config: ConfigFile = None, data_dir: DataDir = None, url: Url = None, agent: AgentName = None,
-    as_json: AsJson = False,
-) -> None:  # fmt: skip
+@to_agent
+def pause(id: Id, *, where: Where, as_json: AsJson = False) -> None:
     """Let running nodes of an execution finish, start none."""
-    _done(Where(config, data_dir, url, agent), "pause", ById(execution=id), f"{id} is paused", as_json)
+    show_done(where, "pause", ById(execution=id), as_json=as_json)
 
 
-def resume(
-    id: Id, config: ConfigFile = None, data_dir: DataDir = None, url: Url = None, agent: AgentName = None,
-    as_json: AsJson = False,
-) -> None:  # fmt: skip
+@to_agent
+def resume(id: Id, *, where: Where, as_json: AsJson = False) -> None:
     """Let a paused execution go on."""
-    _done(Where(config, data_dir, url, agent), "resume", ById(execution=id), f"{id} goes on", as_json)
+    show_done(where, "resume", ById(execution=id), as_json=as_json)
 
 
+@to_agent
 def cancel(
     id: Id,
     reason: Annotated[str, typer.Option("--reason", help="Kept with the execution.")] = "",
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """Stop an execution for good; running nodes get the grace time."""
     request = Cancel(execution=id, reason=reason)
-    _done(Where(config, data_dir, url, agent), "cancel", request, f"{id} is being cancelled", as_json)
+    show_done(where, "cancel", request, as_json=as_json)
 
 
+@to_agent
 def retry(
     id: Id,
     start: Annotated[
@@ -93,16 +91,15 @@ def retry(
         typer.Option("--from", help="Also run this node or iteration again, and all that was built on it.",
                      autocompletion=complete_nodes, show_default=False),
     ] = "",
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Let an execution that failed, was cancelled or ended partial run again from what failed."""
-    _done(Where(config, data_dir, url, agent), "retry", Retry(execution=id, node=start), f"{id} goes on", as_json)
+    show_done(where, "retry", Retry(execution=id, node=start), as_json=as_json)
 
 
+@to_agent
 def fork(
     id: Id,
     at: Annotated[
@@ -121,10 +118,8 @@ def fork(
         int | None, typer.Option("--version", min=1, help="Another version of the workflow.", show_default=False)
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; exit code 1 if it fails.")] = False,
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Begin a new execution where another one stood, with other inputs or another version of its workflow.
@@ -143,7 +138,7 @@ def fork(
                 say(f"defined otherwise in version {forked.version}: {', '.join(forked.changed)}")
         return forked, await _end(client, forked.execution) if wait else None
 
-    forked, shown = talk(Where(config, data_dir, url, agent), conversation)
+    forked, shown = talk(where, conversation)
     if as_json:
         write_json(shown or forked)
     elif shown is not None:
@@ -153,6 +148,7 @@ def fork(
         raise typer.Exit(exit_code(shown.info.status))
 
 
+@to_agent
 def resolve(
     id: Id,
     node: Annotated[
@@ -164,10 +160,8 @@ def resolve(
     ] = None,
     failed: Annotated[str | None, typer.Option("--failed", help="It did not; why.", show_default=False)] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try it again.")] = False,
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """Say what became of a node that is in doubt."""
@@ -180,15 +174,47 @@ def resolve(
         except InvalidValue as error:
             raise Failure(f"--completed: {error}; null is fine, text goes into quotes") from None
     request = Resolve(execution=id, node=node, completed=output, failed=failed, retry=retry)
-    _done(Where(config, data_dir, url, agent), "resolve", request, f"{node} of {id} is resolved", as_json)
+    show_done(where, "resolve", request, as_json=as_json)
 
 
-def _done(where: Where, verb: str, request: msgspec.Struct, message: str, as_json: bool) -> None:
-    answer = ask(where, verb, request, Done)
-    if as_json:
-        write_json(answer)
-    else:
-        say(answer.message or message)
+async def _begin(
+    client: "ServiceClient",
+    *,
+    request: Start,
+    is_named: bool,
+    wait: bool,
+    told: Callable[[str], None] | None = None,
+) -> Started | Shown:
+    """What was started, or its end. An id makes it safe to ask again."""
+    from mesh.errors import AgentMissing, AgentUnreachable, LinkBroken
+
+    doubt = f"it may have been started; to be sure, without starting it twice: add --id {request.id}"
+    try:
+        started = await client.call("start", request, Started, is_repeatable=True)
+    except AgentMissing as missing:
+        if not missing.is_silent:
+            raise
+        raise AgentMissing(f"{missing}; {doubt}", missing.agent, is_silent=True) from None
+    except LinkBroken as broken:
+        raise AgentUnreachable(f"{broken}; {doubt}") from None
+    if not is_named:  # what this very command asked twice is not there already
+        started = msgspec.structs.replace(started, duplicate=False)
+    if told is not None:
+        told(_in_a_line(started))
+    return await _end(client, started.execution) if wait else started
+
+
+def _in_a_line(seen: Started | Shown) -> str:
+    if isinstance(seen, Shown):
+        info = seen.info
+        took = f" in {seconds(info.duration)}" if info.duration is not None else ""
+        return f"{info.execution}  {info.workflow}@{info.version} {info.status}{took}  {info.error}".rstrip()
+    known = " (it was there already)" if seen.duplicate else ""
+    return f"{seen.execution}  {seen.workflow}@{seen.version} accepted{known}"
+
+
+def _code(seen: Started | Shown) -> Exit:
+    return exit_code(seen.info.status) if isinstance(seen, Shown) else Exit.OK
 
 
 async def _end(client: "ServiceClient", execution: str) -> Shown:

@@ -1,12 +1,22 @@
 """Shell completion of names that only a running agent knows. Slow or absent agents complete nothing, quickly."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from typer import Context
 
-from agent.cli.reach import Where, ask
+from agent.cli.reach import Where, ask, fleet_line
+from agent.cli.whereabouts import labels_of
 from engine.control.messages import Definitions, Executions, List, Nothing
 from engine.control.views import NodeInfo, Show, Shown
+
+if TYPE_CHECKING:
+    from mesh.presence.members import Member
+
+LOOK_SECONDS = 0.5
+"""How long the shell waits for the names of agents."""
 
 
 def workflows(incomplete: str) -> list[str]:
@@ -44,6 +54,42 @@ def nodes(context: Context, incomplete: str) -> list[tuple[str, str]]:
     except Exception:
         return []
     return [(path, status) for path, status in _paths(shown.nodes) if path.startswith(incomplete)]
+
+
+def agents(context: Context, incomplete: str) -> list[tuple[str, str]]:
+    """Ids of the agents that are or were there, with how they are."""
+    return [
+        (member.beat.agent, " ".join([member.state.value, *labels_of(member)]))
+        for member in _members(context)
+        if member.beat.agent.startswith(incomplete)
+    ]
+
+
+def labels(context: Context, incomplete: str) -> list[tuple[str, str]]:
+    """Labels in use, after those that are there already."""
+    before, comma, begun = incomplete.rpartition(",")
+    counts = Counter(label for member in _members(context) for label in labels_of(member))
+    return [
+        (f"{before}{comma}{label}", f"{count} agent{'' if count == 1 else 's'}")
+        for label, count in sorted(counts.items())
+        if label.startswith(begun)
+    ]
+
+
+def _members(context: Context) -> "list[Member]":
+    given = context.params
+    where = Where(given.get("config"), given.get("data_dir"), given.get("url"), fleet="*")
+
+    async def look() -> "list[Member]":
+        from mesh.presence.members import members
+
+        async with asyncio.timeout(LOOK_SECONDS), fleet_line(where) as (line, tenant):
+            return await members(line.nc, tenant)
+
+    try:
+        return asyncio.run(look())
+    except Exception:
+        return []
 
 
 def _where(context: Context) -> Where:

@@ -5,23 +5,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.cli.addressed import to_fleet
 from agent.cli.complete import workflows as complete_workflows
-from agent.cli.options import AgentName, AsJson, ConfigFile, DataDir, Params, Url, assignments, read_source
-from agent.cli.reach import Where, ask, talk
+from agent.cli.fleetwide import each, show_answer, show_done
+from agent.cli.options import AsJson, Params, assignments, read_source
+from agent.cli.reach import Where, talk
 from agent.cli.screen import local_time, remark, say, table, write_json
-from engine.control.messages import Definitions, Deploy, Deployed, Done, Nothing, Undeploy
+from engine.control.messages import DefinitionInfo, Definitions, Deploy, Deployed, Nothing, Undeploy
 
 if TYPE_CHECKING:
     from mesh.client import ServiceClient
 
 
+@to_fleet
 def deploy(
     files: Annotated[list[Path], typer.Argument(help="Workflow files; - is standard input.", show_default=False)],
     param: Params = None,
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """Make workflow files the active versions; running executions keep theirs."""
@@ -31,46 +32,41 @@ def deploy(
     async def conversation(client: "ServiceClient") -> list[Deployed]:
         return [await client.call("deploy", request, Deployed) for request in requests]
 
-    answers = talk(Where(config, data_dir, url, agent), conversation)
+    if where.fleet:
+        each(where, conversation, lambda answers: "\n".join(map(_deployed, answers)), as_json=as_json)
+        return
+    answers = talk(where, conversation)
     if as_json:
         write_json({"deployed": answers})
         return
     for path, answer in zip(files, answers, strict=True):
-        change = "deployed" if answer.changed else "unchanged"
-        starts = f", starts on {', '.join(answer.subjects)}" if answer.subjects else ""
-        say(f"{answer.workflow} version {answer.version} {change}{starts}")
+        say(_deployed(answer))
         for warning in answer.warnings:
             remark(f"{path}: warning: {warning}")
 
 
+@to_fleet
 def undeploy(
     workflow: Annotated[str, typer.Argument(help="The workflow's name.", autocompletion=complete_workflows)],
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """Switch a workflow's triggers off; running executions go on."""
-    answer = ask(Where(config, data_dir, url, agent), "undeploy", Undeploy(workflow=workflow), Done)
-    if as_json:
-        write_json(answer)
-    else:
-        say(answer.message or f"{workflow} is no longer deployed")
+    show_done(where, "undeploy", Undeploy(workflow=workflow), as_json=as_json)
 
 
+@to_fleet
 def workflows(
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """List deployed workflows, and what starts them."""
-    answer = ask(Where(config, data_dir, url, agent), "workflows", Nothing(), Definitions)
-    if as_json:
-        write_json(answer)
-        return
+    show_answer(where, "workflows", Nothing(), Definitions, _show, _in_lines, as_json=as_json)
+
+
+def _show(answer: Definitions) -> None:
     if not answer.definitions:
         say("no workflows; deploy one: ganglion deploy FILE")
         return
@@ -80,13 +76,29 @@ def workflows(
             (
                 f"{info.workflow}@{info.version}",
                 local_time(info.deployed_at),
-                ", ".join((*info.subjects, *info.schedules, *info.watches)),
+                _starts_on(info),
                 info.problem or info.description,
             )
             for info in answer.definitions
         ),
         last_wraps=True,
     )
+
+
+def _deployed(answer: Deployed) -> str:
+    change = "deployed" if answer.changed else "unchanged"
+    starts = f", starts on {', '.join(answer.subjects)}" if answer.subjects else ""
+    return f"{answer.workflow} version {answer.version} {change}{starts}"
+
+
+def _in_lines(answer: Definitions) -> str:
+    return "\n".join(
+        f"{info.workflow}@{info.version}  {info.problem or _starts_on(info)}" for info in answer.definitions
+    ) or "no workflows"  # fmt: skip
+
+
+def _starts_on(info: DefinitionInfo) -> str:
+    return ", ".join((*info.subjects, *info.schedules, *info.watches))
 
 
 def _text(path: Path) -> str:

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from agent.cli.addressed import to_agent, to_fleet
 from agent.cli.failure import Exit, Failure
-from agent.cli.options import AgentName, AsJson, ConfigFile, DataDir, Url
+from agent.cli.fleetwide import show_answer
+from agent.cli.options import AsJson
 from agent.cli.reach import Where, ask
 from agent.cli.screen import state, table, write_json
 from agent.config import InvalidConfig, load_config
@@ -19,27 +21,22 @@ if TYPE_CHECKING:
     from agent.finding import Finding
 
 
-def doctor(
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
-    as_json: AsJson = False,
-) -> None:
+@to_agent
+def doctor(*, where: Where, as_json: AsJson = False) -> None:
     """Check this machine, the configuration and the agent; every finding with what to do."""
     from agent.doctor import examine
     from agent.finding import Finding, Verdict
 
     findings: list[Finding]
     try:
-        flags = {"--data-dir": ("data_dir", str(data_dir) if data_dir else None)}
-        settings, file = load_config(config, flags=flags)
+        flags = {"--data-dir": ("data_dir", str(where.data_dir) if where.data_dir else None)}
+        settings, file = load_config(where.config, flags=flags)
     except InvalidConfig as invalid:
         findings = [
             Finding("configuration", Verdict.FAIL, problem, "mend it, then look again") for problem in invalid.problems
         ]
     else:
-        findings = [*examine(settings, file), _agent(Where(config, data_dir, url, agent), settings.data_path)]
+        findings = [*examine(settings, file), _agent(where, settings.data_path)]
     if as_json:
         write_json({"ok": all(finding.verdict is not Verdict.FAIL for finding in findings), "findings": findings})
     else:
@@ -52,18 +49,13 @@ def doctor(
         raise typer.Exit(Exit.FAILED)
 
 
-def status(
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
-    as_json: AsJson = False,
-) -> None:
+@to_fleet
+def status(*, where: Where, as_json: AsJson = False) -> None:
     """How a running agent is: what it runs, what waits, what it counted."""
-    answer = ask(Where(config, data_dir, url, agent), "status", Nothing(), AgentStatus)
-    if as_json:
-        write_json(answer)
-        return
+    show_answer(where, "status", Nothing(), AgentStatus, _show, _in_a_line, as_json=as_json)
+
+
+def _show(answer: AgentStatus) -> None:
     engine = answer.engine
     rows = [
         ("agent", f"{answer.agent} ({answer.tenant}), ganglion {answer.version}, process {answer.pid}"),
@@ -80,6 +72,20 @@ def status(
         *((name, str(count)) for name, count in sorted(engine.counters.items())),
     ]
     table(("", ""), rows)
+
+
+def _in_a_line(answer: AgentStatus) -> str:
+    engine = answer.engine
+    parts = (
+        engine.state,
+        ", ".join(f"{count} {name}" for name, count in engine.executions.items()) or "none open",
+        f"{engine.free_slots} free slots",
+        f"{engine.workflows} workflows",
+        f"{answer.outbox_depth} facts not sent",
+        f"{answer.memory_bytes / 2**20:.0f} MiB",
+        f"ganglion {answer.version}",
+    )
+    return "; ".join(parts)
 
 
 def _queue(queue: QueueInfo) -> str:

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.cli.addressed import to_agent
 from agent.cli.complete import executions as complete_executions
 from agent.cli.complete import workflows as complete_workflows
 from agent.cli.failure import Exit, Failure
 from agent.cli.follow import Shown, Wanted, following, past
-from agent.cli.options import AgentName, AsJson, ConfigFile, DataDir, Url
+from agent.cli.options import AsJson
 from agent.cli.reach import Where, talk
 from agent.cli.screen import console, local_time, short, state, write_json
 from engine.events import Kind
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mesh.client import ServiceClient
 
 
+@to_agent
 def events(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens from now on.")] = False,
     live: Annotated[bool, typer.Option("--live", help="With -f: live events too (node.started, progress …).")] = False,
@@ -39,10 +41,8 @@ def events(
     after: Annotated[
         int | None, typer.Option("--after", min=0, help="Those that follow this sequence.", show_default=False)
     ] = None,
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show what happened: facts, numbered without gaps; with -f also what happens from now on.
@@ -67,7 +67,7 @@ def events(
 
     if follow:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the normal end
-    talk(Where(config, data_dir, url, agent), conversation)
+    talk(where, conversation)
 
 
 def print_event(event: Shown) -> None:

@@ -3,15 +3,18 @@
 import signal
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.cli.addressed import to_agent, to_fleet
 from agent.cli.complete import executions as complete_executions
 from agent.cli.complete import nodes as complete_nodes
 from agent.cli.complete import workflows as complete_workflows
 from agent.cli.failure import Exit, Failure
-from agent.cli.options import AgentName, AsJson, ConfigFile, DataDir, Url
+from agent.cli.fleetwide import show_answer
+from agent.cli.options import AsJson
 from agent.cli.paging import whole, whole_node
 from agent.cli.picture import picture, show_execution, show_node
 from agent.cli.reach import Where, ask, talk
@@ -30,6 +33,7 @@ Id = Annotated[
 OPEN = [status.value for status in ExecutionState if status not in FINISHED]
 
 
+@to_fleet
 def ps(
     all: Annotated[bool, typer.Option("--all", "-a", help="Finished ones too.")] = False,
     status: Annotated[
@@ -42,10 +46,8 @@ def ps(
     ] = None,
     tree: Annotated[bool, typer.Option("--tree", help="Executions that others started, below these.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")] = 20,
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """List executions, newest first: those that are not finished, and the newest finished ones with --all."""
@@ -55,35 +57,12 @@ def ps(
             raise Failure(f"--status {name}: expected one of {', '.join(known)}")
     wanted = status or ([] if all else OPEN)
     request = List(workflow=workflow, status=wanted, limit=limit, tree=tree)
-    answer = ask(Where(config, data_dir, url, agent), "list", request, Executions)
-    if as_json:
-        write_json(answer)
-        return
-    if not answer.executions:
-        say("no executions" if all or status else "no open executions; finished ones: ganglion ps --all")
-        return
-    has_parents = not tree and any(info.parent for info in answer.executions)
-    rows = _nested(answer.executions) if tree else [("", info) for info in answer.executions]
-    table(
-        ("ID", "WORKFLOW", "STATUS", "DONE", "STARTED", "TOOK", *(["PARENT"] if has_parents else []), ""),
-        (
-            (
-                guide + info.execution,
-                f"{info.workflow}@{info.version}",
-                state(info.status),
-                f"{info.settled}/{info.total}" if info.total else "",
-                local_time(info.started_at or info.created_at),
-                seconds(info.duration),
-                *([info.parent] if has_parents else []),
-                _remark(info),
-            )
-            for guide, info in rows
-        ),
-    )
-    if sum(not guide for guide, _ in rows) == limit:
-        say(f"… and perhaps more: -n {limit * 5}")
+    empty = "no executions" if all or status else "no open executions; finished ones: ganglion ps --all"
+    show = partial(_list, request=request, empty=empty)
+    show_answer(where, "list", request, Executions, show, _in_lines, as_json=as_json)
 
 
+@to_agent
 def show(
     id: Id,
     node: Annotated[
@@ -95,10 +74,8 @@ def show(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Stay until its end; exit code 1 if it does not complete.")
     ] = False,
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show one execution: the tree of its nodes with states, times, attempts, what failed and what to do about it.
@@ -107,7 +84,6 @@ def show(
     """
     if follow and (node or all):
         raise Failure("--follow shows the whole execution: leave out --node and --all")
-    where = Where(config, data_dir, url, agent)
 
     async def look(client: "ServiceClient") -> Shown:
         if node and not all:
@@ -131,19 +107,18 @@ def show(
         show_execution(shown, whole=all)
 
 
+@to_agent
 def checkpoints(
     id: Id,
     after: Annotated[int, typer.Option("--after", min=0, help="Those that follow this number.")] = 0,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")] = 100,
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """List the checkpoints of an execution, for `fork --at`."""
     request = Checkpoints(execution=id, after=after, limit=limit)
-    answer = ask(Where(config, data_dir, url, agent), "checkpoints", request, CheckpointList)
+    answer = ask(where, "checkpoints", request, CheckpointList)
     if as_json:
         write_json(answer)
         return
@@ -179,6 +154,40 @@ async def _follow(client: "ServiceClient", id: str, *, as_json: bool) -> Shown:
     if not as_json:
         show_execution(shown)
     return shown
+
+
+def _list(answer: Executions, request: List, empty: str) -> None:
+    if not answer.executions:
+        say(empty)
+        return
+    has_parents = not request.tree and any(info.parent for info in answer.executions)
+    rows = _nested(answer.executions) if request.tree else [("", info) for info in answer.executions]
+    table(
+        ("ID", "WORKFLOW", "STATUS", "DONE", "STARTED", "TOOK", *(["PARENT"] if has_parents else []), ""),
+        (
+            (
+                guide + info.execution,
+                f"{info.workflow}@{info.version}",
+                state(info.status),
+                f"{info.settled}/{info.total}" if info.total else "",
+                local_time(info.started_at or info.created_at),
+                seconds(info.duration),
+                *([info.parent] if has_parents else []),
+                _remark(info),
+            )
+            for guide, info in rows
+        ),
+    )
+    if sum(not guide for guide, _ in rows) == request.limit:
+        say(f"… and perhaps more: -n {request.limit * 5}")
+
+
+def _in_lines(answer: Executions) -> str:
+    return "\n".join(
+        f"{info.execution}  {info.workflow}@{info.version}  {info.status}  "
+        f"{local_time(info.started_at or info.created_at)}  {seconds(info.duration)}  {_remark(info)}".rstrip()
+        for info in answer.executions
+    ) or "no executions"  # fmt: skip
 
 
 def _nested(infos: Sequence[ExecutionInfo]) -> list[tuple[str, ExecutionInfo]]:

@@ -2,12 +2,15 @@
 
 import getpass
 import sys
+from functools import partial
 from typing import Annotated, TypeAlias
 
 import typer
 
+from agent.cli.addressed import to_agent, to_fleet
 from agent.cli.failure import Failure
-from agent.cli.options import AgentName, AsJson, ConfigFile, Data, DataDir, Url, read_data
+from agent.cli.fleetwide import show_answer
+from agent.cli.options import AsJson, Data, read_data
 from agent.cli.reach import Where, ask
 from agent.cli.screen import local_time, say, short, table, write_json
 from engine.control.form_messages import FormInfo, FormList, Forms, Submit, Submitted
@@ -17,6 +20,7 @@ Field: TypeAlias = dict[str, Json]
 Form = Annotated[str, typer.Argument(help="A form's id, or the beginning of it.")]
 
 
+@to_fleet
 def forms(
     id: Annotated[str, typer.Argument(help="One form, with its fields; without it, all open ones.")] = "",
     mine: Annotated[
@@ -24,21 +28,44 @@ def forms(
     ] = "",
     all: Annotated[bool, typer.Option("--all", "-a", help="Those of the past too.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")] = 100,
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """List what waits for people: approvals, decisions, values."""
     request = Forms(form=id, assignee=mine, all=all, limit=limit)
-    answer = ask(Where(config, data_dir, url, agent), "forms", request, FormList)
+    show_answer(where, "forms", request, FormList, partial(_list, request=request), _in_lines, as_json=as_json)
+
+
+@to_agent
+def submit(
+    id: Form,
+    data: Data = None,
+    by: Annotated[str, typer.Option("--by", help="Who says so; your user name without it.", show_default=False)] = "",
+    *,
+    where: Where,
+    as_json: AsJson = False,
+) -> None:
+    """Fill a form in: -d '{"approve": true}', or answer its questions on a terminal."""
+    values = read_data(data)
+    if data is None:
+        values = _asked(where, id)
+    if not isinstance(values, dict):
+        raise Failure(
+            f"--data: the values of a form are an object, such as -d '{{\"approve\": true}}', got {short(values)}"
+        )
+    answer = ask(where, "submit", Submit(form=id, values=values, by=by or _user()), Submitted)
     if as_json:
         write_json(answer)
-    elif id and len(answer.forms) == 1:
+    else:
+        say(f"form {answer.form} is submitted; {answer.execution} goes on")
+
+
+def _list(answer: FormList, request: Forms) -> None:
+    if request.form and len(answer.forms) == 1:
         _show(answer.forms[0])
     elif not answer.forms:
-        say("no forms" if all else "no open forms; those of the past: ganglion forms --all")
+        say("no forms" if request.all else "no open forms; those of the past: ganglion forms --all")
     else:
         table(
             ("FORM", "WORKFLOW", "OPENED", "UNTIL", "FOR", "STATUS", "TITLE"),
@@ -56,32 +83,6 @@ def forms(
             ),
             last_wraps=True,
         )
-
-
-def submit(
-    id: Form,
-    data: Data = None,
-    by: Annotated[str, typer.Option("--by", help="Who says so; your user name without it.", show_default=False)] = "",
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
-    as_json: AsJson = False,
-) -> None:
-    """Fill a form in: -d '{"approve": true}', or answer its questions on a terminal."""
-    where = Where(config, data_dir, url, agent)
-    values = read_data(data)
-    if data is None:
-        values = _asked(where, id)
-    if not isinstance(values, dict):
-        raise Failure(
-            f"--data: the values of a form are an object, such as -d '{{\"approve\": true}}', got {short(values)}"
-        )
-    answer = ask(where, "submit", Submit(form=id, values=values, by=by or _user()), Submitted)
-    if as_json:
-        write_json(answer)
-    else:
-        say(f"form {answer.form} is submitted; {answer.execution} goes on")
 
 
 def _asked(where: Where, id: str) -> dict[str, Json]:
@@ -140,6 +141,13 @@ def _show(form: FormInfo) -> None:
         say(short(form.answer["values"], 2000))
     elif form.status == "open":
         say(f"\nganglion submit {form.form}" + (" -d '{…}'" if form.fields else ""))
+
+
+def _in_lines(answer: FormList) -> str:
+    return "\n".join(
+        f"{form.form}  {form.workflow}/{form.node}  {form.status}  {', '.join(form.assignees)}  {form.title}"
+        for form in answer.forms
+    ) or "no forms"  # fmt: skip
 
 
 def _kind(field: Field) -> str:

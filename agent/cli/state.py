@@ -5,15 +5,18 @@ from typing import Annotated
 import msgspec
 import typer
 
+from agent.cli.addressed import to_fleet
 from agent.cli.complete import workflows as complete_workflows
 from agent.cli.failure import Failure
-from agent.cli.options import AgentName, AsJson, ConfigFile, DataDir, Url
-from agent.cli.reach import Where, ask
-from agent.cli.screen import local_time, remark, say, short, table, write_json
-from engine.control.messages import Done, SetState, StateEntries, StateEntry, StateKey, StateKeys
+from agent.cli.fleetwide import show_answer, show_done
+from agent.cli.options import AsJson
+from agent.cli.reach import Where
+from agent.cli.screen import local_time, remark, say, short, table
+from engine.control.messages import SetState, StateEntries, StateEntry, StateKey, StateKeys
 from engine.values import InvalidValue, Json, decode_json
 
 
+@to_fleet
 def state(
     workflow: Annotated[str, typer.Argument(help="The workflow's name.", autocompletion=complete_workflows)],
     key: Annotated[str | None, typer.Argument(help="One key, with its whole value; without it all are listed.")] = None,
@@ -23,42 +26,41 @@ def state(
     delete: Annotated[bool, typer.Option("--delete", help="Delete the key.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="How many keys are listed.")] = 100,
     after: Annotated[str, typer.Option("--after", help="List the keys behind this one.")] = "",
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """Show or change what a workflow keeps: its counters, what it saw last."""
-    where = Where(config, data_dir, url, agent)
     if key is None and (set_to is not None or delete):
         raise Failure("which key? write `ganglion state WORKFLOW KEY --set VALUE`")
     if set_to is not None and delete:
         raise Failure("--set and --delete exclude each other")
     if key is None:
-        entries = ask(where, "state", StateKeys(workflow=workflow, after=after, limit=limit), StateEntries)
-        if as_json:
-            write_json(entries)
-        else:
-            _show(entries)
+        keys = StateKeys(workflow=workflow, after=after, limit=limit)
+        show_answer(where, "state", keys, StateEntries, _show, _in_lines, as_json=as_json)
         return
-    if set_to is not None or delete:
-        done = (
-            ask(where, "dropstate", StateKey(workflow=workflow, key=key), Done)
-            if set_to is None
-            else ask(where, "setstate", SetState(workflow=workflow, key=key, value=_value(set_to)), Done)
-        )
-        if as_json:
-            write_json(done)
-        else:
-            say(done.message)
+    one = StateKey(workflow=workflow, key=key)
+    if set_to is None and not delete:
+        show_answer(where, "statekey", one, StateEntry, _show_entry, _in_a_line, as_json=as_json)
         return
-    entry = ask(where, "statekey", StateKey(workflow=workflow, key=key), StateEntry)
-    if as_json:
-        write_json(entry)
+    if set_to is None:
+        show_done(where, "dropstate", one, as_json=as_json)
     else:
-        say(msgspec.json.format(msgspec.json.encode(entry.value)).decode())
-        remark(f"revision {entry.revision}, changed {local_time(entry.changed_at)}")
+        show_done(where, "setstate", SetState(workflow=workflow, key=key, value=_value(set_to)), as_json=as_json)
+
+
+def _show_entry(entry: StateEntry) -> None:
+    say(msgspec.json.format(msgspec.json.encode(entry.value)).decode())
+    remark(f"revision {entry.revision}, changed {local_time(entry.changed_at)}")
+
+
+def _in_lines(found: StateEntries) -> str:
+    return "\n".join(map(_in_a_line, found.entries)) or "keeps nothing"
+
+
+def _in_a_line(entry: StateEntry) -> str:
+    value = f"({entry.size} bytes)" if entry.value is msgspec.UNSET else short(entry.value, 60)
+    return f"{entry.key}  {value}  changed {local_time(entry.changed_at)}"
 
 
 def _show(found: StateEntries) -> None:

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
+from agent.cli.addressed import to_agent
 from agent.cli.complete import workflows as complete_workflows
-from agent.cli.options import AgentName, AsJson, ConfigFile, DataDir, Url
+from agent.cli.options import AsJson
 from agent.cli.reach import Where, ask
 from agent.cli.screen import local_time, say, seconds, table, write_json
 from engine.control.usage_messages import ORDERS, HourUse, NodeUse, UsageQuery, UsageReport, WorkflowUse
@@ -14,6 +15,7 @@ from engine.quantities import format_size
 COLUMNS = ("RAN", "FAILED", "TIME", "OUTPUT", "API CALLS", "TOKENS")
 
 
+@to_agent
 def top(
     workflow: Annotated[
         str | None,
@@ -23,16 +25,14 @@ def top(
     hours: Annotated[int, typer.Option("--hours", min=1, max=35 * 24, help="How far to look back.")] = 24,
     by: Annotated[str, typer.Option("--by", help=f"The most of what: {', '.join(ORDERS)}.")] = "seconds",
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")] = 10,
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show the workflows and nodes that used most, and how that grows."""
     step = max(1, hours // 24)
     request = UsageQuery(workflow=workflow, hours=hours, by=by, limit=limit, step=step)
-    answer = ask(Where(config, data_dir, url, agent), "usage", request, UsageReport)
+    answer = ask(where, "usage", request, UsageReport)
     if as_json:
         write_json(answer)
         return

@@ -64,7 +64,7 @@ class Lines:
         for workflow, waiting in counts.items():
             self._lines[workflow] = Line(workflow, self._active(workflow) or NO_FLOW, waiting=waiting, cut=True)
         self._loaded = True
-        self.quiet_until = 0
+        self.quiet_until = 0 if counts else NEVER
         self._count(sum(counts.values()))
 
     # --- coming

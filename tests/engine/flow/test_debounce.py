@@ -43,6 +43,14 @@ async def test_only_the_last_message_within_the_quiet_time_starts(open_rig, cloc
         assert rig.executor.lines.waiting == 0
 
 
+async def test_the_first_quiet_time_of_an_agent_ends_by_itself(open_rig):
+    async with open_rig() as rig:
+        await rig.deploy(TEXT % "50ms")
+        row = await rig.end(await rig.start(data={"device": "f1", "n": 1}))
+
+    assert row.status is ExecutionState.COMPLETED
+
+
 async def test_a_stream_without_quiet_starts_at_the_latest_after_the_maximum(open_rig, clock, gate, idle):
     async with open_rig(clock=clock) as rig:
         rig.acts["a"] = gate

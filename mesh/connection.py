@@ -4,11 +4,15 @@ Each client lives for one connection. When it is lost a new client is made, and 
 replayed from a buffer behind our back, which would put a relayed fact in the wrong place of its stream, and no pull
 stays silent because the server has forgotten it. The library's own reconnecting gives up for good on most errors of the
 server, an expired credential among them; this never does.
+
+Files of credentials are looked at all the time: when they are renewed, a new client is connected with what they hold
+now, and only then takes the old one's place. If the server does not take them, everything stays as it is.
 """
 
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Protocol
 
@@ -16,8 +20,10 @@ from nats.js import JetStreamContext
 
 from engine.signal import Signal
 from mesh.credentials import Credentials, Tls
-from mesh.errors import MeshError
+from mesh.errors import InvalidAccess, MeshError
+from mesh.key_files import Expiry, KeyFiles
 from mesh.nats_client import LOST, AnySubjectClient, connect, retire, shown
+from mesh.refusal import NotLetIn
 
 __all__ = ["LOST", "Beyond", "Connection", "Link"]
 
@@ -63,14 +69,21 @@ class Connection:
         credentials: Credentials,
         tls: Tls | None = None,
         name: str = "ganglion",
+        inbox: str = "",
         beyond: Beyond | None = None,
     ) -> None:
-        """`beyond`: what is reached through the server; there is a link only while that answers."""
+        """`inbox`: what the inboxes of its clients begin with. `beyond`: what is reached through the server; there is
+        a link only while that answers."""
         self._servers = list(servers)
         self._credentials = credentials
         self._tls = tls
         self._name = name
+        self._inbox = inbox
+        self._files = KeyFiles(credentials, tls)
+        self._next: AnySubjectClient | None = None
+        """Connected with renewed credentials, to follow the one there is."""
         self._beyond = beyond
+        self._expiry = Expiry(f"NATS at {self.servers}")
         self._link: Link | None = None
         self._connected = asyncio.Event()
         self._hint = Signal()
@@ -99,30 +112,62 @@ class Connection:
             await self._connected.wait()
         return self._link
 
+    @property
+    def expires(self) -> float | None:
+        """When the server will end the connection for its credentials' age, in seconds since 1970; None: never."""
+        return self._link.nc.expires if self._link is not None else None
+
     async def run(self) -> None:
-        """Connect, watch, connect again, until cancelled. Raises InvalidAccess for credentials that can't be read."""
+        """Connect, watch, connect again, until cancelled. Raises InvalidAccess for credentials that can't be read now;
+        if that happens later, they are tried on."""
         self._credentials.check()
-        pause = FIRST_PAUSE_SECONDS
-        quiet = False
+        if self._tls is not None:
+            self._tls.context()
+        loop, pause = asyncio.get_running_loop(), FIRST_PAUSE_SECONDS
+        try:
+            while True:
+                client, self._next = self._next or await self._new_client(), None
+                if self.number:
+                    _logger.info("connected again to NATS at %s", self.servers)
+                since = loop.time()
+                await self._hold(client)
+                # A server may let us in and end that at once, for instance with credentials that expire in this second.
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS) if loop.time() - since < pause else FIRST_PAUSE_SECONDS
+                if pause > FIRST_PAUSE_SECONDS and self._next is None:
+                    await self._rest(pause)
+        finally:
+            if self._next is not None:
+                await retire(self._next)
+
+    async def _new_client(self) -> AnySubjectClient:
+        """Try until one is connected."""
+        pause, quiet = FIRST_PAUSE_SECONDS, False
         while True:
             client = AnySubjectClient()
             try:
                 await _apart(self._connect(client), "connecting to NATS")
-            except LOST as error:
+            except (*LOST, InvalidAccess) as error:
                 await retire(client)
                 if not quiet:
-                    _logger.warning("NATS at %s can't be reached: %s; trying on", self.servers, self._problem or error)
+                    _logger.warning("NATS at %s can't be reached: %s; trying on", self.servers, self._why(error))
                     quiet = True
-                await asyncio.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - spreads agents, hides nothing
+                if await self._rest(pause * random.uniform(0.7, 1.3)):  # noqa: S311 - spreads agents, hides nothing
+                    pause, quiet = FIRST_PAUSE_SECONDS, False
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-                continue
             except BaseException:
                 await retire(client)
                 raise
-            if self.number:
-                _logger.info("connected again to NATS at %s", self.servers)
-            pause, quiet = FIRST_PAUSE_SECONDS, False
-            await self._hold(client)
+            else:
+                return client
+
+    async def _rest(self, seconds: float) -> bool:
+        """A pause, which ends early when the files of the credentials are renewed; whether they were."""
+        while seconds > 0:
+            await asyncio.sleep(min(seconds, WATCH_SECONDS))
+            if self._files.changed():
+                return True
+            seconds -= WATCH_SECONDS
+        return False
 
     async def serve(self, work: Callable[[Link], Awaitable[None]], *, name: str) -> None:
         """Run `work` on each link: cancelled when the link is lost, begun again on the next, until it returns.
@@ -161,14 +206,25 @@ class Connection:
             self._connected.clear()
             link.lost.set()
             await retire(client)
-        _logger.warning("the connection to NATS at %s is lost: %s", self.servers, self._problem or "closed")
+        if self._next is not None:
+            _logger.info("the credentials for NATS at %s were renewed: a new link takes over", self.servers)
+        else:
+            _logger.warning(
+                "the connection to NATS at %s is lost: %s",
+                self.servers, self._problem or client.last_error or "closed",
+            )  # fmt: skip
 
     async def _watch(self, client: AnySubjectClient) -> None:
-        """Until the connection, or what is beyond it, is lost."""
+        """Until the connection, or what is beyond it, is lost, or a client with renewed credentials can follow."""
         loop = asyncio.get_running_loop()
         probed = loop.time()
         while client.is_connected:
+            self._expiry.look(client.expires, time.time())
             await self._hint.wait(WATCH_SECONDS)
+            if self._files.changed():
+                self._next = await self._renewed()
+                if self._next is not None:
+                    return
             if self._beyond is not None and loop.time() - probed >= self._beyond.seconds:
                 try:
                     await _apart(self._beyond.probe(client, first=False), "probing what is beyond")
@@ -176,6 +232,23 @@ class Connection:
                     self._problem = error
                     return
                 probed = loop.time()
+
+    async def _renewed(self) -> AnySubjectClient | None:
+        """A client that is connected with what the files hold now; None if that does not work."""
+        client = AnySubjectClient()
+        try:
+            await _apart(self._connect(client), "connecting to NATS with renewed credentials")
+        except (*LOST, InvalidAccess) as error:
+            await retire(client)
+            _logger.warning(
+                "the renewed credentials for NATS at %s don't work: %s; the old connection stays while it can",
+                self.servers, self._why(error),
+            )  # fmt: skip
+            return None
+        except BaseException:
+            await retire(client)
+            raise
+        return client
 
     async def _connect(self, client: AnySubjectClient) -> None:
         async def hint() -> None:
@@ -188,12 +261,19 @@ class Connection:
                 _logger.warning("NATS: %s", error)
 
         self._problem = None
+        self._files.taken()
         await connect(
-            client, self._servers, self._credentials, self._tls, name=self._name, on_error=failed, on_close=hint
-        )
+            client, self._servers, self._credentials, self._tls, name=self._name, on_error=failed, on_close=hint,
+            inbox=self._inbox,
+        )  # fmt: skip
         if self._beyond is not None:
             client.api = self._beyond.api
             await self._beyond.probe(client, first=True)
+
+    def _why(self, error: Exception) -> str:
+        """The reason to show: ours where there is one, else what the client's callback was told."""
+        known = isinstance(error, (NotLetIn, InvalidAccess))
+        return str(error if known else self._problem or error) or type(error).__name__
 
 
 def _is_absorbed(error: BaseException) -> bool:

@@ -1,7 +1,9 @@
 """How a client proves who it is, and where the agent keeps what the command line needs to reach it."""
 
-import importlib.util
+import base64
+import binascii
 import os
+import re
 import secrets
 import ssl
 from pathlib import Path
@@ -10,31 +12,134 @@ import msgspec
 
 from mesh.errors import InvalidAccess
 
+MAX_FILE_BYTES = 64 * 1024
+_JWT = re.compile(r"-+BEGIN NATS USER JWT-+\s+(\S+)\s+-+END NATS USER JWT-+")
+_SEED = re.compile(r"-+BEGIN USER NKEY SEED-+\s+(\S+)\s+-+END USER NKEY SEED-+")
 
-class Credentials(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One way to authenticate; all empty is anonymous. Never shown: its text form names the kind alone."""
+
+class Login(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown to a server at one connection, read from its files a moment ago. Never kept, never shown."""
 
     user: str = ""
     password: str = ""
     token: str = ""
+    jwt: str = ""
+    seed: str = ""
+    """Of an nkey, which signs what the server asks to be signed; it goes nowhere."""
+    expires: float | None = None
+    """Seconds since 1970; None: never, as far as we can tell."""
+
+    def __repr__(self) -> str:
+        return "Login(…)"
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One way to authenticate; all empty is anonymous. Never shown: its text form names the kind alone.
+
+    Files are read again at each connection, so they may be renewed in place.
+    """
+
+    user: str = ""
+    password: str = ""
+    password_file: str = ""
+    token: str = ""
+    token_file: str = ""
     creds: str = ""
-    """Path of a `.creds` file (JWT and seed); read again at each connection, so it may be renewed in place."""
+    """Path of a `.creds` file: JWT and seed."""
     nkey: str = ""
     """Path of a file with an nkey seed."""
 
     def __repr__(self) -> str:
-        kinds = [field for field in ("user", "token", "creds", "nkey") if getattr(self, field)]
+        kinds = [field for field in ("user", "token", "token_file", "creds", "nkey") if getattr(self, field)]
         return f"Credentials({', '.join(kinds) or 'anonymous'})"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Paths of the files that they are read from."""
+        return tuple(filter(None, (self.password_file, self.token_file, self.creds, self.nkey)))
 
     def check(self) -> None:
         """Raise InvalidAccess if they can't be used."""
-        if self.user and not self.password:
-            raise InvalidAccess(f"the NATS user {self.user} has no password: set [mesh] credentials.password")
-        for path in (self.creds, self.nkey):
-            if path and not Path(path).is_file():
-                raise InvalidAccess(f"{path} is not a file: [mesh] credentials must name one that this user can read")
-        if (self.creds or self.nkey) and importlib.util.find_spec("nkeys") is None:
-            raise InvalidAccess("creds and nkey files need the package nkeys: pip install nkeys")
+        ways = [bool(self.user), bool(self.token or self.token_file), bool(self.creds), bool(self.nkey)]
+        if sum(ways) > 1:
+            raise InvalidAccess(
+                "[mesh] credentials: give one way to prove who we are: user and password, token, creds or nkey"
+            )
+        if self.user and not (self.password or self.password_file):
+            raise InvalidAccess(
+                f"the NATS user {self.user} has no password: set [mesh] credentials.password or password_file"
+            )
+        for one, file in (("password", self.password_file), ("token", self.token_file)):
+            if getattr(self, one) and file:
+                raise InvalidAccess(f"[mesh] credentials: give {one} or {one}_file, not both")
+        self.login()
+
+    def login(self) -> Login:
+        """What to show to a server now. Raises InvalidAccess, without saying anything of what stands in the files."""
+        if self.creds:
+            return _from_creds(self.creds)
+        if self.nkey:
+            return Login(seed=_checked_seed(_text(self.nkey).strip(), self.nkey))
+        return Login(
+            user=self.user,
+            password=_line(self.password_file) if self.password_file else self.password,
+            token=_line(self.token_file) if self.token_file else self.token,
+        )
+
+
+def _from_creds(path: str) -> Login:
+    text = _text(path)
+    jwt, seed = _JWT.search(text), _SEED.search(text)
+    if jwt is None or seed is None:
+        raise InvalidAccess(f"{path} is not a .creds file: it needs a user JWT and an nkey seed, as `nsc` writes them")
+    return Login(jwt=jwt[1], seed=_checked_seed(seed[1], path), expires=_expiry(jwt[1], path))
+
+
+class _Claims(msgspec.Struct):
+    exp: float = 0
+    """Seconds since 1970; 0 is never."""
+
+
+def _expiry(jwt: str, path: str) -> float | None:
+    try:
+        body = jwt.split(".")[1]
+        claims = msgspec.json.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=_Claims)
+    except (IndexError, binascii.Error, msgspec.DecodeError):
+        raise InvalidAccess(f"the user JWT in {path} is damaged: make the file anew") from None
+    return claims.exp or None
+
+
+def _checked_seed(seed: str, path: str) -> str:
+    import nkeys  # loads libsodium: 25 ms that only those pay who use it
+
+    try:
+        nkeys.from_seed(bytearray(seed.encode())).wipe()
+    except (nkeys.NkeysError, ValueError, TypeError):
+        raise InvalidAccess(f"{path} holds no nkey seed (a line that starts with SU): make the file anew") from None
+    if not seed.startswith("SU"):
+        raise InvalidAccess(f"{path} holds a seed, but not a user's: give that, it starts with SU")
+    return seed
+
+
+def _line(path: str) -> str:
+    """A secret that stands alone in a file; the line's end is not part of it."""
+    text = _text(path).rstrip("\r\n")
+    if not text or any(character in text for character in "\r\n\0"):
+        raise InvalidAccess(f"{path} must hold one line: the secret alone")
+    return text
+
+
+def _text(path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise InvalidAccess(f"{path} is larger than credentials are: name the right file in [mesh] credentials")
+        return content.decode()
+    except (OSError, UnicodeDecodeError):
+        raise InvalidAccess(
+            f"{path} is not a file that can be read: [mesh] credentials must name one that this user can read"
+        ) from None
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,11 +148,18 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ca: str = ""
     """Path of the certificates to trust; empty for the system's."""
     cert: str = ""
+    """Path of our certificate, for a server that asks for one."""
     key: str = ""
+    """Path of the certificate's private key."""
     hostname: str = ""
     """The name in the server's certificate, if it is not the one in the url."""
     handshake_first: bool = True
     """The server needs `handshake_first: true` for this."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Paths of its files."""
+        return tuple(filter(None, (self.ca, self.cert, self.key)))
 
     def context(self) -> ssl.SSLContext:
         """Raises InvalidAccess if a file can't be used."""

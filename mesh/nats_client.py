@@ -6,10 +6,11 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 import nats.errors
-from nats.aio.client import Client
+from nats.aio.client import DEFAULT_INBOX_PREFIX, Client, RawCredentials
 from nats.aio.msg import Msg
 
 from mesh.credentials import Credentials, Tls
+from mesh.refusal import PlainServer, explained
 
 PING_SECONDS = 10
 """A link that is half open is noticed after two pings without an answer."""
@@ -27,6 +28,9 @@ class AnySubjectClient(Client):
 
     api = "$JS.API"
     """Where JetStream is asked: behind a leaf link it is that of the hub's domain, `$JS.<domain>.API`."""
+    wants_tls = False
+    expires: float | None = None
+    """When the server will end the connection, because the credentials are good no longer; seconds since 1970."""
 
     async def publish_batch(self, batch: Iterable[tuple[str, str, Mapping[str, str], bytes]]) -> None:
         """Publish messages, each as (subject, reply or nothing, headers, body), in their order.
@@ -51,6 +55,13 @@ class AnySubjectClient(Client):
             await self._send_command(command)
         await self._flush_pending()
 
+    def _connect_command(self) -> bytes:
+        """The library goes on without TLS, and shows the credentials, where a server (or who stands before it) does
+        not ask for it."""
+        if self.wants_tls and not self.options["tls_handshake_first"] and not self._server_info.get("tls_required"):
+            raise PlainServer
+        return super()._connect_command()
+
     def _build_message(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
     ) -> Msg:
@@ -65,7 +76,7 @@ class AnySubjectClient(Client):
 
 
 async def connect(
-    client: Client,
+    client: AnySubjectClient,
     servers: list[str],
     credentials: Credentials,
     tls: Tls | None,
@@ -73,27 +84,45 @@ async def connect(
     name: str,
     on_error: Callable[[Exception], Awaitable[None]],
     on_close: Callable[[], Awaitable[None]] | None = None,
+    inbox: str = "",
 ) -> None:
-    """Connect a client for one connection's life. Raises one of LOST."""
-    await client.connect(
-        servers=servers,
-        name=name,
-        error_cb=on_error,
-        disconnected_cb=on_close,
-        closed_cb=on_close,
-        allow_reconnect=False,
-        max_reconnect_attempts=1,
-        reconnect_time_wait=0,
-        connect_timeout=CONNECT_SECONDS,
-        ping_interval=PING_SECONDS,
-        tls=tls.context() if tls else None,
-        tls_hostname=tls.hostname or None if tls else None,
-        tls_handshake_first=tls.handshake_first if tls else False,
-        user=credentials.user or None,
-        password=credentials.password or None,
-        token=credentials.token or None,
-        user_credentials=credentials.creds or None,
-        nkeys_seed=credentials.nkey or None,
+    """Connect a client for one connection's life. Raises one of LOST, and InvalidAccess for files that can't be read.
+
+    `inbox`: what its inboxes begin with, so that the server can keep others from reading them.
+    """
+    login = credentials.login()
+    client.wants_tls, client.expires = tls is not None, login.expires
+    try:
+        await client.connect(
+            servers=servers,
+            name=name,
+            error_cb=on_error,
+            disconnected_cb=on_close,
+            closed_cb=on_close,
+            allow_reconnect=False,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
+            connect_timeout=CONNECT_SECONDS,
+            ping_interval=PING_SECONDS,
+            tls=tls.context() if tls else None,
+            tls_hostname=tls.hostname or None if tls else None,
+            tls_handshake_first=tls.handshake_first if tls else False,
+            user=login.user or None,
+            password=login.password or None,
+            token=login.token or None,
+            # As text, not as paths: the library reads a creds file that is cut off without end.
+            user_credentials=RawCredentials(_creds_text(login.jwt, login.seed)) if login.jwt else None,
+            nkeys_seed_str=login.seed if login.seed and not login.jwt else None,
+            inbox_prefix=inbox or DEFAULT_INBOX_PREFIX,
+        )
+    except LOST as error:
+        raise explained(error, login, tls) or error from None
+
+
+def _creds_text(jwt: str, seed: str) -> str:
+    return (
+        f"-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n"
+        f"-----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
     )
 
 

@@ -64,11 +64,14 @@ class Agent(Section, frozen=True, kw_only=True):
 
 
 class Credentials(Section, frozen=True, kw_only=True):
-    """How we prove who we are at an external server, or at the hub; all empty is anonymous. Never shown."""
+    """How we prove who we are at an external server, or at the hub: one way, or none to be anonymous. Never shown.
+    Files are read again when they change, without a restart."""
 
     user: Annotated[str, Meta(description="User name; needs a password.")] = ""
     password: Annotated[str, Meta(description="The user's password. Better: a file for `creds` or `nkey`.")] = ""
+    password_file: Annotated[str, Meta(description="A file that holds the password alone.")] = ""
     token: Annotated[str, Meta(description="A token instead of user and password.")] = ""
+    token_file: Annotated[str, Meta(description="A file that holds the token alone.")] = ""
     creds: Annotated[str, Meta(description="A .creds file (JWT and seed).")] = ""
     nkey: Annotated[str, Meta(description="A file with an nkey seed.")] = ""
 
@@ -92,7 +95,7 @@ class Device(Section, frozen=True, kw_only=True):
 
 
 class Tls(Section, frozen=True, kw_only=True):
-    """TLS to an external server with a tls:// url. Paths of PEM files."""
+    """TLS to an external server or a hub with a tls:// url. Paths of PEM files, read again when they change."""
 
     ca: Annotated[str, Meta(description="The authority to trust. Empty: the system's.")] = ""
     cert: Annotated[str, Meta(description="Our certificate. Empty: none.")] = ""
@@ -161,6 +164,10 @@ class Mesh(Section, frozen=True, kw_only=True):
             raise ValueError('mesh.url: is needed with mode = "external", such as "nats://127.0.0.1:4222"')
         if self.hub and self.mode is not Mode.EMBEDDED:
             raise ValueError('mesh.hub: is for mode = "embedded": an external server has leaf links of its own')
+        if self.tls != Tls() and not (self.hub or self.url).startswith(("tls://", "wss://")):
+            raise ValueError("mesh.tls: has no effect on this url: write tls://host:port in mesh.url or mesh.hub")
+        if self.hub and self.tls.hostname:
+            raise ValueError("mesh.tls.hostname: can't be used for a hub: write the certificate's name into mesh.hub")
         if self.share and not self.hub:
             raise ValueError("mesh.share: is for agents with a hub: set mesh.hub")
         for subject in self.share:
@@ -352,6 +359,8 @@ PATHS = frozenset(
         "engine.workflows_dir",
         "mesh.credentials.creds",
         "mesh.credentials.nkey",
+        "mesh.credentials.password_file",
+        "mesh.credentials.token_file",
         "mesh.tls.ca",
         "mesh.tls.cert",
         "mesh.tls.key",

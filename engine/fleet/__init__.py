@@ -4,6 +4,13 @@ A fact comes at least once and in any order: it is told from others by (agent, e
 a gap, which is asked for and closes when the fact comes, or when somebody says that it is gone. Figures are kept as
 facts come in, in the minute and hour in which they happened, however late they come.
 
-event.py   a fact of some agent, as it is kept
-query.py   what can be asked, and what the answers look like
+event.py      a fact of some agent, as it is kept
+query.py      what can be asked, and what the answers look like
+store.py      the file: record, ask, tidy up
+schema.py     its tables
+recording.py  one batch in one transaction: tracks.py (what is new), gaps.py (what is missing), names.py (small numbers
+              for what repeats), figures.py (counts and durations of minutes and hours; sketch.py: quantiles of sums)
+looking.py    events that match a question; selection.py: what it asks for
+labels.py     labels of agents
+retention.py  what goes when
 """

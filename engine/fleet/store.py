@@ -1,30 +1,33 @@
 """The recorder's file."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import msgspec
-
 from engine.clock import Clock
+from engine.fleet import gaps, looking, recording, tracks
+from engine.fleet import labels as labelling
 from engine.fleet.event import FleetEvent, Gap, Recorded, Track
+from engine.fleet.names import Names
 from engine.fleet.query import EventQuery, Numbered, StatsQuery, Window
+from engine.fleet.recording import Batch
+from engine.fleet.retention import FleetRetention
+from engine.fleet.schema import MIGRATIONS
+from engine.store import Store, Transaction
 
-
-class FleetRetention(msgspec.Struct, frozen=True, kw_only=True):
-    """How long events are kept: whichever limit is reached first. Windows of an hour stay ten times as long."""
-
-    age: float | None = 30 * 86_400.0
-    count: int | None = 5_000_000
-    bytes: int | None = 4 * 2**30
+__all__ = ["FleetRetention", "FleetStore"]
 
 
 class FleetStore:
     """Keeps the facts of a fleet. Opened by `FleetStore.open`."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
         self.listeners: list[Callable[[list[Numbered]], None]] = []
         """Called on the event loop with the new events of each commit."""
+        self._store = store
+        self._names = Names()
+        self._labels: labelling.All | None = None
 
     @classmethod
     @asynccontextmanager
@@ -32,30 +35,40 @@ class FleetStore:
         cls, path: Path, *, clock: Clock | None = None, synchronous: str = "full"
     ) -> "AsyncIterator[FleetStore]":
         """Open or create the file, migrate it, and close it at the block's end. Raises as Store.open does."""
-        yield cls()
+        async with Store.open(path, clock=clock, synchronous=synchronous, migrations=MIGRATIONS) as store:
+            yield cls(store)
 
     async def record(self, events: Sequence[FleetEvent]) -> Recorded:
         """Keep what is new, in one commit together with the figures, tracks and gaps; durable when it returns.
 
         A fact of the kind outbox.dropped closes the gap that it names. Raises StoreFull when nothing was kept.
         """
-        raise NotImplementedError
+        now = self._store.clock.now()
+        commit = self._store.submit(lambda tx: recording.record(tx, self._names, events, now), patient=False)
+        commit.add_done_callback(self._tell)
+        batch = await asyncio.shield(commit)
+        return batch.recorded
 
     async def remember(self, labels: dict[str, dict[str, str]]) -> None:
         """Agent -> its labels, as they are now: for queries and figures by label. Cheap where nothing changed."""
-        raise NotImplementedError
+        if self._labels is None:
+            self._labels = await self._store.read(labelling.select)
+        changed = {agent: own for agent, own in labels.items() if self._labels.get(agent) != own}
+        if changed:
+            await self._store.submit(lambda tx: labelling.remember(tx, self._names, changed), patient=False)
+            self._labels.update(changed)
 
     async def labels(self) -> dict[str, dict[str, str]]:
         """Of every agent that was ever heard of."""
-        raise NotImplementedError
+        return await self._store.read(labelling.select)
 
     async def events(self, query: EventQuery) -> list[Numbered]:
         """Oldest first, at most `query.limit`."""
-        raise NotImplementedError
+        return await self._store.read(lambda db: looking.events(db, query))
 
     async def count(self, query: EventQuery) -> int:
         """How many events match, whatever the limit."""
-        raise NotImplementedError
+        return await self._store.read(lambda db: looking.count(db, query))
 
     async def stats(self, query: StatsQuery) -> list[Window]:
         """Oldest window first."""
@@ -63,24 +76,45 @@ class FleetStore:
 
     async def tracks(self) -> list[Track]:
         """One for each agent and epoch."""
-        raise NotImplementedError
+        return await self._store.read(tracks.select)
 
     async def gaps(self, *, due: int | None = None, limit: int = 100) -> list[Gap]:
         """Gaps, the oldest first; with `due`, open ones that are to be asked for by then."""
-        raise NotImplementedError
+        return await self._store.read(lambda db: gaps.select(db, due, limit))
 
     async def asked(self, gap: Gap, *, due: int) -> None:
         """It was asked for in vain: try again then."""
-        raise NotImplementedError
+
+        def unit(tx: Transaction) -> None:
+            track = tracks.find(tx.db, gap.agent, gap.epoch)
+            if track is not None:
+                gaps.ask_again(tx, track, (gap.first, gap.last), due)
+
+        await self._store.submit(unit, patient=False)
 
     async def give_up(self, gap: Gap, first: int, last: int, reason: str) -> None:
         """Facts `first` to `last` of a gap are gone for good; the rest of it stays open."""
-        raise NotImplementedError
+
+        def unit(tx: Transaction) -> None:
+            track = tracks.find(tx.db, gap.agent, gap.epoch)
+            if track is not None:
+                gaps.lose(tx, track, (max(first, gap.first), min(last, gap.last)), reason)
+
+        await self._store.submit(unit, patient=False)
 
     async def newest(self) -> int:
         """Number of the newest event; 0 before the first."""
-        raise NotImplementedError
+        return await self._store.read(recording.newest)
 
     async def tidy(self, retention: FleetRetention) -> bool:
         """One step of retention; True if there is more to do. Raises nothing when the disk is full."""
         raise NotImplementedError
+
+    def _tell(self, commit: asyncio.Future[Batch]) -> None:
+        if commit.cancelled() or commit.exception() is not None:
+            return
+        batch = commit.result()
+        self._names.keep(batch.names)
+        if batch.new:
+            for listener in self.listeners:
+                listener(batch.new)

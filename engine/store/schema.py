@@ -5,10 +5,14 @@ CRC-32 of what was written, because SQLite has no page checksums of its own.
 """
 
 import sqlite3
+from typing import TypeAlias
 
 from engine.store.errors import StoreNewer
 
-MIGRATIONS: tuple[tuple[str, str], ...] = (
+Migrations: TypeAlias = tuple[tuple[str, str], ...]
+"""(name, statements that end in semicolons)."""
+
+MIGRATIONS: Migrations = (
     (
         "first-light",
         """
@@ -219,14 +223,16 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
 )
 
 
-def migrate(db: sqlite3.Connection, now: int) -> None:
-    """Bring the file to this version, each migration whole or not at all.
+def migrate(db: sqlite3.Connection, now: int, migrations: Migrations | None = None) -> None:
+    """Bring the file to this version, each migration whole or not at all. It is an agent's store, unless there are
+    other `migrations`.
 
     Raises StoreNewer for a file with migrations that this version does not know.
     """
     db.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied_at INTEGER NOT NULL)")
-    done = check_known(db)
-    for name, statements in MIGRATIONS:
+    migrations = MIGRATIONS if migrations is None else migrations
+    done = check_known(db, migrations)
+    for name, statements in migrations:
         if name not in done:
             # executescript would commit first; one transaction needs the statements one by one.
             db.execute("BEGIN IMMEDIATE")
@@ -237,10 +243,10 @@ def migrate(db: sqlite3.Connection, now: int) -> None:
             db.execute("COMMIT")
 
 
-def check_known(db: sqlite3.Connection) -> set[str]:
+def check_known(db: sqlite3.Connection, migrations: Migrations | None = None) -> set[str]:
     """The migrations of a file. Raises StoreNewer if this version does not know them all."""
     done = {name for (name,) in db.execute("SELECT name FROM migrations")}
-    unknown = done - {name for name, _ in MIGRATIONS}
+    unknown = done - {name for name, _ in (MIGRATIONS if migrations is None else migrations)}
     if unknown:
         raise StoreNewer(
             f"the store was written by a newer Ganglion (it knows {', '.join(sorted(unknown))}): "

@@ -13,7 +13,7 @@ from engine.store import restoring
 from engine.store.check import quick_check
 from engine.store.connection import Connect, connect_thread, damaged, explained, open_reader, open_writer
 from engine.store.reader import Reader
-from engine.store.schema import migrate
+from engine.store.schema import Migrations, migrate
 from engine.store.transaction import T, Unit
 from engine.store.writer import Writer
 
@@ -55,9 +55,11 @@ class Store:
         synchronous: str = "full",
         connect: Connect = connect_thread,
         check_seconds: float = CHECK_SECONDS,
+        migrations: Migrations | None = None,
     ) -> "AsyncIterator[Store]":
         """Open or create the file, migrate it, and write until the block ends. `check_seconds` bounds the look at a
-        file that was not closed properly. A restore that was interrupted is completed first.
+        file that was not closed properly. A restore that was interrupted is completed first. Another file than the
+        agent's own has other `migrations`; their first one creates `meta`.
 
         Raises StoreNewer, StoreCorrupt (no database, or after an unclean stop `quick_check` found damage), StoreFull,
         sqlite3.OperationalError (no such directory, not writable), and from the block's end StoreBroken.
@@ -71,7 +73,7 @@ class Store:
         try:
             with explained(path, NOTHING_RUN):
                 report = await connection.run(lambda db: _check(db, path, check_seconds))
-                epoch = await connection.run(lambda db: _prepare(db, clock.now()))
+                epoch = await connection.run(lambda db: _prepare(db, clock.now(), migrations))
             answering = await open_reader(path, connect)
             try:
                 writer, reader = Writer(connection), Reader(answering, path)
@@ -127,9 +129,9 @@ def _check(db: sqlite3.Connection, path: Path, seconds: float) -> str | None:
     return report
 
 
-def _prepare(db: sqlite3.Connection, now: int) -> str:
+def _prepare(db: sqlite3.Connection, now: int, migrations: Migrations | None) -> str:
     """Migrate, and note that the file is in use; returns the epoch."""
-    migrate(db, now)
+    migrate(db, now, migrations)
     db.execute("INSERT INTO meta VALUES ('epoch', ?) ON CONFLICT DO NOTHING", (secrets.token_hex(4),))
     db.execute("INSERT INTO meta VALUES ('clean', 'no') ON CONFLICT (key) DO UPDATE SET value = 'no'")
     return str(db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0])

@@ -30,16 +30,26 @@ class CloudEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     specversion: str
     id: str
+    """Unique for ever, together with the source. Of a fact: agent/epoch/sequence, which is also its Nats-Msg-Id."""
     source: str
+    """/ganglion/<tenant>/<agent>"""
     type: str
+    """ganglion.<kind>"""
     subject: str = ""
+    """The execution; absent where it is about none."""
     time: str
+    """When it happened, by the agent's clock; RFC 3339 UTC."""
     datacontenttype: str = ""
     sequence: str = ""
+    """The fact's number within the epoch, from 1, without gaps; a live event has none."""
     epoch: str = ""
+    """Of the agent's store: new after a restore or a clone. A live event has none."""
     workflow: str
+    """Its name; `_` where it is about the agent itself."""
     version: int = 0
+    """Of the workflow; absent where it is about none."""
     node: str = ""
+    """Path of the node; absent where it is about none."""
     data: dict[str, Json] | msgspec.Raw
 
 

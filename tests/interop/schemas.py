@@ -1,0 +1,339 @@
+"""The JSON Schemas in docs/schemas/, made from the structs of the code and from what a running agent says of itself.
+
+    python -m tests.interop.schemas      writes them again
+
+Their descriptions are the docstrings of the classes and of their fields.
+"""
+
+import ast
+import asyncio
+import functools
+import importlib
+import inspect
+import pkgutil
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import inspect as types
+from nats.aio.client import Client
+
+import agent
+import engine.control
+from engine.control.event_data import DATA, Progress
+from engine.control.messages import Answer, Request
+from engine.events import LIVE, Kind
+from engine.events.cloudevent import CloudEvent
+from engine.triggers.envelope import MAX_HOPS, MAX_ID
+from mesh.presence.beat import Beat
+
+Schema = dict[str, Any]
+FOLDER = Path(__file__).parents[2] / "docs/schemas"
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+WHOLE = "#/$defs/{name}"
+ABOUT_EXECUTIONS = ("workflow.", "node.", "iteration.", "level.", "limit.", "form.", "checkpoint.", "progress.")
+
+
+def schema_of(struct: type[msgspec.Struct]) -> Schema:
+    """The schema of a struct with all descriptions; what it consists of is in `$defs`."""
+    (ref,), defs = msgspec.json.schema_components([struct], ref_template=WHOLE)
+    for part in parts_of(struct):
+        found = defs.get(part.__name__)
+        if found is not None:
+            found["properties"] = {
+                name: field | ({"description": said} if (said := said_of(part, name)) else {})
+                for name, field in found["properties"].items()
+            }
+    own = defs.pop(ref["$ref"].rpartition("/")[2])
+    if own.get("description", "").startswith(f"{struct.__name__}("):
+        del own["description"]  # a class without a docstring
+    return own | ({"$defs": defs} if defs else {})
+
+
+def parts_of(struct: type[msgspec.Struct]) -> set[type[msgspec.Struct]]:
+    """The struct and all structs that it consists of."""
+    found: set[type[msgspec.Struct]] = set()
+
+    def look(about: object) -> None:
+        if isinstance(about, types.StructType):
+            if about.cls in found:
+                return
+            found.add(about.cls)
+            for field in about.fields:
+                look(field.type)
+        elif isinstance(about, types.Type):
+            for name in about.__struct_fields__:
+                inner = getattr(about, name)
+                for one in inner if isinstance(inner, tuple) else (inner,):
+                    look(one)
+
+    look(types.type_info(struct))
+    return found
+
+
+def said_of(struct: type[msgspec.Struct], encoded: str) -> str:
+    """The docstring of a field, which stands below it; "" without one."""
+    name = next(field.name for field in msgspec.structs.fields(struct) if field.encode_name == encoded)
+    return next((said for base in struct.__mro__ if (said := docstrings(base).get(name))), "")
+
+
+@functools.cache
+def docstrings(cls: type) -> dict[str, str]:
+    """Field -> docstring, of the class itself."""
+    if cls.__module__.partition(".")[0] not in ("agent", "engine", "mesh"):
+        return {}
+    [found] = ast.parse(inspect.getsource(cls)).body
+    assert isinstance(found, ast.ClassDef)
+    said: dict[str, str] = {}
+    for one, below in zip(found.body, found.body[1:], strict=False):
+        match one, below:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                said[name] = " ".join(text.split())
+    return said
+
+
+def event(kind: Kind) -> Schema:
+    """A whole event of this kind, as it is on the wire."""
+    envelope, data = schema_of(CloudEvent), schema_of(DATA[kind])
+    inner = data.pop("$defs", {})
+    fact = kind not in LIVE
+    properties = envelope["properties"]
+    for name in ("sequence", "epoch") if not fact else ():
+        del properties[name]
+    for name in properties:
+        properties[name].pop("default", None)
+    properties |= {
+        "specversion": {"const": "1.0"},
+        "id": properties["id"] | {"minLength": 1},
+        "source": properties["source"] | {"pattern": "^/ganglion/[^/]+/[^/]+$"},
+        "type": {"const": f"ganglion.{kind.value}"},
+        "time": properties["time"] | {"format": "date-time"},
+        "datacontenttype": {"const": "application/json"},
+        "version": properties["version"] | {"minimum": 1},
+        "data": data,
+    }
+    needed = ["specversion", "id", "source", "type", "time", "datacontenttype", "workflow", "data"]
+    if fact:
+        properties["sequence"] |= {"pattern": "^[1-9][0-9]*$"}
+        needed += ["sequence", "epoch"]
+    if kind.value.startswith(ABOUT_EXECUTIONS):
+        needed += ["subject", "version"]
+    said = docstrings(Kind).get(kind.name, "")
+    return {
+        "$schema": DRAFT,
+        "title": f"ganglion.{kind.value}",
+        "description": f"{said}\n\n{_where(kind)}".strip(),
+        "type": "object",
+        "properties": properties,
+        "required": needed,
+        **({"$defs": inner} if inner else {}),
+    }
+
+
+def _where(kind: Kind) -> str:
+    if kind in LIVE:
+        return f"A live event on ganglion.live.<tenant>.<agent>.<workflow>.{kind.value}, kept nowhere."
+    return f"A fact on ganglion.event.<tenant>.<agent>.<workflow>.{kind.value}, kept in the stream GANGLION_EVENTS."
+
+
+def heartbeat() -> Schema:
+    return {
+        "$schema": DRAFT,
+        "title": "heartbeat",
+        **schema_of(Beat),
+        "description": "What an agent says of itself at each beat: the value of the key <tenant>.<agent> in the "
+        "key-value bucket ganglion_agents. Readers ignore fields that they do not know.",
+    }
+
+
+def trigger() -> Schema:
+    """Headers are all texts."""
+    text: Schema = {"type": "string"}
+    return {
+        "$schema": DRAFT,
+        "title": "trigger",
+        "description": "A message that starts executions: the headers that are understood, and the body. It is sent to "
+        "ganglion.trigger.<tenant>.<agent or any>.<workflow>, or to the subject that a workflow's trigger names.",
+        "type": "object",
+        "properties": {
+            "headers": {
+                "type": "object",
+                "description": "Names in any case. All of them are in `trigger.headers` of the execution.",
+                "properties": {
+                    "Nats-Msg-Id": text | {
+                        "description": "The message's id: a second one with the same id and subject starts nothing. "
+                        "Remembered for `[engine] dedupe`.",
+                        "maxLength": MAX_ID,
+                    },
+                    "Ganglion-Cause": text | {
+                        "description": "What caused the message, such as an execution's id.", "maxLength": MAX_ID,
+                    },
+                    "Ganglion-Hops": text | {
+                        "description": f"How many executions caused each other before; above {MAX_HOPS} the message "
+                        "is a dead letter.",
+                        "pattern": "^[0-9]{1,9}$",
+                    },
+                    "Content-Type": text | {"description": "Read with `format: cloudevent` only."},
+                    "ce-id": text | {"description": "The attributes of a CloudEvent in binary mode.", "minLength": 1},
+                    "ce-source": text | {"minLength": 1},
+                    "ce-type": text | {"minLength": 1},
+                    "ce-specversion": text | {"pattern": "^1\\."},
+                },
+                "additionalProperties": text,
+            },
+            "body": {"description": "`trigger.data`: JSON, unless the trigger says another `format`."},
+        },
+    }  # fmt: skip
+
+
+def publication() -> Schema:
+    text: Schema = {"type": "string"}
+    return {
+        "$schema": DRAFT,
+        "title": "publication",
+        "description": "A message of a publish node, on the subject that the node names: its headers, and the body.",
+        "type": "object",
+        "properties": {
+            "headers": {
+                "type": "object",
+                "properties": {
+                    "Nats-Msg-Id": text | {
+                        "description": "The same however often it is sent: readers, and streams, may drop repeats.",
+                    },
+                    "Ganglion-Cause": text | {"description": "The execution that sent it."},
+                    "Ganglion-Hops": text | {
+                        "description": "How many executions caused each other.", "pattern": "^[1-9][0-9]*$",
+                    },
+                },
+                "required": ["Nats-Msg-Id", "Ganglion-Cause", "Ganglion-Hops"],
+                "additionalProperties": text,
+            },
+            "body": {},
+        },
+        "required": ["headers"],
+    }  # fmt: skip
+
+
+def refusal() -> Schema:
+    return {
+        "$schema": DRAFT,
+        "title": "refusal",
+        "description": "The body of an answer that has the header Nats-Service-Error-Code.",
+        "type": "object",
+        "properties": {
+            "code": {
+                "type": "integer",
+                "description": "As in HTTP: 400 bad request, 404 unknown, 409 not in this state, 413 too large, "
+                "422 invalid file, 500 a bug, 503 not now.",
+            },
+            "message": {"type": "string", "description": "What is wrong, and what to do next."},
+        },
+        "required": ["code", "message"],
+    }
+
+
+# --- the service, as a running agent describes it --------------------------------------------------------------------
+
+
+def verb(endpoint: Schema) -> Schema:
+    """One verb from its entry in `$SRV.INFO.ganglion`: what is asked, and what is answered."""
+    about = endpoint["metadata"]
+    request = schema_of(_struct(Request, about["request"]))
+    answer = schema_of(_struct(Answer, about["answer"]))
+    inner = {**request.pop("$defs", {}), **answer.pop("$defs", {})}
+    return {
+        "$schema": DRAFT,
+        "title": endpoint["name"],
+        "description": f"{about['description']}\n\n"
+        f"A request to ganglion.service.<tenant>.<agent>.{endpoint['name']}; an empty body is read as {{}}.",
+        "type": "object",
+        "properties": {"request": request, "answer": answer},
+        **({"$defs": inner} if inner else {}),
+    }
+
+
+def _struct(base: type[msgspec.Struct], described: str) -> type[msgspec.Struct]:
+    """The class that describes itself so."""
+    wanted = msgspec.json.decode(described)
+    for one in _subclasses(base):
+        if msgspec.json.schema(one) == wanted:
+            return one
+    raise AssertionError(f"no {base.__name__} of the code describes itself as {wanted.get('$ref', described)}")
+
+
+@functools.cache
+def _subclasses(base: type[msgspec.Struct]) -> tuple[type[msgspec.Struct], ...]:
+    for package in (engine.control, agent):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.startswith("agent.cli"):
+                importlib.import_module(module.name)
+
+    def below(one: type) -> Iterator[type]:
+        yield one
+        for inner in one.__subclasses__():
+            yield from below(inner)
+
+    return tuple(below(base))
+
+
+async def service(nc: Client) -> dict[str, Schema]:
+    """Verb -> its schema."""
+    told = await nc.request("$SRV.INFO.ganglion", timeout=5)
+    return {endpoint["name"]: verb(endpoint) for endpoint in msgspec.json.decode(told.data)["endpoints"]}
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+async def files(nc: Client) -> dict[str, str]:
+    """Path below FOLDER -> text, of all that there should be; `nc` is a client that may ask a recorder."""
+    schemas = {f"{'live' if kind in LIVE else 'events'}/{kind.value}.json": event(kind) for kind in Kind}
+    schemas |= {f"service/{name}.json": schema for name, schema in (await service(nc)).items()}
+    schemas |= {
+        "heartbeat.json": heartbeat(),
+        "trigger.json": trigger(),
+        "publication.json": publication(),
+        "service/refusal.json": refusal(),
+    }
+    return {
+        name: msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n"
+        for name, schema in sorted(schemas.items())
+    }
+
+
+def closed(schema: Any) -> Any:
+    """The same without room for fields that nobody described, which readers have and tests have not."""
+    if isinstance(schema, list):
+        return [closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {name: closed(part) for name, part in schema.items()}
+    if isinstance(inner.get("properties"), dict) and schema.get("type") == "object":
+        is_open = schema.get("description") == Progress.__doc__
+        inner.setdefault("additionalProperties", is_open)
+    return inner
+
+
+async def _write() -> None:
+    from tests.interop.running import running_agent
+
+    with tempfile.TemporaryDirectory() as folder, running_agent(Path(folder)) as running:
+        async with running.client() as nc:
+            wanted = await files(nc)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    for name, text in wanted.items():
+        path = FOLDER / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    print(f"{len(wanted)} schemas in {FOLDER}")
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(_write()))

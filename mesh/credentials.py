@@ -131,15 +131,23 @@ def _line(path: str) -> str:
 
 def _text(path: str) -> str:
     try:
+        return read_file(path).decode()
+    except UnicodeDecodeError:
+        raise InvalidAccess(f"{path} is not text: name the right file in [mesh] credentials") from None
+
+
+def read_file(path: str) -> bytes:
+    """A file that proves who somebody is. Raises InvalidAccess."""
+    try:
         with Path(path).open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
-        if len(content) > MAX_FILE_BYTES:
-            raise InvalidAccess(f"{path} is larger than credentials are: name the right file in [mesh] credentials")
-        return content.decode()
-    except (OSError, UnicodeDecodeError):
+    except OSError:
         raise InvalidAccess(
-            f"{path} is not a file that can be read: [mesh] credentials must name one that this user can read"
+            f"{path} is not a file that can be read: [mesh] credentials and tls must name ones that this user can read"
         ) from None
+    if len(content) > MAX_FILE_BYTES:
+        raise InvalidAccess(f"{path} is larger than credentials are: name the right file in [mesh]")
+    return content
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

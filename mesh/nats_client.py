@@ -111,7 +111,7 @@ async def connect(
             password=login.password or None,
             token=login.token or None,
             # As text, not as paths: the library reads a creds file that is cut off without end.
-            user_credentials=RawCredentials(_creds_text(login.jwt, login.seed)) if login.jwt else None,
+            user_credentials=RawCredentials(creds_text(login.jwt, login.seed)) if login.jwt else None,
             nkeys_seed_str=login.seed if login.seed and not login.jwt else None,
             inbox_prefix=inbox or DEFAULT_INBOX_PREFIX,
         )
@@ -119,7 +119,8 @@ async def connect(
         raise explained(error, login, tls) or error from None
 
 
-def _creds_text(jwt: str, seed: str) -> str:
+def creds_text(jwt: str, seed: str) -> str:
+    """What stands in a `.creds` file."""
     return (
         f"-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n"
         f"-----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"

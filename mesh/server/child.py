@@ -18,6 +18,7 @@ from mesh.errors import ServerRefused
 
 STOP_SECONDS = 10.0
 """How long it may take to close its store before it is killed."""
+RELOAD_SECONDS = 5.0
 READY_SECONDS = 60.0
 """How long it may take to read its store after an unclean end."""
 _PR_SET_PDEATHSIG = 1
@@ -28,6 +29,7 @@ _KNOWN = "Plaintext passwords detected"  # in a file that only we can read
 _CLIENTS = "Listening for client connections on "
 _MQTT = "Listening for MQTT clients on "
 _READY = "Server is ready"
+_RELOADED = re.compile("(Reloaded|Failed to reload) server configuration")
 _STUCK = re.compile(
     "(Filestore|JetStream) .*(critical write error|no space left on device|will be disabled)", re.IGNORECASE
 )
@@ -56,6 +58,7 @@ class Child:
         self._ready = asyncio.Event()
         self._last: deque[str] = deque(maxlen=5)
         self._stuck = asyncio.Event()
+        self._reloaded: asyncio.Future[bool] | None = None
         self.clients = ""
         """`host:port` where it takes clients, by its own word: right for port 0, and never another server's."""
         self.mqtt = ""
@@ -122,6 +125,19 @@ class Child:
             if not isinstance(error, TimeoutError):
                 raise
 
+    async def reload(self) -> bool:
+        """Let it read its configuration again; whether it took it."""
+        self._reloaded = asyncio.get_running_loop().create_future()
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGHUP)
+        try:
+            async with asyncio.timeout(RELOAD_SECONDS):
+                return await self._reloaded
+        except TimeoutError:
+            return False
+        finally:
+            self._reloaded = None
+
     async def kill(self) -> None:
         with suppress(ProcessLookupError):
             self._process.kill()
@@ -145,6 +161,8 @@ class Child:
             level, text = (match["level"], match["text"]) if match else ("ERR", line)
             if not self._ready.is_set():
                 self._learn(level, text)
+            if self._reloaded is not None and not self._reloaded.done() and (said := _RELOADED.match(text)):
+                self._reloaded.set_result(said[1] == "Reloaded")
             if level in _LEVELS and _STUCK.match(text):
                 self._stuck.set()
             if text:

@@ -11,12 +11,12 @@ stored at the hub alone. Nothing crosses between the two accounts but what `shar
 import ipaddress
 import json
 from pathlib import Path
-from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from mesh.credentials import Credentials, Tls
 from mesh.errors import ServerRefused
+from mesh.server.remote import Remote
 
 AGENT_USER = "agent"
 DEVICE_USER = "device"
@@ -53,6 +53,8 @@ class Hub(msgspec.Struct, frozen=True, kw_only=True):
     tls: Tls | None = None
     share: tuple[str, ...] = ()
     """Subjects of local clients that go to the hub too."""
+    reconnect: str = "1s"
+    """How long nats-server waits before it tries to make the link again."""
 
     @property
     def api(self) -> str:
@@ -126,8 +128,10 @@ def check(settings: Settings) -> None:
             )
 
 
-def render(settings: Settings, keys: Keys) -> str:
-    """The configuration file's text; it holds passwords. Strings are written as JSON, which the format reads."""
+def render(settings: Settings, keys: Keys, remote: Remote | None = None) -> str:
+    """The configuration file's text; it holds passwords. Strings are written as JSON, which the format reads.
+
+    `remote`: the way to the hub, where there is one."""
     agent = keys.agent
     device = settings.device if settings.device.password else Credentials(user=DEVICE_USER, password=keys.anonymous)
     users = [
@@ -159,7 +163,7 @@ def render(settings: Settings, keys: Keys) -> str:
         f"  SYS {{ users: {json.dumps([{'user': SYSTEM_USER, 'password': keys.system}])} }}",
         "}",
         "system_account: SYS",
-        *([_remote(settings.hub)] if settings.hub else ()),
+        *([remote.text] if remote else ()),
     ]
     if settings.mqtt:
         lines.append(f"mqtt {{ listen: {_listen(settings.mqtt)} }}")
@@ -178,31 +182,6 @@ def _uplink(hub: Hub, keys: Keys) -> str:
     imports = [{"stream": {"account": "LOCAL", "subject": subject}} for subject in hub.share]
     users = [{"user": UPLINK_USER, "password": keys.uplink}]
     return f"  UPLINK {{ users: {json.dumps(users)}, imports: {json.dumps(imports)} }}"
-
-
-def _remote(hub: Hub) -> str:
-    """The leaf link. User and password stand in its url, which is how the server takes them."""
-    who, parts = hub.credentials, urlsplit(hub.url)
-    address = parts.netloc.rpartition("@")[2]
-    start = parts.netloc.rpartition("@")[0]
-    if who.user:
-        start = f"{quote(who.user, safe='')}:{quote(who.password, safe='')}"
-    elif who.token:
-        start = quote(who.token, safe="")
-    remote: dict[str, object] = {
-        "url": f"{parts.scheme}://{start}{'@' if start else ''}{address}",
-        "account": "UPLINK",
-    }
-    if who.creds:
-        remote["credentials"] = who.creds
-    if who.nkey:
-        remote["nkey"] = Path(who.nkey).read_text().strip()
-    if hub.tls is not None:
-        files = {"ca_file": hub.tls.ca, "cert_file": hub.tls.cert, "key_file": hub.tls.key}
-        remote["tls"] = {key: path for key, path in files.items() if path} | (
-            {"handshake_first": True} if hub.tls.handshake_first else {}
-        )
-    return f'leafnodes {{ reconnect: "1s", remotes: {json.dumps([remote])} }}'
 
 
 def _listen(address: str) -> str:

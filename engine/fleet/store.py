@@ -6,15 +6,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from engine.clock import Clock
-from engine.fleet import gaps, looking, recording, tracks
+from engine.fleet import gaps, looking, recording, stats, tracks
 from engine.fleet import labels as labelling
 from engine.fleet.event import FleetEvent, Gap, Recorded, Track
 from engine.fleet.names import Names
 from engine.fleet.query import EventQuery, Numbered, StatsQuery, Window
 from engine.fleet.recording import Batch
-from engine.fleet.retention import FleetRetention
+from engine.fleet.retention import FleetRetention, remove
 from engine.fleet.schema import MIGRATIONS
-from engine.store import Store, Transaction
+from engine.store import Store, StoreFull, Transaction
+from engine.store.space import hand_back, used_bytes
 
 __all__ = ["FleetRetention", "FleetStore"]
 
@@ -72,7 +73,7 @@ class FleetStore:
 
     async def stats(self, query: StatsQuery) -> list[Window]:
         """Oldest window first."""
-        raise NotImplementedError
+        return await self._store.read(lambda db: stats.stats(db, query))
 
     async def tracks(self) -> list[Track]:
         """One for each agent and epoch."""
@@ -108,7 +109,14 @@ class FleetStore:
 
     async def tidy(self, retention: FleetRetention) -> bool:
         """One step of retention; True if there is more to do. Raises nothing when the disk is full."""
-        raise NotImplementedError
+        now = self._store.clock.now()
+        size = await self._store.read(used_bytes)
+        try:
+            more = await self._store.submit(lambda tx: remove(tx, retention, now, size), patient=False)
+        except StoreFull:
+            return False
+        freed = await self._store.maintain(hand_back)
+        return more or freed
 
     def _tell(self, commit: asyncio.Future[Batch]) -> None:
         if commit.cancelled() or commit.exception() is not None:

@@ -4,7 +4,6 @@ A table that grows is named below: in WITH_EXECUTIONS, PURGES or EXPIRIES.
 """
 
 import math
-import sqlite3
 from collections.abc import Callable, Collection, Sequence
 
 import msgspec
@@ -12,8 +11,8 @@ import msgspec
 from engine.crash import crash_point
 from engine.events import Event, Kind
 from engine.store import cache, chains, files, inbox, kept, usage, values
-from engine.store.connection import is_full
 from engine.store.errors import StoreFull
+from engine.store.space import hand_back, used_bytes
 from engine.store.store import Store
 from engine.store.transaction import Transaction
 
@@ -21,12 +20,6 @@ STEP = 500
 """Executions or facts that go in one commit: other units wait no longer than that takes."""
 NODES = 20_000
 """Node rows that go in one commit, unless a single execution has more."""
-VACUUM_PAGES = 2000
-"""Free pages handed back in one step."""
-WAL_PAGES = 8192
-"""The WAL is begun anew above this."""
-WAL_PATIENCE_MS = 50
-"""How long that may wait for readers: nothing is written meanwhile."""
 SAMPLE = 200
 """Facts that are looked at to tell how large all of them are."""
 
@@ -60,12 +53,12 @@ class Housekeeper:
     async def tidy(self) -> bool:
         """One step of everything. True if there is more to do. Raises nothing when the disk is full."""
         now = self._store.clock.now()
-        size = await self._store.read(_used_bytes)
+        size = await self._store.read(used_bytes)
         try:
             removed = await self._store.submit(lambda tx: _remove(tx, self._keep, now, size), patient=False)
         except StoreFull:
             return False
-        freed = await self._store.maintain(_hand_back)
+        freed = await self._store.maintain(hand_back)
         return removed or freed
 
 
@@ -216,38 +209,3 @@ def _size_of_facts(tx: Transaction, first: int, newest: int) -> int:
     marks = ", ".join("?" * len(picked))
     (mean,) = tx.execute(f"SELECT AVG(LENGTH(data) + 100) FROM facts WHERE seq IN ({marks})", picked).fetchone()
     return round(count * (mean or 0))
-
-
-def _used_bytes(db: sqlite3.Connection) -> int:
-    (pages,) = db.execute("PRAGMA page_count").fetchone()
-    (free,) = db.execute("PRAGMA freelist_count").fetchone()
-    (size,) = db.execute("PRAGMA page_size").fetchone()
-    return int((pages - free) * size)
-
-
-def _hand_back(db: sqlite3.Connection) -> bool:
-    """Return free pages to the disk and empty the WAL; true if free pages are left."""
-    (free,) = db.execute("PRAGMA freelist_count").fetchone()
-    try:
-        if free:
-            # A script is stepped to its end; a statement without columns only once, which is one page.
-            db.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
-        (_, pages, _) = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if pages > WAL_PAGES:
-            _restart_wal(db)
-    except sqlite3.OperationalError as error:
-        if not is_full(error):
-            raise
-        return False
-    return bool(free > VACUUM_PAGES)
-
-
-def _restart_wal(db: sqlite3.Connection) -> None:
-    """Begin the WAL anew. Readers that come one after the other, without a gap, would let it grow for ever; the next
-    ones wait for a moment instead."""
-    (patience,) = db.execute("PRAGMA busy_timeout").fetchone()
-    db.execute(f"PRAGMA busy_timeout = {WAL_PATIENCE_MS}").fetchall()
-    try:
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    finally:
-        db.execute(f"PRAGMA busy_timeout = {patience}").fetchall()

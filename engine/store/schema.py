@@ -220,6 +220,16 @@ MIGRATIONS: Migrations = (
         CREATE INDEX cache_age ON cache (expires_at);
         """,
     ),
+    (
+        "fleet_triggers",
+        """
+        CREATE TABLE fleet_watches (workflow TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE TABLE fleet_states (
+            workflow TEXT NOT NULL, trigger TEXT NOT NULL, grouped TEXT NOT NULL, state BLOB NOT NULL,
+            PRIMARY KEY (workflow, trigger, grouped)
+        ) WITHOUT ROWID;
+        """,
+    ),
 )
 
 

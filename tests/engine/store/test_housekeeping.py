@@ -7,7 +7,7 @@ import pytest
 
 from engine.events import Event, Kind
 from engine.states import ExecutionState, NodeState
-from engine.store import deadletters, executions, housekeeping, inbox, outbox
+from engine.store import deadletters, executions, housekeeping, inbox, outbox, space
 from engine.store.deadletters import DeadLetter
 from engine.store.executions import ExecutionRow, NodeRow
 from engine.store.housekeeping import Housekeeper, Retention
@@ -130,7 +130,7 @@ async def test_what_belongs_to_an_execution_goes_with_it_in_every_table(store, c
 
 
 async def test_wal_is_begun_anew_when_it_has_grown(store, monkeypatch):
-    monkeypatch.setattr(housekeeping, "WAL_PAGES", 10)
+    monkeypatch.setattr(space, "WAL_PAGES", 10)
     await store.maintain(lambda db: db.execute("PRAGMA wal_autocheckpoint = 0").fetchall())
     for i in range(50):
         await add(store, f"e{i}", size=5000)
@@ -144,7 +144,7 @@ async def test_wal_is_begun_anew_when_it_has_grown(store, monkeypatch):
 
 
 async def test_reader_that_holds_the_wal_does_not_hold_up_the_house(store, monkeypatch):
-    monkeypatch.setattr(housekeeping, "WAL_PAGES", 10)
+    monkeypatch.setattr(space, "WAL_PAGES", 10)
     reader = sqlite3.connect(f"file:{store.path}?mode=ro", uri=True, isolation_level=None)
     try:
         reader.execute("BEGIN")

@@ -1,0 +1,90 @@
+"""The recorder of a fleet, put together."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import Protocol
+
+from engine.clock import Clock
+from engine.fleet.event import Gap
+from engine.fleet.store import FleetStore
+from engine.store import StoreFull
+from mesh.connection import Connection
+from mesh.presence.members import Member
+from mesh.recorder.asker import Asker, Report
+from mesh.recorder.reader import Reader
+from mesh.recorder.watch import Watch
+from mesh.streams import Limits
+
+_logger = logging.getLogger("ganglion.mesh")
+LOOK_SECONDS = 5.0
+"""How often what agents say of themselves is compared with what is recorded."""
+
+
+class Roster(Protocol):
+    """Who is there."""
+
+    async def snapshot(self) -> list[Member]:
+        """Everybody who is or was there."""
+        ...
+
+
+class Recorder:
+    """Records the facts of all agents of a tenant; `run` is its service.
+
+    `connection` leads to where the other agents are. `report` tells the world of facts that will never come, once each.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        store: FleetStore,
+        *,
+        tenant: str,
+        agent: str,
+        clock: Clock,
+        roster: Roster,
+        report: Report,
+        limits: Limits | None = None,
+    ) -> None:
+        self._connection = connection
+        self._store = store
+        self._roster = roster
+        self._report = report
+        self.watch = Watch(clock)
+        self.reader = Reader(store, tenant=tenant, agent=agent, limits=limits)
+        self.asker = Asker(
+            connection, store, tenant=tenant, clock=clock, record=self.reader.record, report=self._given_up,
+            is_behind=lambda: self.reader.is_behind, tails=self.watch.tails,
+        )  # fmt: skip
+
+    async def run(self) -> None:
+        """Record until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._connection.serve(self.reader.work, name="the recorder"), name="recorder")
+            tasks.create_task(self.asker.run(), name="asking for facts")
+            tasks.create_task(self._watch(), name="watching the fleet")
+
+    async def look(self) -> None:
+        """Compare once. Raises StoreFull, and then nothing is remembered."""
+        members = await self._roster.snapshot()
+        self.watch.look(members, await self._store.tracks())
+        await self._store.remember({member.beat.agent: member.beat.labels for member in members})
+
+    async def _watch(self) -> None:
+        while True:
+            with suppress(StoreFull):  # the labels are told again in a moment, and the reader tells of the disk
+                await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _given_up(self, gap: Gap) -> None:
+        if gap.first == 1:
+            _logger.info(
+                "facts %d to %d of the agent %s happened before it was recorded", gap.first, gap.last, gap.agent
+            )
+            return
+        _logger.warning(
+            "facts %d to %d of the agent %s (epoch %s) are lost: %s",
+            gap.first, gap.last, gap.agent, gap.epoch, gap.lost,
+        )  # fmt: skip
+        await self._report(gap)

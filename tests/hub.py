@@ -49,7 +49,7 @@ class Hub:
         return self._process.pid
 
     def config(self) -> str:
-        """The text of its configuration file."""
+        """The text of its configuration file. It tells nobody its address: links go through the cables of the tests."""
         users = json.dumps([{"user": FLEET_USER, "password": FLEET_PASSWORD}])
         return "\n".join(
             [
@@ -58,7 +58,7 @@ class Hub:
                 f"jetstream {{ domain: {self.domain}, store_dir: {json.dumps(str(self.directory / 'store'))} }}",
                 f"accounts {{ FLEET {{ jetstream: enabled, users: {users} }}, SYS {{}} }}",
                 "system_account: SYS",
-                f"leafnodes {{ listen: {self.leafs} }}",
+                f"leafnodes {{ listen: {self.leafs}, no_advertise: true }}",
                 self.extra,
             ]
         )

@@ -22,6 +22,7 @@ from agent.file_watch.places import Places
 from agent.file_watch.watch import FileWatch
 from agent.identity import agent_id
 from agent.lock import locked
+from agent.log_tail import LogTail, kept_tail
 from agent.logs import engine_log
 from agent.mesh_wiring import Mesh, opened_mesh
 from agent.node_types import node_types
@@ -52,6 +53,7 @@ async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None
     """
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
+        tail = stack.enter_context(kept_tail(secrets.revealed))
         stack.enter_context(locked(config.data_path))
         stack.enter_context(crash_file(config.data_path))
         stack.enter_context(two_phase_stop(drain=stop.set, cancel=canceller()))
@@ -83,7 +85,7 @@ async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None
         )
         await engine.prepare()
         spare_what_stays()
-        await _live(engine, mesh, config, stop, ready_file)
+        await _live(engine, mesh, config, stop, ready_file, tail)
     _log.info("stopped")
 
 
@@ -99,7 +101,7 @@ async def opened_store(config: Config) -> AsyncIterator[Store]:
 
 
 async def _live(
-    engine: Engine, mesh: Mesh | None, config: Config, stop: asyncio.Event, ready_file: Path | None
+    engine: Engine, mesh: Mesh | None, config: Config, stop: asyncio.Event, ready_file: Path | None, tail: LogTail
 ) -> None:
     """From the first service to the last."""
     store = engine.store
@@ -125,7 +127,8 @@ async def _live(
             folder = Path(config.engine.workflows_dir)
             await when_there_is_room(lambda: deploy_files(engine, folder))
         if mesh is not None:
-            await mesh.start(engine, (*engine_verbs(engine), status.verb, backups.verb), tasks)
+            verbs = (*engine_verbs(engine), status.verb, backups.verb, tail.verb(engine.identity.agent))
+            await mesh.start(engine, verbs, tasks)
         await when_there_is_room(follow_schedules)
         schedules = tasks.create_task(cron.run(), name="schedules")
         chains = tasks.create_task(chained.run(), name="chains")

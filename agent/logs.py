@@ -72,12 +72,7 @@ class Masked(logging.Formatter):
         self._revealed = revealed
 
     def format(self, record: logging.LogRecord) -> str:
-        line = self._inner.format(record)
-        for name, value in self._revealed():
-            if len(value) >= SHORTEST:
-                for form in (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
-                    line = line.replace(form, f"[secret {name}]")
-        return line
+        return masked(self._inner.format(record), self._revealed())
 
 
 class StandardError(logging.StreamHandler[TextIO]):
@@ -112,6 +107,15 @@ def set_up_logs(
         for name in ("nats", "asyncio", "aiosqlite"):
             logging.getLogger(name).setLevel(logging.CRITICAL if name == "nats" else logging.WARNING)
     return handler
+
+
+def masked(text: str, revealed: Iterable[tuple[str, str]]) -> str:
+    """The text without the values of secrets, as they are and as JSON writes them."""
+    for name, value in revealed:
+        if len(value) >= SHORTEST:
+            for form in (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
+                text = text.replace(form, f"[secret {name}]")
+    return text
 
 
 def engine_log(level: str, message: str, fields: Mapping[str, Json]) -> None:

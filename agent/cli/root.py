@@ -18,6 +18,7 @@ from agent.cli import (
     events,
     executions,
     forms,
+    log,
     new,
     nodes,
     starter,
@@ -69,6 +70,7 @@ app.command(rich_help_panel=LOOK)(executions.ps)
 app.command(rich_help_panel=LOOK)(executions.show)
 app.command(rich_help_panel=LOOK)(executions.checkpoints)
 app.command(rich_help_panel=LOOK)(events.events)
+app.command(rich_help_panel=LOOK)(log.log)
 app.command(rich_help_panel=LOOK)(top.top)
 app.command(rich_help_panel=LOOK)(definitions.workflows)
 app.command(rich_help_panel=LOOK)(state.state)

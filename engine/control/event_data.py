@@ -239,6 +239,16 @@ class OutboxDropped(Data, frozen=True, kw_only=True):
     last: int = msgspec.field(name="to")
 
 
+class FleetGap(Data, frozen=True, kw_only=True):
+    """Facts of an agent that a recorder will never have."""
+
+    agent: str
+    epoch: str
+    first: int = msgspec.field(name="from")
+    last: int = msgspec.field(name="to")
+    reason: str
+
+
 class AgentStarted(Data, frozen=True, kw_only=True):
     version: str
     clean: bool
@@ -321,6 +331,7 @@ DATA: Final[dict[Kind, type[msgspec.Struct]]] = {
     Kind.MESSAGE_REPLAYED: MessageReplayed,
     Kind.MESSAGE_DROPPED: MessageDropped,
     Kind.OUTBOX_DROPPED: OutboxDropped,
+    Kind.FLEET_GAP: FleetGap,
     Kind.AGENT_STARTED: AgentStarted,
     Kind.AGENT_STOPPED: AgentStopped,
     Kind.AGENT_THROTTLED: Adjusted,

@@ -44,6 +44,8 @@ class Kind(StrEnum):
     MESSAGE_REPLAYED = "message.replayed"
     MESSAGE_DROPPED = "message.dropped"
     OUTBOX_DROPPED = "outbox.dropped"
+    FLEET_GAP = "fleet.gap"
+    """A recorder of the fleet has given up facts of an agent: nobody keeps them any more. The agent is in `data`."""
     AGENT_STARTED = "agent.started"
     AGENT_STOPPED = "agent.stopped"
     AGENT_THROTTLED = "agent.throttled"

@@ -4,6 +4,7 @@ As JSON of the documented API rather than through the client's dataclasses: what
 know must survive when we update it. https://docs.nats.io/reference/reference-protocols/nats_api_reference
 """
 
+import base64
 from typing import TypeVar
 
 import msgspec
@@ -82,9 +83,10 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 async def ask(nc: AnySubjectClient, subject: str, type: type[T], body: dict[str, Json] | None = None) -> T:
-    """One request, such as STREAM.INFO.NAME. Raises ApiError, nats.errors.TimeoutError, NoRespondersError."""
+    """One request, such as STREAM.INFO.NAME. Raises ApiError, NotAllowed, nats.errors.TimeoutError,
+    NoRespondersError."""
     payload = msgspec.json.encode(body) if body is not None else b""
-    reply = await nc.request(f"{nc.api}.{subject}", payload, timeout=API_SECONDS)
+    reply = await nc.question(f"{nc.api}.{subject}", payload, seconds=API_SECONDS)
     problem = msgspec.json.decode(reply.data, type=_Answer).error
     if problem is not None:
         raise ApiError(problem.code, problem.err_code, problem.description)
@@ -106,8 +108,24 @@ async def streams_of(nc: AnySubjectClient, subject: str) -> list[str]:
     return (await ask(nc, "STREAM.NAMES", StreamNames, {"subject": subject})).streams or []
 
 
-async def last_message(nc: AnySubjectClient, stream: str, subject: str) -> Stored | None:
-    """The newest message of a subject, which may have wildcards."""
+async def last_message(nc: AnySubjectClient, stream: str, subject: str, *, direct: bool = False) -> Stored | None:
+    """The newest message of a subject, which may have wildcards.
+
+    `direct`: where the stream allows that, it is asked for with the subject in that of the request, so that the server
+    can allow this one and no others.
+    """
+    if direct:
+        reply = await nc.question(f"{nc.api}.DIRECT.GET.{stream}.{subject}", b"", seconds=API_SECONDS)
+        headers = reply.headers or {}
+        if headers.get("Status") == str(NOT_FOUND):
+            return None
+        if "Nats-Sequence" not in headers:
+            raise ApiError(0, 0, f"{stream} answers with something else: {headers.get('Status', 'no status')}")
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return Stored(
+            subject=headers.get("Nats-Subject", ""), seq=int(headers["Nats-Sequence"]),
+            hdrs=base64.b64encode(lines.encode("utf-8", "surrogateescape")).decode(),
+        )  # fmt: skip
     try:
         return (await ask(nc, f"STREAM.MSG.GET.{stream}", LastMessage, {"last_by_subj": subject})).message
     except ApiError as error:
@@ -140,6 +158,11 @@ async def ensure_consumer(
         wanted = {**known.config, **config}
         if wanted == known.config:
             return known
+    # With the filter in the subject the server can allow this consumer for what it filters, and for nothing else.
+    only = wanted.get("filter_subject", "")
     return await ask(
-        nc, f"CONSUMER.DURABLE.CREATE.{stream}.{name}", ConsumerInfo, {"stream_name": stream, "config": wanted}
+        nc,
+        f"CONSUMER.CREATE.{stream}.{name}{f'.{only}' if only else ''}",
+        ConsumerInfo,
+        {"stream_name": stream, "config": {**wanted, "name": name}},
     )

@@ -1,6 +1,8 @@
 """One client of the library for one connection's life: made to connect once, and closed for good."""
 
 import asyncio
+import re
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -18,6 +20,17 @@ CONNECT_SECONDS = 5
 CLOSE_SECONDS = 2.0
 LOST = (nats.errors.Error, OSError, TimeoutError)
 """What work on a link raises when the link, or what is behind it, does not answer."""
+_DENIED = re.compile(r'permissions violation for publish to "(.*)"', re.IGNORECASE)
+
+
+class NotAllowed(nats.errors.Error):
+    """The server does not let this user publish there."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(
+            f"the server does not let this user publish to {subject}: `ganglion mesh permissions` prints what it needs"
+        )
+        self.subject = subject
 
 
 class AnySubjectClient(Client):
@@ -31,6 +44,43 @@ class AnySubjectClient(Client):
     wants_tls = False
     expires: float | None = None
     """When the server will end the connection, because the credentials are good no longer; seconds since 1970."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asking: defaultdict[str, set[asyncio.Future[Msg]]] = defaultdict(set)
+        """Questions without an answer, by subject in small letters, as the library tells the server's errors."""
+
+    async def question(
+        self, subject: str, body: bytes, *, seconds: float, headers: Mapping[str, str] | None = None
+    ) -> Msg:
+        """A request that ends at once where the server does not let us ask: it refuses beside the answer, not with it.
+
+        Raises NotAllowed, and what `request` raises.
+        """
+        asking = asyncio.ensure_future(
+            self.request(subject, body, timeout=seconds, headers=dict(headers) if headers else None)
+        )
+        refused: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+        waiting = self._asking[subject.lower()]
+        waiting.add(refused)
+        try:
+            await asyncio.wait({asking, refused}, return_when=asyncio.FIRST_COMPLETED)
+            if asking.done():
+                return asking.result()
+            raise NotAllowed(subject)
+        finally:
+            asking.cancel()
+            refused.cancel()
+            waiting.discard(refused)
+            if not waiting:
+                self._asking.pop(subject.lower(), None)
+
+    def heard(self, error: Exception) -> None:
+        """The server complains, which may be about a question."""
+        match = _DENIED.search(str(error))
+        for refused in self._asking.get(match[1].lower(), ()) if match else ():
+            if not refused.done():
+                refused.cancel()
 
     async def publish_batch(self, batch: Iterable[tuple[str, str, Mapping[str, str], bytes]]) -> None:
         """Publish messages, each as (subject, reply or nothing, headers, body), in their order.
@@ -90,13 +140,18 @@ async def connect(
 
     `inbox`: what its inboxes begin with, so that the server can keep others from reading them.
     """
+
+    async def heard(error: Exception) -> None:
+        client.heard(error)
+        await on_error(error)
+
     login = credentials.login()
     client.wants_tls, client.expires = tls is not None, login.expires
     try:
         await client.connect(
             servers=servers,
             name=name,
-            error_cb=on_error,
+            error_cb=heard,
             disconnected_cb=on_close,
             closed_cb=on_close,
             allow_reconnect=False,

@@ -7,7 +7,7 @@ import msgspec
 from engine.values import Json
 from mesh.errors import StreamConflict
 from mesh.jetstream import SUBJECTS_OVERLAP, ApiError, StreamInfo, Success, ask, stream_info, streams_of
-from mesh.nats_client import AnySubjectClient
+from mesh.nats_client import AnySubjectClient, NotAllowed
 
 TRIGGERS = "GANGLION_TRIGGERS"
 INTAKE = "GANGLION_INTAKE"
@@ -93,13 +93,28 @@ async def _ensure(
     try:
         if info is None:
             created = {"num_replicas": 1, **ours, **(at_creation or {})}
-            return await ask(nc, f"STREAM.CREATE.{name}", StreamInfo, created)
+            try:
+                return await ask(nc, f"STREAM.CREATE.{name}", StreamInfo, created)
+            except NotAllowed:
+                raise StreamConflict(
+                    f"there is no stream {name}, and this user may not make it: `ganglion mesh streams --make`, as one "
+                    "who may"
+                ) from None
         if keep_subjects:
             ours["subjects"] = sorted({*subjects, *info.config.get("subjects", [])})
         config = {**info.config, **ours}
         if config == info.config:
             return info
-        return await ask(nc, f"STREAM.UPDATE.{name}", StreamInfo, config)
+        try:
+            return await ask(nc, f"STREAM.UPDATE.{name}", StreamInfo, config)
+        except NotAllowed:
+            missing = set(subjects) - set(info.config.get("subjects", []))
+            if missing:
+                raise StreamConflict(
+                    f"the stream {name} does not keep {', '.join(sorted(missing))}, and this user may not change it: "
+                    "`ganglion mesh streams --make`, as one who may"
+                ) from None
+            return info  # an operator set it up, with limits of their own
     except ApiError as error:
         raise StreamConflict(await _explain(nc, name, subjects, error)) from error
 

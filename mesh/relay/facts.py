@@ -124,7 +124,8 @@ class FactLane:
     async def _compare(self, link: Link, info: StreamInfo) -> None:
         """Set the cursor to what the stream really holds of us."""
         cursor = self.cursor
-        newest = await last_message(link.nc, EVENTS, f"{self._prefix}.>")
+        direct = bool(info.config.get("allow_direct"))
+        newest = await last_message(link.nc, EVENTS, f"{self._prefix}.>", direct=direct)
         held = self._seq_of(newest.hdrs) if newest is not None else None
         is_another = cursor.stream_created not in ("", info.created)
         if is_another or self._torn or (held is None and info.state.last_seq < cursor.stream_seq):

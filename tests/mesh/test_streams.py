@@ -1,3 +1,5 @@
+import base64
+
 import pytest
 from nats.js.errors import APIError
 
@@ -79,3 +81,15 @@ async def test_the_last_message_of_a_subject_is_found(link: Link) -> None:
     stored = await last_message(link.nc, "GANGLION_EVENTS", "ganglion.event.default.edge.>")
     assert stored is not None
     assert (stored.subject, stored.seq) == ("ganglion.event.default.edge.x", 1)
+
+
+async def test_the_last_message_is_found_by_a_request_that_names_its_subject(link: Link) -> None:
+    await ensure_events(link.nc, Limits())
+    newest = "ganglion.event.default.edge.>"
+    assert await last_message(link.nc, "GANGLION_EVENTS", newest, direct=True) is None
+    for number in (1, 2):
+        await link.nc.request("ganglion.event.default.edge.w.x", b"{}", headers={"Nats-Msg-Id": f"edge/e/{number}"})
+    stored = await last_message(link.nc, "GANGLION_EVENTS", newest, direct=True)
+    assert stored is not None
+    assert stored.seq == 2
+    assert b"Nats-Msg-Id: edge/e/2" in base64.b64decode(stored.hdrs)

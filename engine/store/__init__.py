@@ -12,10 +12,11 @@
     definitions.py  versions of workflows            state.py        durable values of workflows, by key
     schedules.py    when each cron trigger is due    turns.py        who waits for a start under a flow
     chains.py       how far triggers have read facts files.py        which files were taken in
-    housekeeping.py retention                        usage.py        what executions used, and by the hour
-    values.py       large values, each once          space.py        how a file hands back what it needs no more
+    watches.py      how far they have read the fleet housekeeping.py retention
+    usage.py        what executions used, by hour    values.py       large values, each once
+    space.py        how a file hands back what it needs no more
 
-The modules of the last seven lines are functions: those that take a `Transaction` run inside a unit, those that take a
+The modules of the last eight lines are functions: those that take a `Transaction` run inside a unit, those that take a
 connection run inside a read.
 """
 

@@ -24,6 +24,10 @@ and of a file, which the agent finds:
     files.py      which files were taken, and what is still to be done with them
     found.py      a file at rest, and what taking it in writes
 
+of what happens anywhere in the fleet, on the agent that records it:
+
+    fleet/        reads the record, behind a position as chained.py
+
 (Subjects, schedules and patterns of files themselves, as a workflow writes them, are `engine/subjects.py`,
 `engine/schedule.py` and `engine/file_patterns.py`.)
 """

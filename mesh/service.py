@@ -8,18 +8,18 @@ Callbacks of a subscription run one at a time, so each request is handed to a ta
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Mapping
 
 import msgspec
 import nats.errors
-import nats.micro
-from nats.micro.request import Request
-from nats.micro.service import ServiceConfig
+from nats.aio.msg import Msg
 
 from engine.control import Refused, Verb
 from engine.store.errors import StoreError
 from engine.values import InvalidValue, decode_json, encode_json
 from mesh.connection import Connection, Link
+from mesh.micro import ERROR, ERROR_CODE, Endpoint, MicroService
 
 _logger = logging.getLogger("ganglion.mesh")
 NAME = "ganglion"
@@ -42,16 +42,18 @@ class ControlService:
         metadata: Mapping[str, str],
     ) -> None:  # fmt: skip
         self._connection = connection
-        self._verbs = tuple(verbs)
-        self._tenant = tenant
-        self._agent = agent
-        self._config = ServiceConfig(
+        self._micro = MicroService(
             name=NAME,
             version=version,
             description="A workflow agent.",
             metadata={"agent": agent, "tenant": tenant, **metadata},
-            queue_group=f"ganglion-{agent}",
+            queue=f"ganglion-{agent}",
         )
+        self._verbs: dict[Endpoint, Verb] = {}
+        for verb in verbs:
+            schemas = {"request": _schema(verb.request), "answer": _schema(verb.answer)}
+            subject = verb_subject(tenant, agent, verb.name)
+            self._verbs[self._micro.add(verb.name, subject, {"description": verb.description, **schemas})] = verb
         self.ready = asyncio.Event()
         """Set once the verbs are served for the first time."""
 
@@ -61,20 +63,8 @@ class ControlService:
 
     async def _serve(self, link: Link) -> None:
         async with asyncio.TaskGroup() as tasks:
-            desk = _Desk(tasks, link)
-            service = await nats.micro.add_service(link.nc, self._config)
-            for verb in self._verbs:
-                await service.add_endpoint(
-                    name=verb.name,
-                    subject=verb_subject(self._tenant, self._agent, verb.name),
-                    handler=desk.clerk(verb),
-                    metadata={
-                        "description": verb.description,
-                        "request": _schema(verb.request),
-                        "answer": _schema(verb.answer),
-                    },
-                )
-            await link.nc.flush()
+            desk = _Desk(tasks, link, self._verbs)
+            await self._micro.bind(link.nc, desk.take)
             self.ready.set()
             await link.lost.wait()
 
@@ -82,49 +72,59 @@ class ControlService:
 class _Desk:
     """Takes requests of one link and has them carried out side by side."""
 
-    def __init__(self, tasks: asyncio.TaskGroup, link: Link) -> None:
+    def __init__(self, tasks: asyncio.TaskGroup, link: Link, verbs: Mapping[Endpoint, Verb]) -> None:
         self._tasks = tasks
         self._link = link
+        self._verbs = verbs
         self._open = 0
 
-    def clerk(self, verb: Verb) -> "_Clerk":
-        return _Clerk(self, verb)
-
-    async def take(self, verb: Verb, request: Request) -> None:
+    async def take(self, endpoint: Endpoint, request: Msg) -> None:
         if self._open >= MAX_REQUESTS:
-            await _refuse(request, Refused(503, f"{MAX_REQUESTS} requests are under way: try again"))
+            endpoint.count(0, "too many requests")
+            await self._refuse(request, Refused(503, f"{MAX_REQUESTS} requests are under way: try again"))
             return
         self._open += 1
-        self._tasks.create_task(self._carry_out(verb, request), name=f"request {verb.name}")
+        self._tasks.create_task(self._answer(endpoint, request), name=f"request {endpoint.name}")
 
-    async def _carry_out(self, verb: Verb, request: Request) -> None:
+    async def _answer(self, endpoint: Endpoint, request: Msg) -> None:
+        since = time.perf_counter_ns()
+        try:
+            refused = await self._carry_out(self._verbs[endpoint], request)
+            endpoint.count(time.perf_counter_ns() - since, "" if refused is None else refused.message)
+        finally:
+            self._open -= 1
+
+    async def _carry_out(self, verb: Verb, request: Msg) -> Refused | None:
+        """Answer the request; gives the refusal if that was the answer."""
         try:
             answer = encode_json(await verb.handle(_decode(verb, request.data)))
             if len(answer) > self._link.nc.max_payload:
                 raise Refused(413, f"the answer of {len(answer)} bytes is larger than NATS takes: ask for less")
-            await request.respond(answer)
-        except Refused as refused:
-            await _refuse(request, refused)
+            await self._respond(request, answer)
+        except Refused as error:
+            refused = error
         except StoreError as error:  # a damaged page, a broken disk: the message says what to do
-            await _refuse(request, Refused(503, str(error)))
-        except (nats.errors.Error, ConnectionError, ValueError) as error:
-            _logger.debug("a request of %s went unanswered: %s", verb.name, error)
+            refused = Refused(503, str(error))
         except Exception as error:
             _logger.exception("the verb %s has a bug", verb.name)
-            await _refuse(request, Refused(500, f"a bug: {type(error).__name__}; the agent's log holds the details"))
-        finally:
-            self._open -= 1
+            refused = Refused(500, f"a bug: {type(error).__name__}; the agent's log holds the details")
+        else:
+            return None
+        await self._refuse(request, refused)
+        return refused
 
+    async def _refuse(self, request: Msg, refused: Refused) -> None:
+        line = " ".join(refused.message.split())[:MAX_DESCRIPTION].encode("ascii", "replace").decode()
+        body = encode_json({"code": refused.code, "message": refused.message})
+        await self._respond(request, body, {ERROR: line, ERROR_CODE: str(refused.code)})
 
-class _Clerk:
-    """The handler of one endpoint."""
-
-    def __init__(self, desk: _Desk, verb: Verb) -> None:
-        self._desk = desk
-        self._verb = verb
-
-    async def __call__(self, request: Request) -> None:
-        await self._desk.take(self._verb, request)
+    async def _respond(self, request: Msg, body: bytes, headers: dict[str, str] | None = None) -> None:
+        if not request.reply:
+            return
+        try:
+            await self._link.nc.publish(request.reply, body, headers=headers)
+        except (nats.errors.Error, ConnectionError, ValueError) as error:
+            _logger.debug("an answer on %s was not delivered: %s", request.subject, error)
 
 
 def _decode(verb: Verb, body: bytes) -> msgspec.Struct:
@@ -132,15 +132,6 @@ def _decode(verb: Verb, body: bytes) -> msgspec.Struct:
         return msgspec.convert(decode_json(body or b"{}", max_bytes=8 * 1024 * 1024), verb.request)
     except (InvalidValue, msgspec.ValidationError) as error:
         raise Refused(400, f"{verb.name}: {error}") from None
-
-
-async def _refuse(request: Request, refused: Refused) -> None:
-    line = " ".join(refused.message.split())[:MAX_DESCRIPTION].encode("ascii", "replace").decode()
-    body = encode_json({"code": refused.code, "message": refused.message})
-    try:
-        await request.respond_error(str(refused.code), line, data=body)
-    except (nats.errors.Error, ConnectionError, ValueError) as error:
-        _logger.debug("a refusal was not delivered: %s", error)
 
 
 def _schema(type: type[msgspec.Struct]) -> str:

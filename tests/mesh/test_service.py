@@ -18,7 +18,7 @@ from engine.control.messages import ById, Done, Nothing
 from mesh.client import ServiceClient
 from mesh.connection import Connection
 from mesh.credentials import Credentials
-from mesh.errors import AgentUnreachable
+from mesh.errors import AgentUnreachable, LinkBroken
 from mesh.server import EmbeddedServer
 from mesh.service import ControlService
 
@@ -123,21 +123,50 @@ async def test_requests_are_carried_out_side_by_side_up_to_a_bound(
         assert [await call for call in calls] == [Done()] * 3
 
 
+async def asked(device: Client, subject: str) -> Any:
+    return msgspec.json.decode((await device.request(subject, b"")).data)
+
+
 async def test_micro_tools_find_it(connection: Connection, device: Client) -> None:
     async with serving(connection, Desk()):
-        info = ServiceInfo.from_dict(msgspec.json.decode((await device.request("$SRV.INFO.ganglion", b"")).data))
-        ping = ServicePing.from_dict(msgspec.json.decode((await device.request("$SRV.PING", b"")).data))
-        stats = ServiceStats.from_dict(msgspec.json.decode((await device.request("$SRV.STATS.ganglion", b"")).data))
-    assert (info.name, info.version, info.id) == ("ganglion", "0.1.0", ping.id)
+        ping = ServicePing.from_dict(await asked(device, "$SRV.PING"))
+        info = ServiceInfo.from_dict(await asked(device, f"$SRV.INFO.ganglion.{ping.id}"))
+        assert await asked(device, "$SRV.INFO") == await asked(device, "$SRV.INFO.ganglion")
+        with pytest.raises(nats.errors.NoRespondersError):
+            await device.request("$SRV.INFO.ganglion.another")
+    assert (info.type, info.name, info.version) == ("io.nats.micro.v1.info_response", "ganglion", "0.1.0")
     assert info.metadata == {"agent": "edge", "tenant": "default", "label.site": "berlin"}
     show = info.endpoints[0]
     assert (show.name, show.subject) == ("show", "ganglion.service.default.edge.show")
+    assert (show.queue_group, show.metadata["description"]) == ("ganglion-edge", "Show it.")
     assert msgspec.json.decode(show.metadata["request"])["$ref"] == "#/$defs/ById"
+
+
+async def test_micro_statistics_count_requests_errors_and_time(
+    server: EmbeddedServer, connection: Connection, device: Client
+) -> None:
+    desk = Desk()
+    async with serving(connection, desk), opened(server) as client:
+        await client.call("show", ById(execution="x"), Done)
+        for unfit in ("unknown", "bug"):
+            with pytest.raises(Refused):
+                await client.call("show", ById(execution=unfit), Done)
+        with pytest.raises(AgentUnreachable):
+            await client.call("wait", Nothing(), Done, seconds=0.05)
+        desk.go_on.set()
+        await client.call("wait", Nothing(), Done)
+        stats = ServiceStats.from_dict(await asked(device, "$SRV.STATS.ganglion"))
     assert [endpoint.name for endpoint in stats.endpoints] == ["show", "wait", "big"]
+    show, wait, big = stats.endpoints
+    assert (show.num_requests, show.num_errors, big.num_requests) == (3, 2, 0)
+    assert show.last_error == "a bug: KeyError; the agent's log holds the details"
+    assert (wait.num_requests, wait.processing_time > 50_000_000) == (2, True)
+    assert wait.average_processing_time == wait.processing_time // 2
 
 
 async def test_it_is_served_again_after_the_server_was_killed(server: EmbeddedServer, connection: Connection) -> None:
-    async with serving(connection, Desk()):
+    async with serving(connection, Desk()) as service:
+        id = service._micro.id
         for _ in range(4):
             link = await connection.link()
             assert server.pid is not None
@@ -151,6 +180,7 @@ async def test_it_is_served_again_after_the_server_was_killed(server: EmbeddedSe
                     break
                 except nats.errors.NoRespondersError:
                     continue
+        assert (await asked(link.nc, "$SRV.PING"))["id"] == id
 
 
 async def test_the_only_agent_is_found_and_several_must_be_told_apart(
@@ -180,6 +210,26 @@ async def test_who_does_not_answer_is_named(
     with pytest.raises(AgentUnreachable, match=r"no NATS server answers at nats://127\.0\.0\.1:9"):
         async with ServiceClient.open(url="nats://a:b@127.0.0.1:9", agent="edge"):
             pytest.fail("there is none")
+
+
+async def test_a_question_is_asked_again_when_the_connection_broke_before_the_answer(
+    server: EmbeddedServer, connection: Connection
+) -> None:
+    desk = Desk()
+    async with serving(connection, desk), opened(server) as client:
+        again = asyncio.ensure_future(client.call("wait", Nothing(), Done, is_repeatable=True))
+        once = asyncio.ensure_future(client.at("edge").call("wait", Nothing(), Done))
+        async with asyncio.timeout(5):
+            while desk.waiting < 2:
+                await client.nc.flush()
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        with pytest.raises(LinkBroken, match="broke before the answer came"):
+            await once
+        while desk.waiting < 3 and not again.done():
+            await asyncio.wait({again}, timeout=0.01)
+        desk.go_on.set()
+        assert await again == Done()
 
 
 async def test_wrong_credentials_are_told_without_showing_them(server: EmbeddedServer) -> None:

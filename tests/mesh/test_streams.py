@@ -84,7 +84,7 @@ async def test_the_last_message_of_a_subject_is_found(link: Link) -> None:
 
 
 async def test_the_last_message_is_found_by_a_request_that_names_its_subject(link: Link) -> None:
-    await ensure_events(link.nc, Limits())
+    await streams.ensure_events(link.nc, LIMITS)
     newest = "ganglion.event.default.edge.>"
     assert await last_message(link.nc, "GANGLION_EVENTS", newest, direct=True) is None
     for number in (1, 2):

@@ -9,7 +9,7 @@ query.py      what can be asked, and what the answers look like
 store.py      the file: record, ask, tidy up
 schema.py     its tables
 recording.py  one batch in one transaction: tracks.py (what is new), gaps.py (what is missing), names.py (small numbers
-              for what repeats), figures.py (counts and durations of minutes and hours)
+              for what repeats), packing.py (ids), figures.py (counts and durations of minutes and hours)
 stats.py      figures of any selection; sketch.py: quantiles of sums
 looking.py    events that match a question; selection.py: what it asks for
 labels.py     labels of agents

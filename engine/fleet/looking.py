@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from engine.fleet.event import FleetEvent
+from engine.fleet.packing import packed, unpacked
 from engine.fleet.query import EventQuery, Numbered
 from engine.fleet.schema import SEGMENT, SEGMENT_BITS, TAIL
 from engine.fleet.selection import Selection, select
@@ -44,7 +45,7 @@ def events(db: sqlite3.Connection, query: EventQuery) -> list[Numbered]:
             number,
             FleetEvent(
                 agent=agent, epoch=epoch, seq=seq, time=time, kind=kind, workflow=workflow, version=version,
-                execution=execution, node=node, data=data,
+                execution=unpacked(execution), node=node, data=data,
             ),
         )
         for number, agent, epoch, seq, time, kind, workflow, version, execution, node, data in rows
@@ -62,19 +63,20 @@ def count(db: sqlite3.Connection, query: EventQuery) -> int:
     return int(db.execute(f"SELECT COUNT(*) FROM ({numbers})", arguments).fetchone()[0])
 
 
-def _numbers(db: sqlite3.Connection, wanted: Selection, query: EventQuery, order: str) -> tuple[str, list[str | int]]:
+def _numbers(db: sqlite3.Connection, wanted: Selection, query: EventQuery, order: str) -> tuple[str, list[str | bytes]]:
     """SQL for the numbers of events, and its arguments. `order`: what follows ORDER BY."""
     way = _choose(db, wanted)
     where: list[str] = []
-    arguments: list[str | int] = []
+    arguments: list[str | bytes] = []
     for column, ids in (("track", wanted.tracks), ("kind", _kinds(wanted, way)), ("workflow", wanted.workflows)):
         if ids is not None:
             where.append(f"e.{column} IN ({_listed(ids)})")
     if wanted.executions is not None:
         marks = ", ".join("?" * len(wanted.executions))
         where.append(f"e.execution != '' AND e.tail IN ({marks}) AND e.execution IN ({marks})")
-        arguments += [execution[-TAIL:] for execution in wanted.executions]
-        arguments += wanted.executions
+        kept = [packed(execution) for execution in wanted.executions]
+        arguments += [execution[-TAIL:] for execution in kept]
+        arguments += kept
     if query.after is not None:
         where.append(f"e.number > {query.after}")
     if query.before is not None:

@@ -11,6 +11,7 @@ from engine.fleet import gaps, tracks
 from engine.fleet.event import FleetEvent, Recorded
 from engine.fleet.figures import Figures
 from engine.fleet.names import Interning, Key, Names, ending_of
+from engine.fleet.packing import packed
 from engine.fleet.query import Numbered
 from engine.fleet.schema import SEGMENT_BITS
 from engine.fleet.tracks import Arrival
@@ -90,7 +91,7 @@ def _insert(tx: Transaction, names: Interning, new: list[tuple[FleetEvent, Arriv
         rows.append(
             (
                 number, number >> SEGMENT_BITS, arrival.track, event.seq, event.time, kind, workflow, event.version,
-                event.execution, event.node, event.data,
+                packed(event.execution), event.node, event.data,
             )
         )  # fmt: skip
         figures.add(event, ending, arrival.agent, workflow)

@@ -10,8 +10,8 @@ from engine.store.schema import Migrations
 SEGMENT_BITS = 12
 SEGMENT = 1 << SEGMENT_BITS
 """Numbers of one segment. Smaller ones cost a question more steps, larger ones a commit more pages."""
-TAIL = 5
-"""Letters at the end of an execution's id that are indexed: they are random."""
+TAIL = 3
+"""Bytes at the end of an execution's id that are indexed: they are random."""
 
 MIGRATIONS: Migrations = (
     (
@@ -54,9 +54,9 @@ MIGRATIONS: Migrations = (
         CREATE TABLE events (
             number INTEGER PRIMARY KEY, segment INTEGER NOT NULL, track INTEGER NOT NULL, seq INTEGER NOT NULL,
             time INTEGER NOT NULL, kind INTEGER NOT NULL, workflow INTEGER NOT NULL, version INTEGER NOT NULL,
-            execution TEXT NOT NULL, node TEXT NOT NULL, data BLOB NOT NULL,
+            execution NOT NULL, node TEXT NOT NULL, data BLOB NOT NULL,
             second INTEGER GENERATED ALWAYS AS (time / 1000000) VIRTUAL,
-            tail TEXT GENERATED ALWAYS AS (substr(execution, -{TAIL})) VIRTUAL
+            tail GENERATED ALWAYS AS (substr(execution, -{TAIL})) VIRTUAL
         );
         CREATE UNIQUE INDEX events_seq ON events (track, seq);
         CREATE INDEX events_track ON events (segment, track);

@@ -26,15 +26,17 @@ def _stats(db: sqlite3.Connection, query: StatsQuery) -> list[Window]:
     workflows = dict(db.execute("SELECT id, name FROM workflows"))
     wanted = [id for id, name in workflows.items() if name in query.workflows] if query.workflows else None
     source, arguments = _source(query, agents, wanted)
+    told, apart = _grouping(query)
     durations: dict[Group, dict[int, int]] = {}
     for *group, bucket, count in db.execute(
-        f"SELECT {_group(query)}, d.bucket, SUM(d.count) FROM durations d {source} GROUP BY 1, 2, 3, 4, 5", arguments
+        f"SELECT {told}, d.bucket, SUM(d.count) FROM durations d {source} GROUP BY {', '.join([*apart, 'd.bucket'])}",
+        arguments,
     ):
         durations.setdefault((group[0], group[1], group[2], group[3]), {})[bucket] = count
     sums = ", ".join(f"SUM(d.{column})" for column in COUNTS)
     rows = db.execute(
-        f"SELECT {_group(query)}, MIN(d.start), TOTAL(d.micros), MAX(d.longest), {sums} FROM windows d {source} "
-        "GROUP BY 1, 2, 3, 4",
+        f"SELECT {told}, MIN(d.start), TOTAL(d.micros), MAX(d.longest), {sums} FROM windows d {source} "
+        f"{'GROUP BY' if apart else 'HAVING COUNT(*)'} {', '.join(apart)}",
         arguments,
     )
     names = dict(db.execute("SELECT id, name FROM agents"))
@@ -66,16 +68,16 @@ def _source(
     return f"{join}WHERE {' AND '.join(where)}", arguments
 
 
-def _group(query: StatsQuery) -> str:
-    return ", ".join(
-        column if apart else merged
-        for column, apart, merged in (
-            ("d.start", query.by_window, "0"),
-            ("d.agent", query.by_agent, "0"),
-            ("d.workflow", query.by_workflow, "0"),
-            ("COALESCE(l.value, '')", bool(query.by_label), "''"),
-        )
+def _grouping(query: StatsQuery) -> tuple[str, list[str]]:
+    """What is told of a group, and what groups are told apart by, in the order of the table."""
+    columns = (
+        ("d.start", query.by_window, "0"),
+        ("d.agent", query.by_agent, "0"),
+        ("d.workflow", query.by_workflow, "0"),
+        ("COALESCE(l.value, '')", bool(query.by_label), "''"),
     )
+    told = [column if apart else merged for column, apart, merged in columns]
+    return ", ".join(told), [column for column, apart, _ in columns if apart]
 
 
 def _window(

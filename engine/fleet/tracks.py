@@ -8,6 +8,7 @@ import msgspec
 from engine.fleet import gaps
 from engine.fleet.event import FleetEvent, Track
 from engine.fleet.names import Interning
+from engine.fleet.packing import packed
 from engine.store.transaction import Transaction
 
 Numbered = tuple[int, FleetEvent]
@@ -125,5 +126,5 @@ def _is_kept_as(tx: Transaction, track: int, event: FleetEvent) -> bool:
         "JOIN kinds k ON k.id = e.kind JOIN workflows w ON w.id = e.workflow WHERE e.track = ? AND e.seq = ?",
         (track, event.seq),
     ).fetchone()
-    told = (event.time, event.kind, event.workflow, event.version, event.execution, event.node, event.data)
+    told = (event.time, event.kind, event.workflow, event.version, packed(event.execution), event.node, event.data)
     return row is None or row == told

@@ -112,6 +112,15 @@ class Fleet:
             assert agent.is_running, agent.said()
             assert agent.starts == 1
 
+    async def in_the_hubs_stream(self) -> list[str]:
+        """`agent/seq` of every fact in the hub's stream, in its order."""
+        async with self.hub.client() as client:
+            stream = client.jetstream()
+            count = (await stream.stream_info("GANGLION_EVENTS")).state.messages
+            reader = await stream.subscribe("ganglion.event.>", ordered_consumer=True)
+            ids = [(await reader.next_msg(5)).headers["Nats-Msg-Id"].split("/") for _ in range(count)]
+        return [f"{agent}/{seq}" for agent, _, seq in ids]
+
     async def report(self) -> str:
         """What everybody says, for a message."""
         outbox = [(await agent.ask("status") or {}).get("outbox_depth") for agent in self.edges]
@@ -171,4 +180,11 @@ def _reading(agent: Agent) -> sqlite3.Connection:
 
 def recorded_events(agent: Agent) -> list[tuple[Any, ...]]:
     """(agent, epoch, seq, kind, workflow, data) of everything in its file."""
-    raise NotImplementedError
+    with _reading(agent) as db:
+        rows = db.execute(
+            "SELECT agents.name, tracks.epoch, seq, kinds.kind, workflows.name, data FROM events "
+            "JOIN tracks ON tracks.id = events.track JOIN agents ON agents.id = tracks.agent "
+            "JOIN kinds ON kinds.id = events.kind JOIN workflows ON workflows.id = events.workflow"
+        ).fetchall()
+    db.close()
+    return rows

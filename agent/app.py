@@ -27,6 +27,7 @@ from agent.logs import engine_log
 from agent.mesh_wiring import Mesh, opened_mesh
 from agent.node_types import node_types
 from agent.ready import FILE, announced
+from agent.recording import Recording, opened_recording, recording_verbs
 from agent.secret_files import SecretFiles
 from agent.status_desk import StatusDesk
 from agent.stopping import canceller, two_phase_stop
@@ -84,8 +85,9 @@ async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None
             store, types=types, services=services, identity=Identity(agent, config.agent.tenant, store.epoch)
         )
         await engine.prepare()
+        recording = await stack.enter_async_context(opened_recording(config, engine, mesh))
         spare_what_stays()
-        await _live(engine, mesh, config, stop, ready_file, tail)
+        await _live(engine, mesh, config, stop, ready_file, tail, recording)
     _log.info("stopped")
 
 
@@ -101,8 +103,9 @@ async def opened_store(config: Config) -> AsyncIterator[Store]:
 
 
 async def _live(
-    engine: Engine, mesh: Mesh | None, config: Config, stop: asyncio.Event, ready_file: Path | None, tail: LogTail
-) -> None:
+    engine: Engine, mesh: Mesh | None, config: Config, stop: asyncio.Event, ready_file: Path | None, tail: LogTail,
+    recording: Recording | None,
+) -> None:  # fmt: skip
     """From the first service to the last."""
     store = engine.store
     cron = Cron(store, engine.executor)
@@ -116,7 +119,7 @@ async def _live(
         await watch.follow(engine.intake.routes)
 
     engine.followers.append(follow_schedules)
-    status = StatusDesk(engine, mesh)
+    status = StatusDesk(engine, mesh, recording)
     backups = BackupDesk(store)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(engine.run(), name="engine")
@@ -128,7 +131,10 @@ async def _live(
             await when_there_is_room(lambda: deploy_files(engine, folder))
         if mesh is not None:
             verbs = (*engine_verbs(engine), status.verb, backups.verb, tail.verb(engine.identity.agent))
-            await mesh.start(engine, verbs, tasks)
+            about = {"recorder": "true"} if recording is not None else {}
+            await mesh.start(engine, (*verbs, *recording_verbs(recording, engine, mesh)), tasks, metadata=about)
+        if recording is not None:
+            recording.start(tasks)
         await when_there_is_room(follow_schedules)
         schedules = tasks.create_task(cron.run(), name="schedules")
         chains = tasks.create_task(chained.run(), name="chains")
@@ -153,6 +159,8 @@ async def _live(
         copying.cancel()
         housekeeper.cancel()
         governing.cancel()
+        if recording is not None:
+            recording.stop()
         if mesh is not None:
             mesh.stop()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from agent import __version__
@@ -57,9 +57,14 @@ class Mesh:
     def mqtt(self) -> str:
         return self._server.mqtt if self._server else ""
 
-    async def start(self, engine: Engine, verbs: Iterable[Verb], tasks: asyncio.TaskGroup) -> None:
-        """Everything runs when this returns; without a link after CONNECT_SECONDS it will as soon as there is one."""
-        verbs, about = tuple(verbs), About(version=__version__)
+    async def start(
+        self, engine: Engine, verbs: Iterable[Verb], tasks: asyncio.TaskGroup, *, metadata: Mapping[str, str]
+    ) -> None:
+        """Everything runs when this returns; without a link after CONNECT_SECONDS it will as soon as there is one.
+
+        `metadata`: what others see of this agent in the service's.
+        """
+        verbs, about = tuple(verbs), About(version=__version__, metadata=metadata)
         own = Station(self.connection, engine, verbs, about=about, own=self._server is not None)
         self._stations = [own]
         if self.hub is not None:

@@ -3,6 +3,21 @@
 from engine.control.messages import Answer, EngineStatus
 
 
+class FleetStatus(Answer, frozen=True, kw_only=True):
+    """How far a recorder of the fleet is."""
+
+    recorded: int
+    """Facts that it has recorded, those included that it does not keep any more."""
+    agents: int
+    """Agents whose facts these are."""
+    missing: int
+    """Facts that have not come, and may."""
+    lost: int
+    """Facts that will never come, or happened before they were recorded."""
+    unread: int
+    """Facts that waited in the stream when the newest was read."""
+
+
 class AgentStatus(Answer, frozen=True, kw_only=True):
     """The answer of the verb `status`."""
 
@@ -25,3 +40,5 @@ class AgentStatus(Answer, frozen=True, kw_only=True):
     outbox_depth: int
     """Facts that NATS has not acknowledged yet."""
     engine: EngineStatus
+    fleet: FleetStatus | None = None
+    """Of an agent that records the fleet's events."""

@@ -9,6 +9,7 @@ import psutil
 from agent import __version__
 from agent.mesh_wiring import Mesh
 from agent.ready import Ready
+from agent.recording import Recording
 from agent.status import AgentStatus
 from engine.control import Verb
 from engine.control.messages import EngineStatus, Nothing
@@ -19,9 +20,10 @@ from engine.engine import Engine
 class StatusDesk:
     """Answers for the agent as a whole."""
 
-    def __init__(self, engine: Engine, mesh: Mesh | None) -> None:
+    def __init__(self, engine: Engine, mesh: Mesh | None, recording: Recording | None = None) -> None:
         self._engine = engine
         self._mesh = mesh
+        self._recording = recording
         self._since = time.monotonic()
         [self._engine_status] = [verb for verb in observing_verbs(engine) if verb.name == "engine"]
 
@@ -61,4 +63,5 @@ class StatusDesk:
             uptime=time.monotonic() - self._since,
             outbox_depth=max(0, status.last_seq - self._mesh.sent_seq) if self._mesh else 0,
             engine=status,
+            fleet=await self._recording.status() if self._recording else None,
         )

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from agent.config import Config
 from engine.store import StoreFull
-from engine.store.housekeeping import Housekeeper, Retention
+from engine.store.housekeeping import Retention
 
 PAUSE_SECONDS = 60.0
 BREATH_SECONDS = 0.02
@@ -14,6 +15,14 @@ BREATH_SECONDS = 0.02
 ROOM_SECONDS = 1.0
 """How often a full disk is tried again."""
 _log = logging.getLogger("ganglion.agent")
+
+
+class Housekeeper(Protocol):
+    """Keeps a file within its bounds."""
+
+    async def tidy(self) -> bool:
+        """One step. True if there is more to do."""
+        ...
 
 
 def retention(config: Config) -> Retention:

@@ -18,7 +18,7 @@ from tests.interop.script import Script
 
 pytestmark = pytest.mark.nats
 
-UNSEEN = {Kind.WORKFLOW_BLOCKED, Kind.OUTBOX_DROPPED, Kind.AGENT_THROTTLED, Kind.AGENT_ADJUSTED}
+UNSEEN = {Kind.WORKFLOW_BLOCKED, Kind.OUTBOX_DROPPED, Kind.FLEET_GAP, Kind.AGENT_THROTTLED, Kind.AGENT_ADJUSTED}
 """What no agent says in a few seconds without harm; tests/engine/control/test_event_data.py has it."""
 
 

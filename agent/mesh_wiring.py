@@ -65,7 +65,9 @@ class Mesh:
         `metadata`: what others see of this agent in the service's.
         """
         verbs, about = tuple(verbs), About(version=__version__, metadata=metadata)
-        own = Station(self.connection, engine, verbs, about=about, own=self._server is not None)
+        private = self._server is not None
+        alone = private and self.hub is None
+        own = Station(self.connection, engine, verbs, about=about, own=private, alone=alone)
         self._stations = [own]
         if self.hub is not None:
             self._stations.append(Station(self.hub, engine, verbs, about=about, own=False, hub=True))
@@ -83,17 +85,14 @@ class Mesh:
                 await own.service.ready.wait()
         except (TimeoutError, *LOST) as error:
             _log.warning("NATS does not answer yet (%s); the agent works without it until it does", error)
-        try:
-            await self._capture(engine.intake.routes)
-        except Refused as refused:
-            _log.error("%s", refused.message)
+        await self._capture(engine.intake.routes, strict=False)
         for station in self._stations:
             station.start_intake(tasks)
 
-    async def _capture(self, routes: Routes) -> None:
+    async def _capture(self, routes: Routes, *, strict: bool = True) -> None:
         try:
             for station in self._stations:
-                await station.capture(routes)
+                await station.capture(routes, strict=strict)
         except StreamConflict as error:
             raise Refused(409, f"its messages can't be taken in: {error}") from None
 

@@ -94,8 +94,8 @@ class Engine:
             draft = await self.catalogue.read(source, filename, params or {})
             workflow = draft.workflow
             await self._see_who_lingers(workflow.name)
-            await self._capture(self._routes(workflow))
             try:
+                await self._capture(self._routes(workflow))
                 return await uninterrupted(self._activate(draft))
             except BaseException:
                 await self._capture(self._routes())

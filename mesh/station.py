@@ -5,17 +5,22 @@ a shared one too. Facts are relayed for all stations together (relay/), since th
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from engine.control import Verb
+from engine.definition.model import At
 from engine.engine import Engine
-from engine.triggers.routes import Routes
+from engine.triggers.routes import External, Routes
 from mesh.connection import Connection
+from mesh.errors import StreamConflict
 from mesh.intake import Pump
 from mesh.live import LivePublisher
 from mesh.service import ControlService
+
+_logger = logging.getLogger("ganglion.mesh")
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +33,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 class Station:
     """The services of one connection: `start` them, `stop_intake` first of all at the end, then `stop`.
 
-    `own`: the server is this agent's alone. `hub`: it is behind the agent's own server.
+    `own`: the server is this agent's alone. `hub`: it is behind the agent's own server. `alone`: there is no hub.
     """
 
     def __init__(
@@ -40,10 +45,15 @@ class Station:
         about: About,
         own: bool,
         hub: bool = False,
+        alone: bool = False,
     ) -> None:
         identity = engine.identity
         self.connection = connection
         self.hub = hub
+        self._own = own
+        self._alone = alone
+        self._beyond_reach: frozenset[External] = frozenset()
+        """What is wanted of a hub that there is not; known since the start."""
         self.pump = Pump(
             connection,
             engine.intake,
@@ -52,6 +62,7 @@ class Station:
             agent=identity.agent,
             tenant=identity.tenant,
             own_server=own,
+            at=At.HUB if hub else At.OWN if own else None,
             clock=engine.store.clock,
         )
         self.service = ControlService(
@@ -75,13 +86,32 @@ class Station:
         """Fetch messages from now on."""
         self._intake = tasks.create_task(self.pump.run(), name="intake")
 
-    async def capture(self, routes: Routes) -> None:
-        """Take in what these routes want of this server. Raises StreamConflict."""
-        if self.hub:
-            return
+    async def capture(self, routes: Routes, *, strict: bool = True) -> None:
+        """Take in what these routes want of this server. Raises StreamConflict; unless it is `strict`, what can't be
+        taken in is logged, and does not touch the rest."""
+        if self._alone:
+            self._check_reach(routes, strict=strict)
+        here = not self.hub
         await self.pump.set_subjects(
-            intake=routes.intake_subjects, core=routes.core_subjects, externals=routes.externals
+            intake=routes.intake_subjects if here else (),
+            core=routes.core_subjects if self._own else (),
+            plain=routes.plain if here and not self._own else (),
+            externals=routes.externals,
+            workflows=routes.active,
+            strict=strict,
         )
+
+    def _check_reach(self, routes: Routes, *, strict: bool) -> None:
+        wanted = frozenset(external for external in routes.externals if external.at is At.HUB)
+        for external in sorted(wanted - self._beyond_reach, key=lambda one: (one.workflow, one.stream)):
+            problem = (
+                f"the workflow {external.workflow} takes from the stream {external.stream} of the hub (at: hub), and "
+                "this agent leads to none: set [mesh] hub, or take from a stream here (at: own)"
+            )
+            if strict:
+                raise StreamConflict(problem)
+            _logger.error("some messages can't be taken in: %s", problem)
+        self._beyond_reach = wanted
 
     def stop_intake(self) -> None:
         """Take no more messages."""

@@ -1,54 +1,58 @@
-"""One way in: fetch from a consumer, hand over to the engine, and acknowledge what is on the disk."""
+"""One way in: fetch from a consumer, hand over to the engine, and acknowledge what is on the disk.
+
+Where other agents fetch from the same consumer, what this one can't take in at once is theirs: it goes back to the
+server, and nothing is held while the disk is full.
+"""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
-import msgspec
-import nats.errors
 from nats.aio.msg import Msg
 
 from engine.clock import Clock
 from engine.crash import crash_point
+from engine.store import StoreFull
 from engine.triggers.message import Fate, Message, Receipt
-from engine.values import Json
-from mesh.connection import Link
-from mesh.intake.pull import Pull
-from mesh.intake.sink import Sink, Slots, accept_when_there_is_room
-from mesh.jetstream import StreamInfo, drop_consumer, ensure_consumer
+from mesh.connection import LOST, Link
+from mesh.intake import consumer
+from mesh.intake.hand import Hand
+from mesh.intake.pull import EXPIRES_SECONDS, Pull
+from mesh.intake.sink import ROOM_SECONDS, Sink, Slots, accept_when_there_is_room
+from mesh.intake.source import Source
+from mesh.jetstream import StreamInfo, drop_consumer
 
+_logger = logging.getLogger("ganglion.mesh")
 ACK_SECONDS = 5.0
 """How long the server may take to confirm; then it delivers again, and the inbox knows the message."""
 LAST_SECONDS = 0.5
 """How long the last batch may take at the end."""
-ACK_WAIT_SECONDS = 30
-MAX_ACK_PENDING = 8192
+SHARED_ROOM = 256
+"""Messages of a shared consumer that one agent may have in hand; if it freezes, others wait for them for the ack
+wait."""
+SHARED_EXPIRES_SECONDS = 20.0
+"""Requests of an agent that has gone without a word are forgotten before the ack wait is over, so that what it
+swallowed is not given to it again."""
 _ACK, _TERM = b"+ACK", b"+TERM"
 
 Prepare = Callable[[Link], Awaitable[StreamInfo | None]]
 """Makes sure of the stream; None while there is nothing to fetch from."""
 
 
-class Source(msgspec.Struct, frozen=True):
-    """A durable consumer and what it fetches."""
-
-    stream: str
-    consumer: str
-    subjects: tuple[str, ...] = ()
-    """Filter; empty for all."""
-    workflow: str = ""
-    """Set where it fetches for one workflow."""
-    only_new: bool = False
-    """Begin with what comes after the consumer is made, not with what the stream holds."""
-    private: bool = False
-    """Nobody else fetches from it."""
-
-
 class Lane:
     """Fetches from one source on each link."""
 
     def __init__(
-        self, source: Source, prepare: Prepare, *, sink: Sink, slots: Slots, clock: Clock, counters: Counter[str]
+        self,
+        source: Source,
+        prepare: Prepare,
+        *,
+        sink: Sink,
+        slots: Slots,
+        hand: Hand,
+        clock: Clock,
+        counters: Counter[str],
     ) -> None:
         self.source = source
         self.ready = asyncio.Event()
@@ -56,54 +60,126 @@ class Lane:
         self._prepare = prepare
         self._sink = sink
         self._slots = slots
+        self._hand = hand
         self._clock = clock
         self._counters = counters
+        self._unconfirmed: list[tuple[str, bytes]] = []
+        """Answers that the server may not have got: it would give the message to another agent."""
+        self._is_full = False
 
     async def work(self, link: Link) -> None:
         """Fetch until cancelled, or until there is no stream. Raises Silent when it has to bind again."""
+        source = self.source
         info = await self._prepare(link)
         if info is None:
             return
-        if self.source.private:
+        if source.private:
             # What was fetched on an earlier link, or before a kill -9, and not acknowledged comes again at once: the
             # old consumer would hold it back until its ack wait is over.
-            await drop_consumer(link.nc, self.source.stream, self.source.consumer)
-        await ensure_consumer(link.nc, self.source.stream, self._config(), new={"deliver_policy": self._begin()})
+            await drop_consumer(link.nc, source.stream, source.consumer)
+        elif self._unconfirmed:
+            await link.nc.publish_batch((reply, "", {}, word) for reply, word in self._unconfirmed)
+            self._unconfirmed.clear()
+        await consumer.ensure(link, source, info)
         self.ready.set()
-        async with Pull.open(link, self.source.stream, self.source.consumer) as pull:
-            acknowledging: asyncio.Task[None] | None = None
-            try:
-                while True:
-                    room = self._slots.free_slots()
-                    if room <= 0 and pull.asked <= 0:
-                        await self._slots.wait_for_slots()
-                        continue
-                    fetched = await pull.take(room)
-                    if not fetched:
-                        continue
-                    crash_point("intake-after-fetch")
-                    receipts = await accept_when_there_is_room(self._sink, self._messages(fetched, info.created))
-                    crash_point("intake-after-commit-before-ack")
-                    if acknowledging is not None:
-                        await acknowledging  # one batch is acknowledged while the next is being committed, not more
-                    acknowledging = asyncio.create_task(self._acknowledge(link, fetched, receipts))
-            finally:
-                if acknowledging is not None:
-                    await _finish(acknowledging, 0.0 if link.lost.is_set() else LAST_SECONDS)
+        expires = SHARED_EXPIRES_SECONDS if source.shared else EXPIRES_SECONDS
+        async with Pull.open(link, source.stream, source.consumer, expires=expires) as pull:
+            await self._fetch(link, pull, info.created)
+
+    async def _fetch(self, link: Link, pull: Pull, created: str) -> None:
+        before: asyncio.Task[None] | None = None
+        handling: asyncio.Task[None] | None = None
+        try:
+            while True:
+                room = self._room()
+                if room <= 0 and (self.source.shared or pull.asked <= 0):
+                    with pull.shut():
+                        await self._kept(pull, pull.collected())
+                        await self._wait_for_room()
+                    continue
+                fetched = await self._kept(pull, await pull.take(1 if self._is_full else room))
+                if not fetched:
+                    continue
+                crash_point("intake-after-fetch")
+                accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                before, handling = handling, asyncio.create_task(self._handle(link, pull, fetched, created, accepted))
+                await accepted
+                if before is not None:
+                    await before  # one batch is acknowledged while the next is being committed, not more
+        finally:
+            for task in (before, handling):
+                if task is not None:
+                    await _finish(task, 0.0 if link.lost.is_set() and not self.source.shared else LAST_SECONDS)
+
+    def _room(self) -> int:
+        free = self._slots.free_slots()
+        return min(free - self._hand.count, SHARED_ROOM) if self.source.shared else free
+
+    async def _wait_for_room(self) -> None:
+        if self._slots.free_slots() <= 0:
+            await self._slots.wait_for_slots()
+        else:
+            await self._hand.wait_for_less()
+
+    async def _kept(self, pull: Pull, fetched: list[Msg]) -> list[Msg]:
+        """What there is still room for; it was asked for some time ago. The rest is the others'."""
+        room = max(self._room(), 0)
+        if not self.source.shared or len(fetched) <= room:
+            return fetched
+        await pull.give_back(fetched[room:])
+        self._counters["given back"] += len(fetched) - room
+        return fetched[:room]
+
+    async def _handle(
+        self, link: Link, pull: Pull, fetched: Sequence[Msg], created: str, accepted: "asyncio.Future[None]"
+    ) -> None:
+        """Take a batch in and acknowledge it: a task of its own, so that a lane which ends does both or none."""
+        try:
+            with self._hand.holding(len(fetched)):
+                receipts = await self._accept(self._messages(fetched, created))
+        except StoreFull:
+            await pull.give_back(fetched)
+            with pull.shut():
+                await asyncio.sleep(ROOM_SECONDS)
+            _settle(accepted)
+            return
+        except Exception as error:
+            _settle(accepted, error)
+            return
+        crash_point("intake-after-commit-before-ack")
+        _settle(accepted)
+        await self._acknowledge(link, fetched, receipts)
+
+    async def _accept(self, messages: Sequence[Message]) -> list[Receipt]:
+        """The receipts. A full disk is waited out with the messages in hand, if nobody else could take them; if others
+        can, raises StoreFull."""
+        if not self.source.shared:
+            return await accept_when_there_is_room(self._sink, messages)
+        try:
+            receipts = await self._sink.accept(messages)
+        except StoreFull as error:
+            if not self._is_full:
+                _logger.error("%s; messages are left to other agents", error)
+            self._is_full = True
+            raise
+        self._is_full = False
+        return receipts
 
     def _messages(self, fetched: Sequence[Msg], created: str) -> list[Message]:
         now = self._clock.now()
-        stream, workflow = self.source.stream, self.source.workflow
+        source = self.source
         return [
             Message(
                 subject=msg.subject,
                 body=msg.data,
                 headers=msg.headers or {},
                 received_at=now,
-                stream=stream,
+                stream=source.stream,
+                at=source.at,
                 stream_created=created,
                 sequence=_sequence(msg.reply),
-                workflow=workflow,
+                workflow=source.workflow,
+                deliver=source.deliver,
             )
             for msg in fetched
         ]
@@ -115,42 +191,44 @@ class Lane:
         that it has handled them all (see test_one_confirmed_acknowledgement_confirms_its_batch).
         """
         words = [_word(receipt) for receipt in receipts]
-        await link.nc.publish_batch((msg.reply, "", {}, word) for msg, word in zip(fetched[:-1], words, strict=False))
         try:
+            await link.nc.publish_batch(
+                (msg.reply, "", {}, word) for msg, word in zip(fetched[:-1], words, strict=False)
+            )
             await link.nc.request(fetched[-1].reply, words[-1], timeout=ACK_SECONDS)
-        except (nats.errors.TimeoutError, nats.errors.NoRespondersError):
+        except BaseException as error:
             self._counters["unconfirmed"] += len(fetched)
+            if not self.source.private:
+                self._unconfirmed += [
+                    (msg.reply, word) for msg, word in zip(fetched, words, strict=True) if word in (_ACK, _TERM)
+                ]
+                del self._unconfirmed[: -consumer.MAX_ACK_PENDING]
+            if not isinstance(error, LOST):
+                raise
         else:
             held = sum(receipt.fate is Fate.HELD for receipt in receipts)
             self._counters["held"] += held
             self._counters["acknowledged"] += len(fetched) - held
         crash_point("intake-after-ack")
 
-    def _begin(self) -> str:
-        return "new" if self.source.only_new else "all"
 
-    def _config(self) -> dict[str, Json]:
-        config: dict[str, Json] = {
-            "durable_name": self.source.consumer,
-            "ack_policy": "explicit",
-            "ack_wait": ACK_WAIT_SECONDS * 1_000_000_000,
-            "max_ack_pending": MAX_ACK_PENDING,
-            "max_deliver": -1,
-        }
-        if len(self.source.subjects) == 1:
-            config["filter_subject"] = self.source.subjects[0]
-        elif self.source.subjects:
-            config["filter_subjects"] = list(self.source.subjects)
-        return config
+def _settle(accepted: "asyncio.Future[None]", error: Exception | None = None) -> None:
+    """Tell the lane, unless it has ended meanwhile."""
+    if accepted.done():
+        return
+    if error is None:
+        accepted.set_result(None)
+    else:
+        accepted.set_exception(error)
 
 
-async def _finish(acknowledging: "asyncio.Task[None]", seconds: float) -> None:
+async def _finish(handling: "asyncio.Task[None]", seconds: float) -> None:
     """Let the last batch be acknowledged. If that fails it is delivered again, and the inbox knows it."""
     try:
-        await asyncio.wait({acknowledging}, timeout=seconds)
+        await asyncio.wait({handling}, timeout=seconds)
     finally:
-        acknowledging.cancel()
-        await asyncio.gather(acknowledging, return_exceptions=True)
+        handling.cancel()
+        await asyncio.gather(handling, return_exceptions=True)
 
 
 def _word(receipt: Receipt) -> bytes:

@@ -6,15 +6,15 @@ before is being committed, and heartbeats tell that the server still knows our r
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import msgspec
 import nats.errors
 from nats.aio.msg import Msg
 
 from engine.signal import Signal
-from mesh.connection import Link
+from mesh.connection import LOST, Link
 from mesh.nats_client import AnySubjectClient
 
 HEARTBEAT_SECONDS = 5.0
@@ -23,11 +23,11 @@ MAX_BATCH = 1024
 """Messages in one request."""
 TOP_UP = 32
 """An open request is topped up when so many more could come: not for each slot that gets free."""
-_EXPIRES_NS, _HEARTBEAT_NS = int(EXPIRES_SECONDS * 1e9), int(HEARTBEAT_SECONDS * 1e9)
+_HEARTBEAT_NS = int(HEARTBEAT_SECONDS * 1e9)
 _ACK = "$JS.ACK."
 _NAK = b"-NAK"
 _HEARTBEAT, _NO_MESSAGES, _EXPIRED, _CONFLICT = "100", "404", "408", "409"
-_PASSING = ("exceeded", "leadership change", "server shutdown", "message size")
+_PASSING = ("batch completed", "exceeded", "leadership change", "server shutdown", "message size")
 """Reasons of a 409 after which the same consumer can be asked again."""
 
 
@@ -45,8 +45,12 @@ class _Request(msgspec.Struct, frozen=True, omit_defaults=True):
 class Pull:
     """An open pull on one consumer. Made by `Pull.open`."""
 
-    def __init__(self, nc: AnySubjectClient, stream: str, consumer: str, *, max_bytes: int, top_up: int) -> None:
+    def __init__(
+        self, nc: AnySubjectClient, stream: str, consumer: str, *, max_bytes: int, top_up: int, expires: float
+    ) -> None:
         self._nc = nc
+        self._expires_ns = int(expires * 1e9)
+        self._shut = False
         self._max_bytes = max_bytes
         self._top_up = top_up
         self._next = f"{nc.api}.CONSUMER.MSG.NEXT.{stream}.{consumer}"
@@ -62,24 +66,31 @@ class Pull:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, link: Link, stream: str, consumer: str, *, max_bytes: int = 0, top_up: int = TOP_UP
+        cls,
+        link: Link,
+        stream: str,
+        consumer: str,
+        *,
+        max_bytes: int = 0,
+        top_up: int = TOP_UP,
+        expires: float = EXPIRES_SECONDS,
     ) -> "AsyncIterator[Pull]":
         """Nothing is fetched until `take`. At the end the server's copy of our requests ends with the inbox.
 
         `max_bytes` bounds what one request brings, 0 does not; it must be more than the largest message. As many
-        requests are open as `top_up` goes into what is asked for.
+        requests are open as `top_up` goes into what is asked for. `expires`: seconds after which the server forgets a
+        request, so long it may send messages to somebody who is gone without a word.
         """
-        pull = cls(link.nc, stream, consumer, max_bytes=max_bytes, top_up=top_up)
+        pull = cls(link.nc, stream, consumer, max_bytes=max_bytes, top_up=top_up, expires=expires)
         subscription = await link.nc.subscribe(
             pull._inbox, cb=pull._receive, pending_msgs_limit=0, pending_bytes_limit=0
         )
         try:
             yield pull
         finally:
-            with suppress(nats.errors.Error):
+            with suppress(*LOST):
                 await subscription.unsubscribe()
-                for msg in pull._messages:  # nobody took them: let them come again at once, not after the ack wait
-                    await link.nc.publish(msg.reply, _NAK)
+                await pull.give_back(pull._messages)  # nobody took them: not after the ack wait, but at once
 
     async def take(self, room: int) -> list[Msg]:
         """Messages that have come, at least one; none when the request has run out and `room` is to be asked again.
@@ -94,15 +105,33 @@ class Pull:
                 self._check_pulse()
         if self._problem:
             raise Silent(self._problem)
-        taken, self._messages = self._messages, []
-        return taken
+        return self.collected()
+
+    def collected(self) -> list[Msg]:
+        """What has come and was not taken; it is the caller's now."""
+        collected, self._messages = self._messages, []
+        return collected
+
+    async def give_back(self, messages: Sequence[Msg]) -> None:
+        """Let messages come again at once, here or to others."""
+        if messages:
+            await self._nc.publish_batch((msg.reply, "", {}, _NAK) for msg in messages)
+
+    @contextmanager
+    def shut(self) -> Iterator[None]:
+        """Within the block nothing is taken: what comes all the same is given back at once."""
+        self._shut = True
+        try:
+            yield
+        finally:
+            self._shut = False
 
     async def _ask(self, batch: int) -> None:
         if self.asked <= 0:
             self._heard_at = self._loop.time()
             self.asked = 0
         self.asked += batch
-        request = _Request(batch, _EXPIRES_NS, _HEARTBEAT_NS, self._max_bytes)
+        request = _Request(batch, self._expires_ns, _HEARTBEAT_NS, self._max_bytes)
         await self._nc.publish(self._next, msgspec.json.encode(request), self._inbox)
 
     def _check_pulse(self) -> None:
@@ -114,6 +143,9 @@ class Pull:
         self._heard_at = self._loop.time()
         if msg.reply.startswith(_ACK):
             self.asked -= 1
+            if self._shut:
+                await self.give_back([msg])
+                return
             self._messages.append(msg)
             self._signal.set()
             return

@@ -1,26 +1,30 @@
 """All ways in. The agent tells which subjects its workflows want, at boot and at each deploy."""
 
 import asyncio
-import hashlib
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 
 from engine.clock import Clock, SystemClock
+from engine.definition.model import At
 from engine.signal import Signal
-from engine.triggers.routes import External
+from engine.triggers.routes import External, Plain
 from mesh import streams
 from mesh.connection import LOST, Connection, Link
-from mesh.errors import StreamConflict
+from mesh.intake import checks, source
 from mesh.intake.capture import Capture
-from mesh.intake.lane import Lane, Prepare, Source
+from mesh.intake.hand import Hand
+from mesh.intake.lane import Lane, Prepare
 from mesh.intake.sink import Sink, Slots
-from mesh.jetstream import StreamInfo, stream_info
+from mesh.intake.source import Source
+from mesh.jetstream import StreamInfo, drop_consumer
 from mesh.streams import INTAKE, TRIGGERS, Limits
 
 READY_SECONDS = 5.0
 """How long a deploy waits for new consumers and subscriptions. They come later too."""
-_OURS = "agent"
+_logger = logging.getLogger("ganglion.mesh")
 
 
 class Pump:
@@ -28,7 +32,9 @@ class Pump:
 
     `slots` are the agent's; `room_for` those of one source, as the queues of the workflows that it feeds have room.
     `own_server`: the server is this agent's alone (embedded). Then one consumer takes all triggers, and the users'
-    subjects are captured by a stream of ours. On a shared server `any` is shared with the other agents.
+    subjects are captured by a stream of ours. On a shared server what is for anyone is fetched workflow by workflow,
+    by consumers that the agents share: each takes only what it has. `at`: which place this is to the triggers; None for
+    both, own and hub.
     """
 
     def __init__(
@@ -41,6 +47,7 @@ class Pump:
         agent: str,
         tenant: str = "default",
         own_server: bool = True,
+        at: At | None = None,
         limits: Limits | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -52,27 +59,37 @@ class Pump:
         self._agent = agent
         self._tenant = tenant
         self._own_server = own_server
+        self._at = at
         self._limits = limits or Limits()
         self._clock = clock or SystemClock()
         self.counters: Counter[str] = Counter()
-        """acknowledged, held (to come again: a queue is full), unconfirmed (delivered again), dropped (by plain
-        subscriptions)."""
+        """acknowledged, held (to come again: a queue is full), given back (to others, without slots for it),
+        unconfirmed (delivered again), dropped (by plain subscriptions)."""
+        self._hand = Hand()
         self._intake: tuple[str, ...] = ()
-        self._wanted: dict[Source | str, Lane | Capture] = {}
-        self._running: dict[Source | str, asyncio.Task[None]] = {}
+        self._unmet: frozenset[str] = frozenset()
+        """Subjects for which there is no stream on a shared server: known since the start."""
+        self._wanted: dict[Source | Plain, Lane | Capture] = {}
+        self._running: dict[Source | Plain, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._changing = asyncio.Lock()
         self._intake_wanted = Signal()
+        self._leaving: set[tuple[str, str]] = set()
+        """(stream, consumer) of what is undeployed, and not removed yet."""
+        self._left = Signal()
 
     async def run(self) -> None:
         """Fetch, hand over and acknowledge until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             try:
-                for source in self._trigger_sources():
-                    tasks.create_task(self._serve(self._lane(source, self._triggers_stream)), name=source.consumer)
                 if self._own_server:
+                    triggers = source.triggers_of_own_server()
                     tasks.create_task(self._take_intake(), name=INTAKE)
+                else:
+                    triggers = source.addressed(self._tenant, self._agent)
+                    tasks.create_task(self._remove_left(), name="removing consumers")
+                tasks.create_task(self._serve(self._lane(triggers, self._triggers_stream)), name=TRIGGERS)
                 self._start_wanted(tasks)
                 await asyncio.Event().wait()
             finally:
@@ -80,57 +97,90 @@ class Pump:
                 self._running.clear()
 
     async def set_subjects(
-        self, *, intake: Iterable[str] = (), core: Iterable[str] = (), externals: Iterable[External] = ()
+        self,
+        *,
+        intake: Iterable[str] = (),
+        core: Iterable[str] = (),
+        plain: Iterable[Plain] = (),
+        externals: Iterable[External] = (),
+        workflows: Iterable[str] = (),
+        strict: bool = True,
     ) -> None:
-        """Take in these subjects and no others: `intake` is a disjoint cover for the agent's own stream.
+        """Take in these subjects and no others: `intake` is a disjoint cover for the agent's own stream, `core` one for
+        plain subscriptions of its own server, `plain` those of a shared one, `workflows` all that are active.
 
         When it returns and NATS is there, what is published from now on is taken in; without NATS it will be done when
-        there is. Raises StreamConflict, and changes nothing, if a stream can't be made.
+        there is. Raises StreamConflict, and changes nothing, if something new can't be taken in; unless it is `strict`,
+        that is logged, tried on, and does not touch the rest.
         """
-        wanted = tuple(sorted(intake))
-        externals = tuple(externals)
-        if wanted and not self._own_server:
-            raise StreamConflict(
-                f"{wanted[0]}: on a shared server a trigger takes from an existing stream (stream: NAME) "
-                "or from a plain subscription (capture: core)"
-            )
+        subjects = tuple(sorted(intake))
+        plains = [*(Plain(subject) for subject in core), *plain]
         async with self._changing:
             link = self._connection.link_nowait()
-            before, self._intake = self._intake, wanted
-            if link is not None:
-                try:
-                    for external in externals:
-                        await self._existing_stream(link, external)
-                    if self._own_server:
-                        await streams.ensure_intake(link.nc, wanted, self._limits)
-                except BaseException:
-                    self._intake = before
-                    raise
-            self._want(core, externals)
+            lanes = self._lanes_for(externals, () if self._own_server else workflows)
+            fresh = [one for one in lanes if one not in self._wanted and one.stream != TRIGGERS]
+            before = self._intake
+            try:
+                problems = await checks.problems_of_sources(link, fresh)
+                if not self._own_server:
+                    problems += checks.problems_of_shared({*subjects} - self._unmet)
+                elif not (strict and problems):
+                    self._intake = subjects
+                    problems += await checks.problems_of_intake(link, subjects, self._limits)
+                if strict and problems:
+                    raise problems[0]
+            except BaseException:
+                self._intake = before
+                wanted = [one for one in self._wanted if isinstance(one, Source)]
+                self._leaving |= await checks.restored(link, fresh, wanted)
+                self._left.set()
+                raise
+            for problem in problems:
+                _logger.error("some messages can't be taken in: %s", problem)
+            self._unmet = frozenset(subjects)
+            new = self._want(plains, lanes)
             self._intake_wanted.set()
             await self._stop_unwanted()
             if self._tasks is not None:
                 self._start_wanted(self._tasks)
                 if link is not None:
-                    await self._all_ready(link)
+                    await self._all_ready(link, new)
 
-    async def _all_ready(self, link: Link) -> None:
+    async def _all_ready(self, link: Link, lanes: Iterable[Lane | Capture]) -> None:
         with suppress(*LOST):
             async with asyncio.timeout(READY_SECONDS):
                 await link.nc.flush()
-                for lane in list(self._wanted.values()):
+                for lane in lanes:
                     await lane.ready.wait()
 
-    def _want(self, core: Iterable[str], externals: Iterable[External]) -> None:
-        wanted: dict[Source | str, Lane | Capture] = {}
-        for subject in core:
-            wanted[subject] = self._wanted.get(subject) or Capture(
-                subject, sink=self._sink, clock=self._clock, counters=self.counters
+    def _lanes_for(self, externals: Iterable[External], workflows: Iterable[str]) -> dict[Source, Lane]:
+        """A lane for each source; those that run already stay the same."""
+        lanes: dict[Source, Lane] = {}
+        for external in source.together(externals, at=self._at, own_server=self._own_server):
+            one = source.of_stream(external, tenant=self._tenant, agent=self._agent)
+            lanes[one] = self._known(one) or self._lane(
+                one, partial(checks.existing_stream, source=one), self._room_for(one.workflow)
             )
-        for external in externals:
-            source = _source(external)
-            wanted[source] = self._wanted.get(source) or self._external_lane(source, external)
-        self._wanted = wanted
+        for workflow in workflows:
+            one = source.anyones(self._tenant, workflow)
+            lanes[one] = self._known(one) or self._lane(one, self._triggers_stream, self._room_for(workflow))
+        return lanes
+
+    def _known(self, one: Source) -> Lane | None:
+        lane = self._wanted.get(one)
+        return lane if isinstance(lane, Lane) else None
+
+    def _want(self, plains: Iterable[Plain], lanes: dict[Source, Lane]) -> list[Lane | Capture]:
+        """Set what is wanted; gives what is new of it."""
+        before = self._wanted
+        self._wanted = dict[Source | Plain, Lane | Capture](lanes.items())
+        for plain in plains:
+            self._wanted[plain] = before.get(plain) or Capture(
+                plain, tenant=self._tenant, sink=self._sink, clock=self._clock, counters=self.counters
+            )
+        leaving = {(one.stream, one.consumer) for one in before if isinstance(one, Source) and one.leaves}
+        self._leaving = (self._leaving | leaving) - {(one.stream, one.consumer) for one in lanes}
+        return [lane for key, lane in self._wanted.items() if key not in before]
 
     async def _stop_unwanted(self) -> None:
         stopping = [self._running.pop(key) for key in self._running.keys() - self._wanted.keys()]
@@ -138,65 +188,50 @@ class Pump:
             task.cancel()
         if stopping:
             await asyncio.wait(stopping)
+        self._left.set()
 
     def _start_wanted(self, tasks: asyncio.TaskGroup) -> None:
         for key in self._wanted.keys() - self._running.keys():
             self._running[key] = tasks.create_task(self._serve(self._wanted[key]))
 
     async def _serve(self, lane: Lane | Capture) -> None:
-        name = lane.subject if isinstance(lane, Capture) else f"{lane.source.stream}/{lane.source.consumer}"
+        name = lane.plain.subject if isinstance(lane, Capture) else f"{lane.source.stream}/{lane.source.consumer}"
         await self._connection.serve(lane.work, name=name)
 
     async def _take_intake(self) -> None:
         """The agent's own stream: it is not there while no workflow wants a subject, nor its lane."""
         while True:
-            await self._serve(self._lane(Source(INTAKE, _OURS, private=True), self._intake_stream, self._room_for("")))
+            lane = self._lane(source.intake_of_own_server(), self._intake_stream, self._room_for(""))
+            await self._serve(lane)
             while not self._intake:
                 await self._intake_wanted.wait()
 
-    def _lane(self, source: Source, prepare: Prepare, slots: Slots | None = None) -> Lane:
+    async def _remove_left(self) -> None:
+        """Remove the consumers of what is undeployed, as soon as there is a link."""
+        while True:
+            await self._connection.serve(self._remove, name="removing consumers")
+            await self._left.wait()
+
+    async def _remove(self, link: Link) -> None:
+        for stream, name in list(self._leaving):
+            async with self._changing:
+                if (stream, name) in self._leaving:
+                    await drop_consumer(link.nc, stream, name)
+                    self._leaving.discard((stream, name))
+
+    def _lane(self, one: Source, prepare: Prepare, slots: Slots | None = None) -> Lane:
         return Lane(
-            source, prepare, sink=self._sink, slots=slots or self._slots, clock=self._clock, counters=self.counters
+            one,
+            prepare,
+            sink=self._sink,
+            slots=slots or self._slots,
+            hand=self._hand,
+            clock=self._clock,
+            counters=self.counters,
         )
-
-    def _external_lane(self, source: Source, external: External) -> Lane:
-        async def existing(link: Link) -> StreamInfo:
-            return await self._existing_stream(link, external)
-
-        return self._lane(source, existing, self._room_for(external.workflow))
-
-    def _trigger_sources(self) -> list[Source]:
-        if self._own_server:
-            return [Source(TRIGGERS, _OURS, private=True)]
-        start = f"ganglion.trigger.{self._tenant}"
-        return [
-            Source(TRIGGERS, f"{self._tenant}-{self._agent}", (f"{start}.{self._agent}.>",)),
-            Source(TRIGGERS, f"{self._tenant}-any", (f"{start}.any.>",)),
-        ]
 
     async def _triggers_stream(self, link: Link) -> StreamInfo:
         return await streams.ensure_triggers(link.nc, self._tenant, self._limits)
 
     async def _intake_stream(self, link: Link) -> StreamInfo | None:
         return await streams.ensure_intake(link.nc, self._intake, self._limits)
-
-    async def _existing_stream(self, link: Link, external: External) -> StreamInfo:
-        info = await stream_info(link.nc, external.stream)
-        if info is None:
-            raise StreamConflict(
-                f"the workflow {external.workflow} takes from the stream {external.stream}, which is not there: "
-                "make it, or let the trigger go without `stream`"
-            )
-        return info
-
-
-def _source(external: External) -> Source:
-    """One durable for a workflow and its subjects, shared by all agents that run it, and never deleted by one."""
-    digest = hashlib.sha256(" ".join(external.subjects).encode()).hexdigest()[:8]
-    return Source(
-        external.stream,
-        f"ganglion-{external.workflow}-{digest}",
-        external.subjects,
-        workflow=external.workflow,
-        only_new=True,
-    )

@@ -29,7 +29,7 @@ NODES = "nodes: {a: {type: log, message: x}}"
         ("{nats: {subject: $JS.API.x}}", ".nats.subject: the subject '$JS.API.x' is reserved"),
         ("{nats: {subject: a.b, stream: a.b}}", '.nats.stream: "a.b" is not the name of a stream'),
         ("{nats: {subject: a.b, stream: A, capture: core}}", ".nats.stream: capture: core reads from no stream"),
-        ("{nats: {subject: a.b, at: hub}}", ".nats.at: messages are taken from a stream of the hub; name it: `stream"),
+        ("{nats: {subject: a.b, at: hub}}", ".nats.at: messages are taken from a stream of the hub"),
         ("{nats: {subject: a.b, at: hub, capture: core}}", ".nats.at: messages are taken from a stream of the hub"),
         ("{nats: {subject: a.b, deliver: all}}", ".nats.deliver: what the agent's own stream keeps is read by this"),
         ("{nats: {subject: a.b, deliver: every}}", ".nats.deliver: expected one of one, all"),

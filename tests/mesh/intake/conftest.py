@@ -61,7 +61,7 @@ def inbox() -> Inbox:
 
 @asynccontextmanager
 async def _pumping(connection: Connection, inbox: Inbox, **options: Any) -> AsyncIterator[Pump]:
-    pump = Pump(connection, inbox, options.pop("slots", inbox), agent="edge", **options)
+    pump = Pump(connection, inbox, options.pop("slots", inbox), agent=options.pop("agent", "edge"), **options)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(pump.run())
         try:

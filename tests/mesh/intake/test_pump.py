@@ -268,7 +268,8 @@ async def test_on_a_shared_server_a_subject_of_its_own_is_refused(connection: Co
 async def test_on_a_shared_server_each_agent_takes_its_own_triggers(
     connection: Connection, inbox: Any, pumping: Pumping, link: Link, device: Client
 ) -> None:
-    async with pumping(connection, inbox, own_server=False):
+    async with pumping(connection, inbox, own_server=False) as pump:
+        await pump.set_subjects(workflows=["cold-chain"])
         await _trigger(device, {})
         await publish(device, "ganglion.trigger.default.other.x", b"for another")
         await publish(device, "ganglion.trigger.default.edge.x", b"for this one")

@@ -3,17 +3,12 @@
 import logging
 
 from engine.control import Refused
-from engine.definition.fleet import FleetTrigger
+from engine.definition.fleet import NEEDS_A_RECORD, FleetTrigger
 from engine.engine import Engine
 from engine.triggers.fleet import FleetRecord, Watcher
 from engine.triggers.routes import Routes
 
-__all__ = ["NEEDS_A_RECORD", "FleetTriggers"]
-
-NEEDS_A_RECORD = (
-    "a fleet trigger works where the fleet is recorded: set `[fleet] record = true` here and start again, or deploy the "
-    "workflow on the agent that records"
-)
+__all__ = ["FleetTriggers"]
 
 _log = logging.getLogger("ganglion.agent")
 

@@ -19,8 +19,10 @@ def check(files: Files, param: Params = None, config: ConfigFile = None, as_json
     from agent.node_types import node_types
     from engine.definition import InvalidWorkflow, load_workflow
     from engine.definition.calls import unknown_calls
+    from engine.definition.fleet import NEEDS_A_RECORD, FleetTrigger
 
-    types = node_types(allow_shell=settings(config).engine.allow_shell)
+    here = settings(config)
+    types, records = node_types(allow_shell=here.engine.allow_shell), here.fleet.record
     params = assignments(param, "-p")
     results: list[dict[str, Json]] = []
     sources = [(path, read_source(path)) for path in files]
@@ -37,6 +39,8 @@ def check(files: Files, param: Params = None, config: ConfigFile = None, as_json
                     remark(str(problem))
             continue
         warnings = [*workflow.warnings, *unknown_calls(workflow, known, "among these files")]
+        if not records and any(isinstance(trigger, FleetTrigger) for trigger in workflow.triggers):
+            warnings.append(f"triggers: {NEEDS_A_RECORD}")
         results.append(
             {
                 "file": name,

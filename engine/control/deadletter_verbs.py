@@ -9,6 +9,7 @@ from engine.store.deadletters import DeadLetter
 from engine.store.outbox import Publication, publish
 from engine.store.transaction import Transaction
 from engine.triggers.chain import ORIGIN as CHAIN
+from engine.triggers.fleet import ORIGIN as FLEET
 from engine.triggers.found import ORIGIN as FILE
 from engine.triggers.intake import QueueFull
 from engine.triggers.message import Fate
@@ -40,7 +41,7 @@ def deadletter_verbs(engine: Engine) -> tuple[Verb, ...]:
                     raise Refused(422, f"it is dead again: {receipt.reason}")
                 started = ", ".join(receipt.executions) or "nothing: no workflow wants it"
                 return Done(message=f"dead letter {letter.id} is taken in again and starts {started}")
-            if letter.origin == CHAIN:
+            if letter.origin in (CHAIN, FLEET):
                 execution = await engine.intake.start_again(letter)
                 return Done(message=f"dead letter {letter.id} is taken in again and starts {execution}")
             if letter.origin == FILE:

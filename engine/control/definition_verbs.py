@@ -5,7 +5,7 @@ from engine.control.messages import DefinitionInfo, Definitions, Deploy, Deploye
 from engine.control.verb import Refused, Verb
 from engine.definition import InvalidWorkflow
 from engine.definition.calls import unknown_calls
-from engine.definition.model import CronTrigger, FileTrigger, NatsTrigger, Workflow, WorkflowTrigger
+from engine.definition.model import CronTrigger, FileTrigger, FleetTrigger, NatsTrigger, Workflow, WorkflowTrigger
 from engine.engine import Engine
 from engine.store import StoreFull
 from engine.triggers.circles import chain_warnings
@@ -80,13 +80,15 @@ def _schedules(workflow: Workflow) -> list[str]:
 
 def _watches(workflow: Workflow) -> list[str]:
     """What starts it besides messages and schedules."""
-    return [
-        f"files {trigger.path}"
-        if isinstance(trigger, FileTrigger)
-        else f"{trigger.name} {'/'.join(happening.value for happening in trigger.happenings)}"
-        for trigger in workflow.triggers
-        if isinstance(trigger, FileTrigger | WorkflowTrigger)
-    ]
+    watches: list[str] = []
+    for trigger in workflow.triggers:
+        if isinstance(trigger, FileTrigger):
+            watches.append(f"files {trigger.path}")
+        elif isinstance(trigger, WorkflowTrigger):
+            watches.append(f"{trigger.name} {'/'.join(happening.value for happening in trigger.happenings)}")
+        elif isinstance(trigger, FleetTrigger):
+            watches.append(f"fleet {trigger}")
+    return watches
 
 
 def _chain_warnings(engine: Engine, workflow: Workflow) -> tuple[str, ...]:

@@ -8,14 +8,20 @@ from typing import Annotated, Final
 import msgspec
 
 from engine.definition.duration import Duration
+from engine.quantities import format_duration
 
-__all__ = ["DECIDED_BY_ENDS", "OPERATORS", "Bound", "FleetTrigger", "Stat", "parse_bound"]
+__all__ = ["DECIDED_BY_ENDS", "NEEDS_A_RECORD", "OPERATORS", "Bound", "FleetTrigger", "Stat", "parse_bound"]
 
 Says = msgspec.Meta
 _Names = str | tuple[str, ...]
 _Least = Annotated[int, Says(ge=0)]
 
 OPERATORS: Final = {">=": ge, "<=": le, ">": gt, "<": lt}
+NEEDS_A_RECORD: Final = (
+    "a fleet trigger works where the fleet is recorded: set `[fleet] record = true` here and start again, or deploy "
+    "the workflow on the agent that records"
+)
+"""Said where a fleet trigger is deployed on an agent that records nothing."""
 _BOUND = re.compile(r"\s*(>=|<=|>|<)\s*([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*", re.ASCII)
 
 
@@ -141,6 +147,15 @@ class FleetTrigger(msgspec.Struct, frozen=True, kw_only=True, tag="fleet", forbi
     @property
     def groups(self) -> tuple[str, ...]:
         return names(self.group_by)
+
+    def __str__(self) -> str:
+        """For people: `cold-chain workflow.failed >= 5 in 10m`."""
+        words = [*self.workflows, *self.agents, "/".join(self.kinds)]
+        if self.count is not None:
+            words += [str(parse_bound(self.count)), "in", format_duration(self.within or 0)]
+        if self.stat is not None:
+            words += [self.stat.value, self.is_ or "", "over", format_duration(self.over or 0)]
+        return " ".join([word for word in words if word])
 
     @property
     def least(self) -> int:

@@ -46,6 +46,16 @@ def test_check_tells_every_problem_with_its_line_and_remedy(shell) -> None:
     assert {"line": 3, "path": "nodes.a.type"}.items() <= listed["problems"][0].items()
 
 
+def test_check_warns_of_a_fleet_trigger_where_nothing_is_recorded(shell) -> None:
+    text = "name: w\ntriggers: [{fleet: {kind: agent.stopped}}]\nnodes: {a: {type: log, message: x}}\n"
+    path = shell.write("w.yaml", text)
+    done = shell("check", path)
+    assert done.code == 0
+    assert f"{path}: warning: triggers: a fleet trigger works where the fleet is recorded: set `[fleet]" in done.err
+    shell.environ["GANGLION_FLEET__RECORD"] = "true"
+    assert shell("check", path).err == ""
+
+
 def test_check_of_a_file_that_is_not_there_says_so(shell) -> None:
     done = shell("check", "none.yaml")
     assert (done.code, done.err) == (

@@ -125,3 +125,9 @@ def test_what_is_no_comparison_is_refused(text: str) -> None:
 
 def test_a_bound_is_shown_as_it_is_written() -> None:
     assert [str(Bound(">=", 5.0)), str(Bound(">", 0.2))] == [">= 5", "> 0.2"]
+
+
+def test_a_trigger_is_told_in_a_few_words(load: Load) -> None:
+    counted = read(load, "{kind: [workflow.failed, agent.*], count: 5, within: 10m, workflow: v}")
+    assert str(counted) == "v workflow.failed/agent.* >= 5 in 10m"
+    assert str(read(load, "{stat: p95, over: 1h, is: '> 2', workflow: v}")) == "v p95 > 2 over 1h"

@@ -20,6 +20,7 @@ from agent.config import Config
 from agent.crashes import crash_file
 from agent.file_watch.places import Places
 from agent.file_watch.watch import FileWatch
+from agent.fleet_triggers import FleetTriggers
 from agent.identity import agent_id
 from agent.lock import locked
 from agent.log_tail import LogTail, kept_tail
@@ -112,11 +113,13 @@ async def _live(
     chained = Chained(store, engine.outbox, engine.executor, engine.identity)
 
     watch = FileWatch(engine.files, places(config), store.clock)
+    fleet = FleetTriggers(engine, recording.store if recording is not None else None)
 
     async def follow_schedules() -> None:
         await cron.follow(engine.intake.routes)
         await chained.follow(engine.intake.routes)
         await watch.follow(engine.intake.routes)
+        await fleet.follow(engine.intake.routes)
 
     engine.followers.append(follow_schedules)
     status = StatusDesk(engine, mesh, recording)
@@ -138,8 +141,9 @@ async def _live(
         await when_there_is_room(follow_schedules)
         schedules = tasks.create_task(cron.run(), name="schedules")
         chains = tasks.create_task(chained.run(), name="chains")
-        engine.captures.append(watch.capture)
+        engine.captures += [watch.capture, fleet.capture]
         watching = tasks.create_task(watch.run(), name="watched files")
+        fleeting = tasks.create_task(fleet.run(), name="fleet triggers")
         await _tell(engine, Kind.AGENT_STARTED, {"version": __version__, "clean": store.was_clean})
         with announced(status.ready(), config.data_path / FILE, ready_file):
             _log.info("ready", extra={"fields": {"agent": engine.identity.agent, "nats": mesh.nats if mesh else "off"}})
@@ -148,6 +152,7 @@ async def _live(
             schedules.cancel()
             chains.cancel()
             watching.cancel()
+            fleeting.cancel()
             if mesh is not None:
                 mesh.stop_intake()
             engine.drain()

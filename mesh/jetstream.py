@@ -56,8 +56,8 @@ class Stored(msgspec.Struct, frozen=True):
     subject: str
     seq: int
     data: str = ""
+    """Base64, like `hdrs`."""
     hdrs: str = ""
-    """Base64."""
 
 
 class StreamNames(msgspec.Struct, frozen=True):
@@ -124,6 +124,7 @@ async def last_message(nc: AnySubjectClient, stream: str, subject: str, *, direc
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return Stored(
             subject=headers.get("Nats-Subject", ""), seq=int(headers["Nats-Sequence"]),
+            data=base64.b64encode(reply.data).decode(),
             hdrs=base64.b64encode(lines.encode("utf-8", "surrogateescape")).decode(),
         )  # fmt: skip
     try:

@@ -18,6 +18,11 @@ _DUPLICATE_WINDOW_NS = 100_000_000
 real dedupe."""
 
 
+def facts_subject(tenant: str, agent: str, rest: str) -> str:
+    """Where an agent's facts are published. `rest`: workflow and kind, or `>` for all."""
+    return f"ganglion.event.{tenant}.{agent}.{rest}"
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Room that a stream may take."""
 

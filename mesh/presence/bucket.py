@@ -7,6 +7,7 @@ Beyond a leaf link a value is put through the hub's API, `$JS.<domain>.API.$KVâ€
 link between two domains, in neither direction. Time is the server's: when a value was put, and what time it is now.
 """
 
+import base64
 from datetime import datetime
 
 import msgspec
@@ -14,13 +15,14 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from engine.values import Json
-from mesh.jetstream import API_SECONDS, NOT_FOUND, ApiError, ask, stream_info
+from mesh.jetstream import API_SECONDS, NOT_FOUND, ApiError, ask, last_message, stream_info
 from mesh.nats_client import AnySubjectClient
 from mesh.presence.beat import BUCKET, Beat
 from mesh.presence.reading import MAX_BYTES, read_beat
 
 STREAM = f"KV_{BUCKET}"
 PREFIX = f"$KV.{BUCKET}."
+EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 WRONG_LAST_SEQUENCE = 10071
 TOO_MANY = "413"
 """The server's answer to a request for more than 1,024 values; one before 2.11 answers 408 to any for several."""
@@ -130,9 +132,17 @@ async def put(nc: AnySubjectClient, key: str, value: bytes, *, after: int | None
 
     Raises MovedOn, ApiError, NoRespondersError where there is no bucket, and one of LOST.
     """
+    return await _put(nc, key, value, {} if after is None else {EXPECTED: str(after)})
+
+
+async def forget(nc: AnySubjectClient, key: str, *, after: int) -> None:
+    """Take a key out, if this is still its newest sequence, as `nats kv purge` does. Raises as `put`."""
+    await _put(nc, key, b"", {EXPECTED: str(after), "KV-Operation": "PURGE", "Nats-Rollup": "sub"})
+
+
+async def _put(nc: AnySubjectClient, key: str, value: bytes, headers: dict[str, str]) -> int:
     target = f"{PREFIX}{key}" if nc.api == AnySubjectClient.api else f"{nc.api}.{PREFIX}{key}"
-    headers = None if after is None else {"Nats-Expected-Last-Subject-Sequence": str(after)}
-    reply = await nc.request(target, value, timeout=API_SECONDS, headers=headers)
+    reply = await nc.question(target, value, seconds=API_SECONDS, headers=headers)
     try:
         answer = msgspec.json.decode(reply.data, type=_PutAnswer)
     except msgspec.DecodeError as error:
@@ -152,8 +162,12 @@ async def server_time(nc: AnySubjectClient) -> float | None:
 
 async def get(nc: AnySubjectClient, key: str) -> tuple[int, Beat | None]:
     """Sequence and beat of a key's newest value: 0 where there is none, no beat where it can't be read."""
-    message = await _last(nc, f"{PREFIX}{key}")
-    return (0, None) if message is None else (message.seq, read_beat(key, message.data))
+    try:  # with the key in the request's subject, so that the server can allow this one alone
+        stored = await last_message(nc, STREAM, f"{PREFIX}{key}", direct=True)
+    except (nats.errors.NoRespondersError, nats.errors.TimeoutError):  # somebody made the bucket without direct gets
+        message = await _last(nc, f"{PREFIX}{key}")
+        return (0, None) if message is None else (message.seq, read_beat(key, message.data))
+    return (0, None) if stored is None else (stored.seq, read_beat(key, base64.b64decode(stored.data)))
 
 
 async def listing(nc: AnySubjectClient, tenant: str) -> Listing:

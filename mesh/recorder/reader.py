@@ -54,6 +54,11 @@ class _Consumer(msgspec.Struct, frozen=True):
     num_ack_pending: int = 0
 
 
+def recorder_name(tenant: str, agent: str) -> str:
+    """The durable consumer of a recorder. Neither id holds an underscore, so no two are the same."""
+    return f"recorder_{tenant}_{agent}"
+
+
 class Reader:
     """Reads the stream of one connection's server into a store, on each link."""
 
@@ -62,7 +67,7 @@ class Reader:
         self._tenant = tenant
         self._limits = limits or Limits()
         self._named: set[str] = set()
-        self.consumer = f"recorder-{tenant}-{agent}"
+        self.consumer = recorder_name(tenant, agent)
         self.ready = asyncio.Event()
         """Its consumer is there."""
         self.counters: Counter[str] = Counter()

@@ -18,7 +18,7 @@ from mesh.connection import Link
 from mesh.errors import MeshError
 from mesh.jetstream import StreamInfo, last_message
 from mesh.relay.pipeline import Outgoing, Pipeline, Refusal, Stored
-from mesh.streams import EVENTS, Limits, ensure_events
+from mesh.streams import EVENTS, Limits, ensure_events, facts_subject
 
 _logger = logging.getLogger("ganglion.mesh")
 BATCH = 512
@@ -52,7 +52,6 @@ class FactLane:
         self._marked_seq = 0
         self._marked_at = 0.0
         self._moved = asyncio.Event()
-        self._prefix = f"ganglion.event.{identity.tenant}.{identity.agent}"
 
     async def work(self, link: Link) -> None:
         """Relay until cancelled. Raises NotStored to begin again from the first fact without an acknowledgement."""
@@ -104,7 +103,7 @@ class FactLane:
                 # If one is refused, so are those behind it: nothing is stored out of order.
                 headers["Nats-Expected-Last-Msg-Id"] = before
             before = headers["Nats-Msg-Id"]
-            subject = f"{self._prefix}.{fact.workflow}.{fact.kind.value}"
+            subject = self._subject(f"{fact.workflow}.{fact.kind.value}")
             batch.append(Outgoing(subject, cloudevent(fact, self._identity), headers))
         return batch
 
@@ -125,7 +124,7 @@ class FactLane:
         """Set the cursor to what the stream really holds of us."""
         cursor = self.cursor
         direct = bool(info.config.get("allow_direct"))
-        newest = await last_message(link.nc, EVENTS, f"{self._prefix}.>", direct=direct)
+        newest = await last_message(link.nc, EVENTS, self._subject(">"), direct=direct)
         held = self._seq_of(newest.hdrs) if newest is not None else None
         is_another = cursor.stream_created not in ("", info.created)
         if is_another or self._torn or (held is None and info.state.last_seq < cursor.stream_seq):
@@ -138,6 +137,9 @@ class FactLane:
             )  # fmt: skip
         cursor.seq = cursor.seq if held is None else held
         cursor.stream_created, cursor.stream_seq = info.created, info.state.last_seq
+
+    def _subject(self, rest: str) -> str:
+        return facts_subject(self._identity.tenant, self._identity.agent, rest)
 
     def _seq_of(self, headers: str) -> int | None:
         """The number of a stored fact; None if it is not from this store's epoch."""

@@ -17,6 +17,7 @@ from mesh.connection import LOST, Connection
 from mesh.credentials import Credentials
 from mesh.errors import StreamConflict
 from mesh.leaf import LeafLink
+from mesh.permissions import inbox_of
 from mesh.relay import Relay
 from mesh.requester import NatsRequester
 from mesh.server import EmbeddedServer, Settings
@@ -126,13 +127,14 @@ async def opened_mesh(config: Config, agent: str) -> AsyncIterator[Mesh | None]:
     Raises ServerRefused and InvalidAccess.
     """
     mesh = config.mesh
-    name = f"ganglion {agent}"
+    name, inbox = f"ganglion {agent}", inbox_of(config.agent.tenant, agent)
     async with AsyncExitStack() as stack:
         if mesh.mode is Mode.OFF:
             yield None
         elif mesh.mode is Mode.EXTERNAL:
             tls = tls_of(config, mesh.url)
-            yield Mesh(Connection([mesh.url], credentials=credentials_of(config), tls=tls, name=name), None, None)
+            credentials = credentials_of(config)
+            yield Mesh(Connection([mesh.url], credentials=credentials, tls=tls, name=name, inbox=inbox), None, None)
         else:
             settings = server_settings(config, agent)
             server = await stack.enter_async_context(EmbeddedServer.open(settings))
@@ -140,7 +142,7 @@ async def opened_mesh(config: Config, agent: str) -> AsyncIterator[Mesh | None]:
             hub: Connection | None = None
             if settings.hub is not None:
                 link = await stack.enter_async_context(LeafLink.open(server, settings.hub))
-                hub = Connection([server.url], credentials=server.uplink, name=name, beyond=link)
+                hub = Connection([server.url], credentials=server.uplink, name=name, inbox=inbox, beyond=link)
             yield Mesh(connection, server, hub)
 
 

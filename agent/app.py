@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from agent import __version__
+from agent.about import about
 from agent.backup_desk import BackupDesk
 from agent.backups import STORE
 from agent.collector import spare_what_stays
@@ -134,8 +135,7 @@ async def _live(
             await when_there_is_room(lambda: deploy_files(engine, folder))
         if mesh is not None:
             verbs = (*engine_verbs(engine), status.verb, backups.verb, tail.verb(engine.identity.agent))
-            about = {"recorder": "true"} if recording is not None else {}
-            await mesh.start(engine, (*verbs, *recording_verbs(recording, engine, mesh)), tasks, metadata=about)
+            await mesh.start(engine, (*verbs, *recording_verbs(recording, engine, mesh)), tasks, metadata=about(config))
         if recording is not None:
             recording.start(tasks)
         await when_there_is_room(follow_schedules)

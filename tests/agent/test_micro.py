@@ -1,0 +1,50 @@
+"""What `nats micro ls|info|stats` shows of a running agent: the requests that it sends."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from nats.aio.client import Client
+
+pytestmark = pytest.mark.nats
+
+MOST_BYTES = 200_000
+"""Of $SRV.INFO. Servers take messages of 1 MiB, unless told otherwise."""
+
+
+async def asked(url: str, *subjects: str) -> list[Any]:
+    client = Client()
+    await client.connect(url)
+    try:
+        return [(await client.request(subject, b"", timeout=5)).data for subject in subjects]
+    finally:
+        await client.close()
+
+
+async def test_micro_tools_see_who_it_is_and_what_can_be_asked(start, shell) -> None:
+    config = shell.write("a.toml", '[agent]\nid = "pi-1"\nlabels = {site = "berlin"}\n')
+    agent = start("--config", config)
+    agent("status")
+    agent("show", "unknown")
+    ping, info, stats = await asked(agent.ready["nats"], "$SRV.PING", "$SRV.INFO.ganglion", "$SRV.STATS.ganglion")
+
+    seen = json.loads(ping)
+    assert seen["type"] == "io.nats.micro.v1.ping_response"
+    assert seen["metadata"] | {"arch": ""} == {
+        "agent": "pi-1", "tenant": "default", "arch": "", "recorder": "false", "label.site": "berlin"
+    }  # fmt: skip
+    assert len(info) < MOST_BYTES
+    endpoints = {endpoint["name"]: endpoint for endpoint in json.loads(info)["endpoints"]}
+    assert {
+        "deploy", "undeploy", "start", "list", "show", "pause", "resume", "cancel", "retry", "forms", "status", "log"
+    } <= set(endpoints)  # fmt: skip
+    for endpoint in endpoints.values():
+        assert endpoint["metadata"]["description"].endswith(".")
+        for side in ("request", "answer"):
+            schema = msgspec.json.decode(endpoint["metadata"][side])
+            assert schema["$ref"].removeprefix("#/$defs/") in schema["$defs"]
+    counted = {endpoint["name"]: endpoint for endpoint in json.loads(stats)["endpoints"]}
+    assert (counted["status"]["num_requests"], counted["status"]["num_errors"]) == (1, 0)
+    assert (counted["show"]["num_errors"], "no execution unknown" in counted["show"]["last_error"]) == (1, True)
+    assert counted["status"]["processing_time"] > 0

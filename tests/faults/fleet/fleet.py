@@ -88,7 +88,7 @@ class Fleet:
 
         await until(look, seconds=SETTLE_SECONDS)
 
-    async def check(self) -> None:
+    async def check(self, *, restarted: bool = False) -> None:
         """All that was asked for arrives at the recorder, once, and nothing is missing in between."""
         await asyncio.wait_for(asyncio.gather(*self._sending), SETTLE_SECONDS)
 
@@ -110,16 +110,21 @@ class Fleet:
         assert set(done.values()) == {1}, "recorded twice"
         for agent in (*self.edges, self.recorder):
             assert agent.is_running, agent.said()
-            assert agent.starts == 1
+            assert agent.starts == 1 or restarted
 
     async def in_the_hubs_stream(self) -> list[str]:
         """`agent/seq` of every fact in the hub's stream, in its order."""
+        ids = [json.loads(body)["id"].split("/") for _, body in await self.hub_messages()]
+        return [f"{agent}/{seq}" for agent, _, seq in ids]
+
+    async def hub_messages(self) -> list[tuple[str, bytes]]:
+        """Subject and body of every fact in the hub's stream, in its order."""
         async with self.hub.client() as client:
             stream = client.jetstream()
             count = (await stream.stream_info("GANGLION_EVENTS")).state.messages
             reader = await stream.subscribe("ganglion.event.>", ordered_consumer=True)
-            ids = [(await reader.next_msg(5)).headers["Nats-Msg-Id"].split("/") for _ in range(count)]
-        return [f"{agent}/{seq}" for agent, _, seq in ids]
+            messages = [await reader.next_msg(5) for _ in range(count)]
+        return [(message.subject, message.data) for message in messages]
 
     async def report(self) -> str:
         """What everybody says, for a message."""

@@ -1,5 +1,6 @@
 """What happens to a hub: it is killed under load, comes back with an older copy of its store, loses a stream."""
 
+import os
 import random
 import shutil
 
@@ -9,8 +10,8 @@ from tests.faults.patience import until
 
 pytestmark = [pytest.mark.nats, pytest.mark.crash]
 
-KILLS = 8
-SEED = 4
+KILLS = int(os.environ.get("GANGLION_CHAOS_HUB_KILLS", "5"))
+SEED = int(os.environ.get("GANGLION_CHAOS_SEED", "4"))
 
 
 async def test_a_hub_that_is_killed_again_and_again_loses_nothing_and_repeats_nothing(fleet) -> None:
@@ -76,7 +77,7 @@ async def test_a_stream_that_is_deleted_is_made_again_by_the_agents(fleet) -> No
 
 async def test_links_that_are_cut_and_fall_silent_under_load_hold_up_nothing_else(fleet) -> None:
     cut, mute = fleet.cables
-    for _ in range(3):
+    for _ in range(2):
         fleet.publish(40)
         await fleet.has_recorded(10)
         await cut.cut()
@@ -87,4 +88,4 @@ async def test_links_that_are_cut_and_fall_silent_under_load_hold_up_nothing_els
         await fleet.has_recorded(5)
         await mute.join()
     await fleet.check()
-    assert cut.connections > 3
+    assert cut.connections >= 2

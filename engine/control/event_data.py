@@ -38,7 +38,9 @@ class Failure(Data, frozen=True, kw_only=True):
 
 class Begun(Data, frozen=True, kw_only=True):
     trigger: str
-    """What started it: nats, cron, file, workflow, cli, service, fork …"""
+    """What started it: nats, cron, file, workflow, fleet, cli, service, fork …"""
+    hops: int | UnsetType = UNSET
+    """How many executions in a row caused each other before it; absent for none."""
 
 
 class Completed(Data, frozen=True, kw_only=True):

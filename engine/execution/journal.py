@@ -195,7 +195,10 @@ class Journal:
 
     def begun(self, now: int, kind: str) -> None:
         self._step.started_at = now
-        self._fact(Kind.WORKFLOW_STARTED, now, {"trigger": kind})
+        told: dict[str, Json] = {"trigger": kind}
+        if self._row.hops:
+            told["hops"] = self._row.hops
+        self._fact(Kind.WORKFLOW_STARTED, now, told)
 
     def went_on(self) -> None:
         """It was interrupted before: the next checkpoint shows that it gets on."""

@@ -1,7 +1,7 @@
 """What a fleet trigger asks for becomes an execution, or a dead letter; and what it is told in `trigger`.
 
 An execution that was caused by an event knows its cause, and by how many executions in a row it came about: of this
-agent's own ones from their rows, of others from what their facts say (`hops` in the data, where there are any).
+agent's own ones from their rows, of others from what was recorded of their start.
 """
 
 import logging
@@ -35,10 +35,6 @@ ORIGIN: Final = "fleet"
 """Of the dead letters made here; their body is the `trigger` that would have been."""
 MAX_EVENTS: Final = 10
 """Events that are told with a count or a figure."""
-_TELLS_HOPS: Final = frozenset(
-    {"workflow.started", "workflow.completed", "workflow.failed", "workflow.cancelled"}
-)  # fmt: skip
-
 Made: TypeAlias = ExecutionRow | DeadLetter
 
 _log = logging.getLogger(__name__)
@@ -131,7 +127,7 @@ class Starting:
         return _Cause(event.execution, await self._hops(event) + 1)
 
     async def _hops(self, event: FleetEvent) -> int:
-        if event.kind not in _TELLS_HOPS:
+        if event.kind != "workflow.started":
             started = await self._record.events(
                 EventQuery(agents=(event.agent,), executions=(event.execution,), kinds=("workflow.started",), limit=1)
             )

@@ -203,8 +203,8 @@ async def test_a_watcher_that_watches_itself_ends_in_a_dead_letter(make, deploy,
 async def test_a_circle_over_another_agent_ends_too(make, deploy, agents, look, store, admitted) -> None:
     service = make()
     await deploy(service, EACH, FleetTrigger(kind="node.failed"))
-    await agents.tell(hops=16)
     await agents.tell("workflow.started", execution="e2", hops=16)
+    await agents.tell(execution="e2")
     await agents.tell("node.failed", execution="e2", node="n")
     await agents.tell("workflow.started", execution="e3", hops=3)
     await agents.tell("node.failed", execution="e3", node="n")

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from pathlib import Path
 
-from agent.backups import BackupState, MakeBackup
+from agent.backups import RECORDING, BackupState, MakeBackup
 from engine.control import Refused, Verb
 from engine.signal import Signal
 from engine.store import Store
@@ -13,6 +13,15 @@ from engine.store.backup import Backup, BackupRefused, Progress, back_up, check_
 BREATH_SECONDS = 0.005
 """Between two steps of the verification: executions go first."""
 _log = logging.getLogger("ganglion.agent")
+
+
+def done(made: Backup, store: Path) -> BackupState:
+    """What is told of a finished backup."""
+    recording = store.with_name(RECORDING)
+    return BackupState(
+        state="done", path=made.path, size=made.size, executions=made.executions, damaged=made.damaged,
+        left_out=str(recording) if recording.exists() else "",
+    )  # fmt: skip
 
 
 class BackupDesk:
@@ -78,9 +87,7 @@ class BackupDesk:
             _log.error("no backup was made: %s", refused)
             return BackupState(state="failed", path=wanted.path, message=str(refused))
         _log.info("backup made", extra={"fields": {"path": made.path, "bytes": made.size}})
-        return BackupState(
-            state="done", path=made.path, size=made.size, executions=made.executions, damaged=made.damaged
-        )
+        return done(made, self._store.path)
 
     def _copy(self, wanted: MakeBackup) -> Backup:
         def told(progress: Progress) -> None:

@@ -6,6 +6,8 @@ from engine.control.messages import Answer, Request
 
 STORE = "ganglion.db"
 """The store's file in the data directory."""
+RECORDING = "fleet.db"
+"""A recorder's file there, with the fleet's events."""
 
 
 class MakeBackup(Request, frozen=True, kw_only=True):
@@ -33,5 +35,7 @@ class BackupState(Answer, frozen=True, kw_only=True):
     executions: int = 0
     damaged: Mapping[str, str] = {}
     """Executions that are damaged in the store itself, and what is wrong with them."""
+    left_out: str = ""
+    """A file of the data directory that is not in it: fleet.db, where the agent records the fleet's events."""
     message: str = ""
     """Why it failed."""

@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from agent.backups import STORE
+from agent.backups import RECORDING, STORE
 from agent.config import Config
 from agent.config.model import Mode
 from agent.finding import Finding, Verdict
 from agent.secret_files import NAME
-from agent.store_health import examine_store
+from agent.store_health import examine_recording, examine_store
 
 LITTLE_SPACE, NO_SPACE = 1_000_000_000, 100_000_000
 WAL_RESET_FIXED = (3, 51, 3)
@@ -31,6 +31,7 @@ def examine(config: Config, file: Path | None) -> Iterator[Finding]:
     yield from _data_dir(config.data_path)
     yield _space(config.data_path)
     yield from examine_store(config.data_path / STORE)
+    yield from examine_recording(config.data_path / RECORDING)
     yield from _secrets(config.data_path / "secrets")
     if config.mesh.mode is Mode.EMBEDDED:
         yield _nats_server()

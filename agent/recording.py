@@ -3,15 +3,17 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 
 import msgspec
 
+from agent.backups import RECORDING
 from agent.config import Config
 from agent.mesh_wiring import Mesh
 from agent.status import FleetStatus
 from agent.upkeep import keep_house
-from engine.clock import format_time
+from engine.clock import Clock, format_time
 from engine.control import Verb
 from engine.control.fleet_messages import FleetAgentInfo
 from engine.control.fleet_verbs import absent_fleet_verbs, fleet_verbs
@@ -19,13 +21,12 @@ from engine.engine import Engine
 from engine.events import Event, Kind
 from engine.fleet.event import Gap
 from engine.fleet.store import FleetRetention, FleetStore
+from engine.store import StoreCorrupt
 from mesh.connection import LOST
 from mesh.presence.members import Member, Standing, members
 from mesh.presence.roster import Roster
 from mesh.recorder import Recorder
 
-FILE = "fleet.db"
-"""The fleet's events in the data directory."""
 ROSTER_SECONDS = 1.0
 """How long an answer waits for the list of agents; without it, it tells what is recorded."""
 _log = logging.getLogger("ganglion.agent")
@@ -130,9 +131,32 @@ async def opened_recording(config: Config, engine: Engine, mesh: Mesh | None) ->
         yield None
         return
     keep = FleetRetention(**msgspec.structs.asdict(config.fleet.retention))
-    path = config.data_path / FILE
-    async with FleetStore.open(path, clock=engine.store.clock, synchronous=config.store.synchronous.value) as store:
+    async with AsyncExitStack() as stack:
+        try:
+            store = await stack.enter_async_context(_opened(config, engine))
+        except StoreCorrupt as error:
+            aside = _set_aside(config.data_path / RECORDING, engine.store.clock)
+            _log.error(
+                "%s; it is %s now, and recording begins anew with what the fleet's stream and outboxes hold",
+                error, aside.name,
+            )  # fmt: skip
+            store = await stack.enter_async_context(_opened(config, engine))
         yield Recording(store, engine, mesh, keep)
+
+
+def _opened(config: Config, engine: Engine) -> AbstractAsyncContextManager[FleetStore]:
+    path = config.data_path / RECORDING
+    return FleetStore.open(path, clock=engine.store.clock, synchronous=config.store.synchronous.value)
+
+
+def _set_aside(path: Path, clock: Clock) -> Path:
+    """A damaged file of facts does not keep the agent from its own work."""
+    moment = format_time(clock.now())[:19].replace(":", "")
+    aside = path.with_name(f"{path.name}.damaged-{moment}")
+    for end in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + end).rename(aside.with_name(aside.name + end))
+    return aside
 
 
 def recording_verbs(recording: Recording | None, engine: Engine, mesh: Mesh) -> tuple[Verb, ...]:

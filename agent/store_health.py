@@ -41,6 +41,28 @@ def examine_store(path: Path) -> Iterator[Finding]:
         yield Finding("store", Verdict.FAIL, f"{path} can't be read: {error}", RESTORE)
 
 
+def examine_recording(path: Path) -> Iterator[Finding]:
+    """A finding about a recorder's file; none where there is no file."""
+    if not path.exists():
+        return
+    seconds = SECONDS if holder(path.parent) is None else BESIDE_SECONDS
+    try:
+        with closing(sqlite3.connect(uri_of(path, mode="ro"), uri=True, isolation_level=None, timeout=2)) as db:
+            report = quick_check(db, seconds)
+    except sqlite3.Error as error:
+        report = str(error)
+    if report in ("ok", ""):
+        looked = "whole" if report else "too large to be looked at in whole"
+        yield Finding("fleet", Verdict.OK, f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, {looked}")
+        return
+    yield Finding(
+        "fleet",
+        Verdict.FAIL,
+        f"{path} is damaged: {report}",
+        "start the agent anew: it sets the file aside, and records again what the fleet's stream and outboxes hold",
+    )
+
+
 def _examine(db: sqlite3.Connection, path: Path) -> Iterator[Finding]:
     give_up = time.monotonic() + (SECONDS if holder(path.parent) is None else BESIDE_SECONDS)
     report = quick_check(db, give_up - time.monotonic())

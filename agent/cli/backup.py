@@ -36,7 +36,7 @@ def backup(
     """Copy the store to one file, verified, also while the agent works.
 
     It holds workflows, executions with their results, state, schedules and dead letters. It does not hold secrets, the
-    agent's id, and messages that wait in NATS (JetStream).
+    agent's id, messages that wait in NATS (JetStream), and what was recorded of the fleet (fleet.db).
     """
     where = Where(config, data_dir, url, agent)
     data_path = settings(config, data_dir).data_path
@@ -48,6 +48,8 @@ def backup(
         write_json(made)
         return
     say(f"{made.path}: {made.executions} executions, {made.size / 1e6:.1f} MB, verified")
+    if made.left_out:
+        remark(f"not in it: {made.left_out}, what was recorded of the fleet")
     _tell_damaged(made.damaged, "damaged in the store itself; everything else is whole")
 
 
@@ -82,6 +84,7 @@ def restore(
 
 def _here(data_path: Path, file: Path, *, force: bool) -> BackupState:
     """Without an agent: this process copies."""
+    from agent.backup_desk import done
     from engine.store.backup import back_up
 
     if not (data_path / STORE).exists():
@@ -91,7 +94,7 @@ def _here(data_path: Path, file: Path, *, force: bool) -> BackupState:
             made = back_up(data_path / STORE, file, force=force, told=_shown())
     except StoreError as error:
         raise Failure(str(error), Exit.FAILED) from None
-    return BackupState(state="done", path=made.path, size=made.size, executions=made.executions, damaged=made.damaged)
+    return done(made, data_path / STORE)
 
 
 def _by_the_agent(where: Where, file: Path, *, force: bool, is_remote: bool) -> BackupState:

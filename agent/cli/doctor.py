@@ -13,7 +13,7 @@ from agent.cli.reach import Where, ask
 from agent.cli.screen import state, table, write_json
 from agent.config import InvalidConfig, load_config
 from agent.lock import holder
-from agent.status import AgentStatus
+from agent.status import AgentStatus, FleetStatus
 from engine.control.messages import Nothing, QueueInfo
 from engine.resources.governor import Regime
 
@@ -69,6 +69,7 @@ def _show(answer: AgentStatus) -> None:
         *((("scheduling", _regime(engine.scheduling)),) if engine.scheduling is not None else ()),
         ("facts", f"{engine.last_seq}, {answer.outbox_depth} not sent yet"),
         ("dead letters", str(engine.dead_letters)),
+        *((("fleet", _fleet(answer.fleet)),) if answer.fleet is not None else ()),
         *((name, str(count)) for name, count in sorted(engine.counters.items())),
     ]
     table(("", ""), rows)
@@ -86,6 +87,12 @@ def _in_a_line(answer: AgentStatus) -> str:
         f"ganglion {answer.version}",
     )
     return "; ".join(parts)
+
+
+def _fleet(fleet: FleetStatus) -> str:
+    told = f"{fleet.recorded} facts of {fleet.agents} agents recorded"
+    parts = ((fleet.unread, "not read yet"), (fleet.missing, "missing"), (fleet.lost, "not to be had any more"))
+    return "; ".join([told, *(f"{count} {what}" for count, what in parts if count)])
 
 
 def _queue(queue: QueueInfo) -> str:

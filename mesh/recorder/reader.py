@@ -84,7 +84,7 @@ class Reader:
         """Record until cancelled. Raises Silent when it has to bind again."""
         self.pending = MANY_PENDING
         info = await ensure_events(link.nc, self._limits)
-        self.pending = await self._bind(link.nc, info)
+        self.pending = await self._bind(link.nc, info, is_new=await self._store.newest() == 0)
         self.ready.set()
         async with Pull.open(link, EVENTS, self.consumer, max_bytes=MAX_BYTES, top_up=TOP_UP) as pull:
             recording: asyncio.Task[None] | None = None
@@ -105,18 +105,18 @@ class Reader:
                     await asyncio.wait({recording})
                     _raise_bug(recording)
 
-    async def _bind(self, nc: AnySubjectClient, info: StreamInfo) -> int:
+    async def _bind(self, nc: AnySubjectClient, info: StreamInfo, *, is_new: bool) -> int:
         """Make sure of the consumer; how much there is to read.
 
         What an earlier link or process fetched and did not acknowledge would be held back until its wait is over, so
         the consumer is made anew, and begins there. One that is ahead of the stream, which is an older copy then, would
-        skip what comes: it begins with the first.
+        skip what comes: it begins with the first. So does that of a file which `is_new`.
         """
         begin: dict[str, Json] = {"deliver_policy": "all"}
         known = await _consumer(nc, self.consumer)
         if known is not None:
             floor = known.ack_floor.stream_seq
-            if max(floor, known.delivered.stream_seq) > info.state.last_seq:
+            if is_new or max(floor, known.delivered.stream_seq) > info.state.last_seq:
                 await drop_consumer(nc, EVENTS, self.consumer)
             elif known.num_ack_pending:
                 await drop_consumer(nc, EVENTS, self.consumer)

@@ -5,7 +5,9 @@ import sqlite3
 import pytest
 
 from agent.finding import Verdict
-from agent.store_health import examine_store
+from agent.store_health import examine_recording, examine_store
+from engine.fleet.event import FleetEvent
+from engine.fleet.store import FleetStore
 from engine.states import ExecutionState, NodeState
 from engine.store import Store, executions
 from engine.store.executions import ExecutionRow, NodeRow
@@ -89,3 +91,21 @@ def test_restore_that_was_interrupted_is_told(path):
     path.with_name("ganglion.db.restored").touch()
 
     assert "completes the restore" in next(iter(examine_store(path))).remedy
+
+
+async def test_a_recorders_file_is_looked_at(tmp_path):
+    path = tmp_path / "fleet.db"
+    assert list(examine_recording(path)) == []
+    async with FleetStore.open(path) as store:
+        await store.record([FleetEvent(agent="pi-1", epoch="e", seq=n, time=1, kind="x.y") for n in range(1, 500)])
+
+    [finding] = examine_recording(path)
+    assert (finding.check, finding.verdict) == ("fleet", Verdict.OK)
+    assert finding.message.endswith("MB, whole")
+
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 8192)
+    [finding] = examine_recording(path)
+    assert finding.verdict is Verdict.FAIL
+    assert "sets the file aside" in finding.remedy

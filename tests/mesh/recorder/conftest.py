@@ -168,7 +168,7 @@ async def _recording(connection: Connection, fleet: Fleet, clock: FakeClock, **o
 @pytest.fixture
 def recording(fleet: Fleet, clock: FakeClock) -> Callable[..., AbstractAsyncContextManager[Recorder]]:
     """`async with recording(connection) as recorder`"""
-    return lambda connection, **options: _recording(connection, fleet, clock, **options)
+    return lambda connection, **options: _recording(connection, **{"fleet": fleet, "clock": clock, **options})
 
 
 @pytest.fixture

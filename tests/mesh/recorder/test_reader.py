@@ -105,6 +105,19 @@ async def test_a_durable_that_vanished_is_made_again(link, connection, fleet, re
         assert await fleet.until("pi-1", 2) == [1, 2]
 
 
+async def test_a_file_that_is_new_gets_all_that_the_stream_has(
+    link, connection, fleet, recording, wire, tmp_path, clock
+):
+    await ensure_events(link.nc, Limits())
+    await publish(link, *[wire("pi-1", seq) for seq in range(1, 11)])
+    async with recording(connection):
+        await fleet.until("pi-1", 10)
+    async with FleetStore.open(tmp_path / "another.db", clock=clock) as store:
+        other = type(fleet)(store)
+        async with recording(connection, fleet=other):
+            assert await other.until("pi-1", 10) == list(range(1, 11))
+
+
 async def test_a_stream_rolled_back_to_an_older_copy_is_read_without_loss(
     tmp_path, settings, connected, fleet, recording, wire
 ):

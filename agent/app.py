@@ -1,9 +1,9 @@
 """The agent, put together. Only wiring: what there is, in which order it starts, and in which it stops.
 
-start   lock -> store -> definitions -> NATS server and connection -> engine (recovers) -> streams, relays, service
-        -> workflow files -> schedules, intake -> ready
-stop    schedules and intake -> engine (drains, within the grace time) -> relays -> service, connection, server
-        -> store
+start   lock -> store -> NATS server -> no twin lives -> definitions -> engine (recovers) -> streams, relays, service
+        -> workflow files -> schedules, intake -> heartbeat, ready
+stop    schedules and intake -> engine (drains, within the grace time) -> relays, the last beat -> service, connection,
+        server -> store
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from agent.backups import STORE
 from agent.collector import spare_what_stays
 from agent.config import Config
 from agent.crashes import crash_file
+from agent.drain_desk import DrainDesk
 from agent.file_watch.places import Places
 from agent.file_watch.watch import FileWatch
 from agent.fleet_triggers import FleetTriggers
@@ -28,11 +29,13 @@ from agent.log_tail import LogTail, kept_tail
 from agent.logs import engine_log
 from agent.mesh_wiring import Mesh, opened_mesh
 from agent.node_types import node_types
+from agent.presence import Presence
 from agent.ready import FILE, announced
 from agent.recording import Recording, opened_recording, recording_verbs
 from agent.secret_files import SecretFiles
 from agent.status_desk import StatusDesk
-from agent.stopping import canceller, two_phase_stop
+from agent.stopping import Stopping, canceller, two_phase_stop
+from agent.twin import refuse_a_twin, rule_out_a_twin
 from agent.upkeep import keep_house, retention, when_there_is_room
 from agent.workflow_files import deploy_files
 from engine.control.engine import engine_verbs
@@ -54,15 +57,19 @@ async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None
 
     Raises, alone or inside exception groups, StoreError and MeshError, whose messages say what to do.
     """
-    stop = asyncio.Event()
+    stop = Stopping()
     async with AsyncExitStack() as stack:
         tail = stack.enter_context(kept_tail(secrets.revealed))
         stack.enter_context(locked(config.data_path))
         stack.enter_context(crash_file(config.data_path))
-        stack.enter_context(two_phase_stop(drain=stop.set, cancel=canceller()))
+        stack.enter_context(two_phase_stop(drain=stop.stop, cancel=canceller()))
+        refuse_a_twin(config.data_path)
         agent = agent_id(config.data_path, config.agent.id)
         store = await stack.enter_async_context(opened_store(config))
         mesh = await stack.enter_async_context(opened_mesh(config, agent))
+        await rule_out_a_twin(
+            config.data_path, mesh, tenant=config.agent.tenant, agent=agent, every=config.fleet.heartbeat
+        )
         http = HttpClient()
         stack.push_async_callback(http.aclose)
         services = Services(
@@ -90,6 +97,8 @@ async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None
         recording = await stack.enter_async_context(opened_recording(config, engine, mesh))
         spare_what_stays()
         await _live(engine, mesh, config, stop, ready_file, tail, recording)
+    if stop.error is not None:
+        raise stop.error
     _log.info("stopped")
 
 
@@ -105,7 +114,7 @@ async def opened_store(config: Config) -> AsyncIterator[Store]:
 
 
 async def _live(
-    engine: Engine, mesh: Mesh | None, config: Config, stop: asyncio.Event, ready_file: Path | None, tail: LogTail,
+    engine: Engine, mesh: Mesh | None, config: Config, stop: Stopping, ready_file: Path | None, tail: LogTail,
     recording: Recording | None,
 ) -> None:  # fmt: skip
     """From the first service to the last."""
@@ -125,6 +134,8 @@ async def _live(
     engine.followers.append(follow_schedules)
     status = StatusDesk(engine, mesh, recording)
     backups = BackupDesk(store)
+    draining = DrainDesk(engine, stop)
+    presence = Presence(engine, mesh, config, stop) if mesh is not None else None
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(engine.run(), name="engine")
         governing = tasks.create_task(engine.governor.run(), name="governor")
@@ -134,7 +145,7 @@ async def _live(
             folder = Path(config.engine.workflows_dir)
             await when_there_is_room(lambda: deploy_files(engine, folder))
         if mesh is not None:
-            verbs = (*engine_verbs(engine), status.verb, backups.verb, tail.verb(engine.identity.agent))
+            verbs = (*engine_verbs(engine), status.verb, backups.verb, draining.verb, tail.verb(engine.identity.agent))
             await mesh.start(engine, (*verbs, *recording_verbs(recording, engine, mesh)), tasks, metadata=about(config))
         if recording is not None:
             recording.start(tasks)
@@ -145,9 +156,11 @@ async def _live(
         watching = tasks.create_task(watch.run(), name="watched files")
         fleeting = tasks.create_task(fleet.run(), name="fleet triggers")
         await _tell(engine, Kind.AGENT_STARTED, {"version": __version__, "clean": store.was_clean})
+        if presence is not None:
+            presence.start(tasks)
         with announced(status.ready(), config.data_path / FILE, ready_file):
             _log.info("ready", extra={"fields": {"agent": engine.identity.agent, "nats": mesh.nats if mesh else "off"}})
-            await stop.wait()
+            await stop.asked.wait()
             _log.info("stopping; a second signal stops at once")
             schedules.cancel()
             chains.cancel()
@@ -155,11 +168,19 @@ async def _live(
             fleeting.cancel()
             if mesh is not None:
                 mesh.stop_intake()
+            engine.drain(halt=False)
+            if presence is not None:
+                await presence.stir()
+            await stop.patience(running)
+            draining.park()
             engine.drain()
             await asyncio.wait({running}, timeout=config.engine.grace)
             await _tell(engine, Kind.AGENT_STOPPED, {"drained": running.done()})
-            if mesh is not None:
+            await draining.say_so()
+            if mesh is not None and stop.error is None:
                 await mesh.flush()
+            if presence is not None:
+                await presence.stop()
         running.cancel()
         copying.cancel()
         housekeeper.cancel()

@@ -1,12 +1,12 @@
 """The agent's name: made once from the host's, then kept."""
 
-import os
 import re
 import secrets
 import socket
 from pathlib import Path
 
 from agent.config.units import is_agent_id
+from agent.small_file import write_whole
 
 FILE = "agent-id"
 
@@ -19,10 +19,17 @@ def agent_id(data_dir: Path, configured: str = "") -> str:
     try:
         kept = path.read_text().strip()
     except FileNotFoundError:
-        return _keep(path, _made(socket.gethostname()))
+        return renew_id(data_dir)
     if not is_agent_id(kept):
         raise ValueError(f"{path} does not hold an agent id: mend it or remove it, or set [agent] id")
     return kept
+
+
+def renew_id(data_dir: Path, name: str = "") -> str:
+    """Keep another id from now on, made from the host's name unless there is one."""
+    name = name or _made(socket.gethostname())
+    write_whole(data_dir / FILE, f"{name}\n".encode())
+    return name
 
 
 def kept_id(data_dir: Path) -> str:
@@ -36,14 +43,3 @@ def kept_id(data_dir: Path) -> str:
 def _made(host: str) -> str:
     name = re.sub(r"[^a-z0-9]+", "-", host.partition(".")[0].lower()).strip("-")[:58].rstrip("-")
     return f"{name or 'agent'}-{secrets.token_hex(2)}"
-
-
-def _keep(path: Path, name: str) -> str:
-    # Whole or not at all: half a name after a power cut would be another agent.
-    temporary = path.with_suffix(".new")
-    with temporary.open("w") as file:
-        file.write(f"{name}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    return name

@@ -50,6 +50,11 @@ class Mesh:
         return self.hub or self.connection
 
     @property
+    def is_shared(self) -> bool:
+        """Whether there may be other agents where `fleet` leads."""
+        return self.hub is not None or self._server is None
+
+    @property
     def nats(self) -> str:
         """Where clients find NATS."""
         return self._server.url if self._server else self.connection.servers

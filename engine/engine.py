@@ -79,9 +79,9 @@ class Engine:
         """Recover interrupted executions and run until `drain`."""
         await self.executor.run()
 
-    def drain(self) -> None:
-        """Stop taking work; `run` returns when attempts under way have ended."""
-        self.executor.drain()
+    def drain(self, *, halt: bool = True) -> None:
+        """Stop taking work; `run` returns when attempts under way have ended, or without `halt` executions."""
+        self.executor.drain(halt=halt)
 
     async def deploy(
         self, source: bytes, *, filename: str = "workflow.yaml", params: Mapping[str, Json] | None = None

@@ -15,6 +15,7 @@ from agent.cli import (
     definitions,
     demo,
     doctor,
+    drain,
     events,
     executions,
     forms,
@@ -61,6 +62,7 @@ app.command(rich_help_panel=BUILD)(check.check)
 app.command(rich_help_panel=BUILD)(check.schema)
 app.command(rich_help_panel=BUILD)(nodes.nodes)
 app.command(rich_help_panel=RUN)(up.up)
+app.command(rich_help_panel=RUN)(drain.drain)
 app.command(rich_help_panel=RUN)(demo.demo)
 app.command(rich_help_panel=RUN)(run_file.run)
 app.command(rich_help_panel=RUN)(definitions.deploy)

@@ -262,6 +262,26 @@ class AgentStopped(Data, frozen=True, kw_only=True):
     """Nothing was under way any more."""
 
 
+class AgentSeen(Data, frozen=True, kw_only=True):
+    agent: str
+    """Of whom this is told."""
+    last_seen: str
+    """When it was heard last, by the clock of the agent that tells this."""
+    silent_seconds: float
+    """How long it had said nothing."""
+    state: str
+    """What it said of itself then: up, draining or stopped."""
+    labels: dict[str, str]
+    host: str
+
+
+class AgentTwin(Data, frozen=True, kw_only=True):
+    host: str
+    """Where the other one runs."""
+    instance: str
+    started: str
+
+
 class Adjusted(Regime, frozen=True, kw_only=True):
     was: int
     """The limit before."""
@@ -337,6 +357,9 @@ DATA: Final[dict[Kind, type[msgspec.Struct]]] = {
     Kind.AGENT_STARTED: AgentStarted,
     Kind.AGENT_STOPPED: AgentStopped,
     Kind.AGENT_THROTTLED: Adjusted,
+    Kind.AGENT_LOST: AgentSeen,
+    Kind.AGENT_RETURNED: AgentSeen,
+    Kind.AGENT_TWIN: AgentTwin,
     Kind.NODE_STARTED: NodeStarted,
     Kind.ITERATION_COMPLETED: IterationCompleted,
     Kind.LEVEL_STARTED: LevelStarted,

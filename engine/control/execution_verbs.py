@@ -38,6 +38,8 @@ def execution_verbs(engine: Engine) -> tuple[Verb, ...]:
     store, executor = engine.store, engine.executor
 
     async def start(request: Start) -> Started:
+        if executor.draining:
+            raise Refused(503, "this agent is draining: it takes nothing new and stops; start it at another one")
         if executor.lines.full:
             waiting = executor.lines.waiting
             raise Refused(503, f"{waiting} executions wait on this agent already; try again when there are fewer")
@@ -132,18 +134,19 @@ def execution_verbs(engine: Engine) -> tuple[Verb, ...]:
             raise Refused(503, str(error)) from None
 
     return (
-        Verb(name="start", description="Start an execution by hand.", request=Start, answer=Started, handle=start),
+        Verb(name="start", description="Start an execution by hand; with an id at most once, however often asked.",
+             request=Start, answer=Started, handle=start, is_repeatable=False),
         Verb(name="pause", description="Let attempts finish and start none.", request=ById, answer=Done, handle=pause),
         Verb(name="resume", description="Let a paused or blocked execution go on.", request=ById, answer=Done,
              handle=resume),
         Verb(name="cancel", description="End an execution; attempts get the grace time.", request=Cancel, answer=Done,
              handle=cancel),
         Verb(name="retry", description="Let an execution that ended run again from what failed.", request=Retry,
-             answer=Done, handle=retry),
+             answer=Done, handle=retry, is_repeatable=False),
         Verb(name="fork", description="Begin a new execution where another one stood.", request=Fork, answer=Forked,
-             handle=fork),
+             handle=fork, is_repeatable=False),
         Verb(name="resolve", description="Say what became of a node in doubt.", request=Resolve, answer=Done,
-             handle=resolve),
+             handle=resolve, is_repeatable=False),
     )  # fmt: skip
 
 

@@ -78,17 +78,26 @@ class Executor:
         finally:
             self._draining = True  # whatever ended it: nobody may start anything in a group that is over
 
-    def drain(self) -> None:
-        """Start nothing more, let running attempts finish; the rest goes on at the next start."""
+    def drain(self, *, halt: bool = True) -> None:
+        """Start nothing more, let running attempts finish; the rest goes on at the next start. Without `halt` whole
+        executions go on until they end or wait; a later call may still halt them."""
         self._draining = True
         self._slot_freed.set()
-        for runner in list(self._running.values()):
+        for runner in list(self._running.values()) if halt else ():
             if runner is not None:
                 runner.halt()
 
     @property
     def draining(self) -> bool:
         return self._draining
+
+    def running(self) -> list[str]:
+        """Executions that hold a slot now, in the order of their start."""
+        return list(self._running)
+
+    def queued(self) -> int:
+        """Executions that wait for a slot, as far as memory knows them: a large queue's end is in the store."""
+        return len(self._queue) + self.lines.waiting
 
     async def _drained(self) -> None:
         while not self._draining or self._running:

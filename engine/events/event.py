@@ -50,6 +50,12 @@ class Kind(StrEnum):
     AGENT_STOPPED = "agent.stopped"
     AGENT_THROTTLED = "agent.throttled"
     """The load of the machine changed how much may run; at most once a minute."""
+    AGENT_LOST = "agent.lost"
+    """A recorder of the fleet has not heard an agent for three beats. The agent is in `data`."""
+    AGENT_RETURNED = "agent.returned"
+    """It hears one again that was lost."""
+    AGENT_TWIN = "agent.twin"
+    """Another process runs under this agent's id, and started later: a data directory was cloned."""
 
     NODE_STARTED = "node.started"
     ITERATION_COMPLETED = "iteration.completed"

@@ -36,7 +36,7 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     every: float = 5.0
     """Seconds until the next beat."""
     started: str = ""
-    """RFC 3339."""
+    """When the process started, by the server's clock; RFC 3339. Of two with one id the later one gives way."""
     time: str = ""
     """The agent's own clock, RFC 3339: compared with the server's it tells how wrong that is."""
     labels: dict[str, str] = {}

@@ -42,8 +42,10 @@ def _config(source: Source) -> dict[str, Json]:
         "max_ack_pending": MAX_ACK_PENDING,
         "max_deliver": -1,
     }
-    if len(source.subjects) == 1 and not source.leaves:
+    if source.leaves:  # its filter may change from one subject to several, and back
+        config |= {"filter_subject": "", "filter_subjects": []}
+    if len(source.subjects) == 1:
         config["filter_subject"] = source.subjects[0]
     elif source.subjects:
-        config["filter_subjects"] = list(source.subjects)  # always the same field where they may change
+        config["filter_subjects"] = list(source.subjects)
     return config

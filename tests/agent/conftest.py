@@ -138,11 +138,11 @@ def shell(tmp_path: Path) -> Shell:
 
 @pytest.fixture
 def start(shell: Shell) -> Iterator[Callable[..., Agent]]:
-    """`start(*flags)` gives a running agent; all of them are gone after the test."""
+    """`start(*flags)` gives a running agent, `home` one in a folder of its own; all are gone after the test."""
     agents: list[Agent] = []
 
-    def started(*flags: object, data_dir: str = "data") -> Agent:
-        agents.append(Agent(shell, *flags, data_dir=data_dir))
+    def started(*flags: object, data_dir: str = "data", home: Path | None = None) -> Agent:
+        agents.append(Agent(Shell(home) if home else shell, *flags, data_dir=data_dir))
         return agents[-1]
 
     yield started

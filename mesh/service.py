@@ -3,6 +3,10 @@
     ganglion.service.<tenant>.<agent>.<verb>     request and answer are JSON; refusals are service errors
     $SRV.PING|INFO|STATS[.ganglion[.<id>]]       what every micro service answers
 
+A link may break between a request and its answer: the verb was carried out, and nobody knows. An endpoint's metadata
+says whether it is `repeatable`: asked again it does no more than asked once. `start` is with an `id`, which `ganglion
+trigger` makes for itself; fork, retry, resolve and replay are not.
+
 Callbacks of a subscription run one at a time, so each request is handed to a task of a bounded group.
 """
 
@@ -51,9 +55,13 @@ class ControlService:
         )
         self._verbs: dict[Endpoint, Verb] = {}
         for verb in verbs:
-            schemas = {"request": _schema(verb.request), "answer": _schema(verb.answer)}
-            subject = verb_subject(tenant, agent, verb.name)
-            self._verbs[self._micro.add(verb.name, subject, {"description": verb.description, **schemas})] = verb
+            about = {
+                "description": verb.description,
+                "repeatable": "true" if verb.is_repeatable else "false",
+                "request": _schema(verb.request),
+                "answer": _schema(verb.answer),
+            }
+            self._verbs[self._micro.add(verb.name, verb_subject(tenant, agent, verb.name), about)] = verb
         self.ready = asyncio.Event()
         """Set once the verbs are served for the first time."""
 

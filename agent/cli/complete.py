@@ -15,14 +15,14 @@ from engine.control.views import NodeInfo, Show, Shown
 if TYPE_CHECKING:
     from mesh.presence.members import Member
 
-LOOK_SECONDS = 0.5
-"""How long the shell waits for the names of agents."""
+LOOK_SECONDS, CALL_SECONDS = 0.5, 1.0
+"""How long the shell waits for the names of agents, and for what one of them knows."""
 
 
-def workflows(incomplete: str) -> list[str]:
+def workflows(context: Context, incomplete: str) -> list[str]:
     """Names of deployed workflows."""
     try:
-        answer = ask(Where(), "workflows", Nothing(), Definitions)
+        answer = ask(_where(context), "workflows", Nothing(), Definitions)
     except Exception:  # a completion must never print
         return []
     return [info.workflow for info in answer.definitions if info.workflow.startswith(incomplete)]
@@ -95,7 +95,9 @@ def _members(context: Context) -> "list[Member]":
 def _where(context: Context) -> Where:
     """The agent that the command line names so far."""
     given = context.params
-    return Where(given.get("config"), given.get("data_dir"), given.get("url"), given.get("agent"))
+    return Where(
+        given.get("config"), given.get("data_dir"), given.get("url"), given.get("agent"), timeout=CALL_SECONDS
+    )  # fmt: skip
 
 
 def _paths(infos: Sequence[NodeInfo]) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
@@ -179,9 +180,10 @@ async def _ask_all(
 
     async def one(member: "Member") -> None:
         is_gone = member.state in (Standing.LOST, Standing.STOPPED)
-        seconds = min(patience, LOST_SECONDS) if is_gone else patience
-        async with room:
-            took(*await _asked(ServiceClient(line, tenant, member.beat.agent, seconds), member, conversation))
+        client = ServiceClient(line, tenant, member.beat.agent, min(patience, LOST_SECONDS) if is_gone else patience)
+        async with nullcontext() if is_gone else room:  # who is gone keeps nobody waiting
+            answered = await _asked(client, member, conversation)
+        took(*answered)
 
     with single_error():
         async with asyncio.TaskGroup() as tasks:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from agent.cli.reach import LOCAL_API
 from agent.cli.screen import local_time
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ async def explained(client: "ServiceClient", missing: "AgentMissing") -> str:
     from mesh.roll_call import roll_call
 
     known = await known_members(client.nc, client.tenant)
+    if known is None and client.nc.api != LOCAL_API:
+        return f"{missing}; the hub does not answer now, so nobody behind it is reached: see `ganglion status`"
+    known = known or {}
     member = known.get(missing.agent)
     if member is not None:
         return f"{missing}{';' if since(member) else ''} {since(member) or _patience(member, missing)}".rstrip()
@@ -38,8 +42,8 @@ async def explained(client: "ServiceClient", missing: "AgentMissing") -> str:
     return f"{missing}; {who_is_there(missing.agent, answering, known.values())}"
 
 
-async def known_members(nc: "AnySubjectClient", tenant: str) -> "dict[str, Member]":
-    """All agents that ever said that they are there; none where nobody keeps that."""
+async def known_members(nc: "AnySubjectClient", tenant: str) -> "dict[str, Member] | None":
+    """All agents that ever said that they are there; None where nobody can tell."""
     from mesh.nats_client import LOST
     from mesh.presence.members import members
 
@@ -47,7 +51,7 @@ async def known_members(nc: "AnySubjectClient", tenant: str) -> "dict[str, Membe
         async with asyncio.timeout(LOOK_SECONDS):
             return {member.beat.agent: member for member in await members(nc, tenant)}
     except LOST:
-        return {}
+        return None
 
 
 def since(member: "Member") -> str:

@@ -79,7 +79,7 @@ def deadletter_verbs(engine: Engine) -> tuple[Verb, ...]:
              request=DeadLetters, answer=DeadLetterList, handle=list_),
         Verb(name="deadletter", description="One dead letter.", request=ByNumber, answer=DeadLetterInfo, handle=one),
         Verb(name="replay", description="Take a dead letter in, or send it, again.", request=ByNumber, answer=Done,
-             handle=replay),
+             handle=replay, is_repeatable=False),
     )  # fmt: skip
 
 

@@ -16,6 +16,9 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     """`forbid_unknown_fields`; an empty body is read as `{}`."""
     answer: type[msgspec.Struct]
     handle: Callable[[Any], Awaitable[msgspec.Struct]]
+    is_repeatable: bool = True
+    """Asked twice it does no more than asked once, though the second answer may be a refusal: who got no answer may ask
+    again."""
 
 
 class Refused(Exception):

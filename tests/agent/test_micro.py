@@ -44,6 +44,8 @@ async def test_micro_tools_see_who_it_is_and_what_can_be_asked(start, shell) -> 
         for side in ("request", "answer"):
             schema = msgspec.json.decode(endpoint["metadata"][side])
             assert schema["$ref"].removeprefix("#/$defs/") in schema["$defs"]
+    once = {name for name, endpoint in endpoints.items() if endpoint["metadata"]["repeatable"] == "false"}
+    assert once == {"start", "fork", "retry", "resolve", "replay"}
     counted = {endpoint["name"]: endpoint for endpoint in json.loads(stats)["endpoints"]}
     assert (counted["status"]["num_requests"], counted["status"]["num_errors"]) == (1, 0)
     assert (counted["show"]["num_errors"], "no execution unknown" in counted["show"]["last_error"]) == (1, True)

@@ -56,3 +56,13 @@ def test_a_trigger_keeps_its_id(fleet) -> None:
     assert "it was there already" in again.out
     other = fleet.north("trigger", "hello", "-d", '{"celsius": 3}', "--json").json
     assert (other["execution"] != first["execution"], other["duplicate"]) == (True, False)
+
+
+def test_a_hub_that_is_gone_is_told(fleet) -> None:
+    """The last one: it is not started again."""
+    fleet.hub.kill()
+    one = fleet.north("status", "--agent", "south", "--timeout", "1s")
+    assert (one.code, "the hub does not answer now" in one.err) == (3, True), one.err
+    many = fleet.north("status", "--fleet", "*")
+    assert (many.code, "who is there can't be told" in many.err) == (3, True), many.err
+    assert fleet.north("status").code == 0

@@ -3,7 +3,7 @@
 The window moves by the minute, one above 6 h by the hour, and is never shorter than `over`. A figure starts an
 execution when it has become as the trigger says; the group is armed again once a look finds that it is not so. What can
 be so where nothing happens (`completed < 1`) is judged for groups of which something was heard within the last day, or
-within `over`, and not before the trigger has been there for so long.
+within `over`; not before the trigger has been there for so long, and not in the first two minutes after a start.
 """
 
 from collections.abc import Iterator, Mapping
@@ -73,10 +73,11 @@ class Judging:
 
     async def look(self, record: FleetRecord, now: int, *, up_for: int) -> list[Judged]:
         """The groups that have become as the trigger says. `up_for`: how long the service has run, in microseconds."""
+        if self._of_nothing and (now - self.begun < self._over or up_for < SETTLING):
+            return []
         start = self._start(now)
         windows = {self._key(one): one for one in await record.stats(self._query(now, start))}
-        hears_silence = self._of_nothing and now - self.begun >= self._over and up_for >= SETTLING
-        if hears_silence:
+        if self._of_nothing:
             for one in await self._silent(record, now):
                 windows.setdefault(self._key(one), one)
         judged: list[Judged] = []
@@ -91,9 +92,7 @@ class Judging:
                 judged.append(Judged(key, self._values(window), value, window, start, now))
                 self._set(key, now)
         for key in [key for key in self._fired if key not in holding]:
-            # After a start nobody knows yet what became of a group that is silent.
-            if key in windows or hears_silence or not self._of_nothing:
-                self._set(key, None)
+            self._set(key, None)
         return judged
 
     def states(self) -> dict[str, bytes | None]:

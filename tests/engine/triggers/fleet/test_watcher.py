@@ -463,6 +463,7 @@ async def test_a_duration_is_judged_once_there_is_one(make, deploy, agents, look
 async def test_silence_is_told_after_the_trigger_was_there_for_so_long(make, deploy, agents, look, clock) -> None:
     service = make()
     await deploy(service, figure("completed", "< 1", workflow="cold-chain"))
+    await agents.tell("definition.deployed")
     assert await look(service) == []
     clock.pass_by(3500)
     assert await look(service) == []

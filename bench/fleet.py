@@ -1,7 +1,7 @@
 """Many agents on one server: messages shared by 1, 2 and 4 of them; facts through a relay, and into a recorder.
 
-Agents are installed `ganglion up` processes on one plain nats-server. Relay and recorder are measured alone, with a real
-store on the disk, beside the NATS library's own publisher and consumer, which keep nothing.
+Agents are installed `ganglion up` processes on one plain nats-server. Relay and recorder are measured alone, each with
+a real store on the disk, beside the NATS library's own publisher and consumer, which keep nothing.
 """
 
 import sys

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def rate(directory: Path, agents: int, messages: int) -> float:
         url = stack.enter_context(server(directory))
         asyncio.run(_prepare(url))
         for number in range(agents):
-            stack.enter_context(_agent(directory / f"agent{number}", f"agent{number}", url))
+            stack.enter_context(agent(directory / f"agent{number}", f"agent{number}", url))
         return asyncio.run(_measure(url, messages))
 
 
@@ -45,7 +45,8 @@ async def _prepare(url: str) -> None:
 
 
 @contextmanager
-def _agent(directory: Path, name: str, url: str) -> Iterator[None]:
+def agent(directory: Path, name: str, url: str, more: Mapping[str, str] = {}) -> Iterator[int]:
+    """An installed agent on this server, with the workflow; its process id."""
     workflows = directory / "workflows"
     workflows.mkdir(parents=True)
     (workflows / "work.yaml").write_text(WORK)
@@ -57,7 +58,7 @@ def _agent(directory: Path, name: str, url: str) -> Iterator[None]:
     command = [str(GANGLION), "up", "--data-dir", str(directory / "data"), "--ready-file", str(ready)]
     with (
         (directory / "log").open("wb") as log,
-        subprocess.Popen(command, env=os.environ | settings, stdout=log, stderr=log) as process,
+        subprocess.Popen(command, env={**os.environ, **settings, **more}, stdout=log, stderr=log) as process,
     ):
         try:
             give_up = time.monotonic() + READY_SECONDS
@@ -65,7 +66,7 @@ def _agent(directory: Path, name: str, url: str) -> Iterator[None]:
                 if process.poll() is not None or time.monotonic() > give_up:
                     raise SystemExit(f"{name} did not start:\n{(directory / 'log').read_text()}")
                 time.sleep(0.01)
-            yield
+            yield process.pid
         finally:
             process.terminate()
             process.wait(30)

@@ -9,12 +9,13 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Annotated, Any
+from copy import copy
+from typing import Annotated, Any, get_args
 
 import typer
 
 from agent.cli import complete
+from agent.cli.options import ConfigFile, DataDir, Url
 from agent.cli.reach import Where
 from engine.quantities import parse_duration
 
@@ -32,21 +33,18 @@ def read_seconds(text: str) -> float:
     return seconds
 
 
+def in_panel(option: Any) -> Any:
+    """An option that other commands have too, among those that say which agent is meant."""
+    kind, info = get_args(option)
+    info = copy(info)
+    info.rich_help_panel = PANEL
+    return Annotated[kind, info]
+
+
 ONE: dict[str, Any] = {
-    "config": Annotated[
-        Path | None,
-        typer.Option("--config", help="Configuration file (TOML).", show_default=False, dir_okay=False,
-                     rich_help_panel=PANEL),
-    ],
-    "data_dir": Annotated[
-        Path | None,
-        typer.Option("--data-dir", help="The agent's data directory.", show_default=False, rich_help_panel=PANEL),
-    ],
-    "url": Annotated[
-        str | None,
-        typer.Option("--url", help="NATS server to reach the agent by.", envvar="GANGLION_URL", show_default=False,
-                     rich_help_panel=PANEL),
-    ],
+    "config": in_panel(ConfigFile),
+    "data_dir": in_panel(DataDir),
+    "url": in_panel(Url),
     "agent": Annotated[
         str | None,
         typer.Option("--agent", help="Id of the agent, if it is another one.", show_default=False,

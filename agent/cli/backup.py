@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.backups import STORE, BackupState, MakeBackup
+from agent.cli.addressed import to_agent
 from agent.cli.failure import Exit, Failure
-from agent.cli.options import AgentName, AsJson, ConfigFile, DataDir, Url, settings
+from agent.cli.options import AsJson, ConfigFile, DataDir, settings
 from agent.cli.reach import Where, talk
 from agent.cli.screen import console, remark, say, write_json
 from agent.lock import holder, locked
@@ -24,13 +25,12 @@ SHOWN = 10
 """Damaged executions that are named; `--json` has all that are known."""
 
 
+@to_agent
 def backup(
     file: Annotated[Path, typer.Argument(help="The backup; on the agent's machine, if that is another one.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite an older backup.")] = False,
-    config: ConfigFile = None,
-    data_dir: DataDir = None,
-    url: Url = None,
-    agent: AgentName = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """Copy the store to one file, verified, also while the agent works.
@@ -38,10 +38,10 @@ def backup(
     It holds workflows, executions with their results, state, schedules and dead letters. It does not hold secrets, the
     agent's id, messages that wait in NATS (JetStream), and what was recorded of the fleet (fleet.db).
     """
-    where = Where(config, data_dir, url, agent)
-    data_path = settings(config, data_dir).data_path
-    if url or agent or holder(data_path) is not None:
-        made = _by_the_agent(where, file, force=force, is_remote=bool(url or agent))
+    data_path = settings(where.config, where.data_dir).data_path
+    is_remote = bool(where.url or where.agent)
+    if is_remote or holder(data_path) is not None:
+        made = _by_the_agent(where, file, force=force, is_remote=is_remote)
     else:
         made = _here(data_path, file.absolute(), force=force)
     if as_json:

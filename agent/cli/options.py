@@ -18,9 +18,6 @@ Url = Annotated[
     str | None, typer.Option("--url", help="NATS server to reach the agent by.", envvar="GANGLION_URL",
                              show_default=False)
 ]  # fmt: skip
-AgentName = Annotated[
-    str | None, typer.Option("--agent", help="Id of the agent, if it is another one.", show_default=False)
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Params = Annotated[
     list[str] | None,

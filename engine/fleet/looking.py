@@ -10,10 +10,11 @@ from collections.abc import Iterable
 
 import msgspec
 
+from engine.fleet import schema
 from engine.fleet.event import FleetEvent
 from engine.fleet.packing import packed, unpacked
 from engine.fleet.query import EventQuery, Numbered
-from engine.fleet.schema import SEGMENT, SEGMENT_BITS, TAIL
+from engine.fleet.schema import TAIL
 from engine.fleet.selection import Selection, select
 
 SEEK = 2.0
@@ -89,13 +90,14 @@ def _numbers(db: sqlite3.Connection, wanted: Selection, query: EventQuery, order
         order = order.replace("{first} DESC, ", "").replace("{first} ASC, ", "")
     else:
         if query.after is not None:
-            where.append(f"s.segment >= {query.after >> SEGMENT_BITS}")
+            where.append(f"s.segment >= {query.after >> schema.SEGMENT_BITS}")
         if query.before is not None:
-            where.append(f"s.segment <= {query.before >> SEGMENT_BITS}")
+            where.append(f"s.segment <= {query.before >> schema.SEGMENT_BITS}")
         if way.index:
             source = f"segments s CROSS JOIN events e INDEXED BY {way.index} ON e.segment = s.segment"
         else:
-            numbers = f"s.segment << {SEGMENT_BITS} AND (s.segment << {SEGMENT_BITS}) + {SEGMENT - 1}"
+            bits = schema.SEGMENT_BITS
+            numbers = f"(s.segment << {bits}) AND (s.segment << {bits}) + {(1 << bits) - 1}"
             source = f"segments s CROSS JOIN events e NOT INDEXED ON e.number BETWEEN {numbers}"
     sql = f"SELECT e.number FROM {source}"
     if where:
@@ -130,16 +132,17 @@ def _choose(db: sqlite3.Connection, wanted: Selection) -> Way:
     """The way that looks at the fewest rows of a segment."""
     if wanted.executions is not None:
         return Way("events_execution", 0.0)
-    ways = [Way("", SEGMENT)]
+    rows = 1 << schema.SEGMENT_BITS
+    ways = [Way("", rows)]
     if wanted.tracks is not None:
         share = wanted.share_of_tracks
-        ways.append(Way("events_track", len(wanted.tracks) + SEEK * SEGMENT * share))
+        ways.append(Way("events_track", len(wanted.tracks) + SEEK * rows * share))
     if wanted.kinds is not None or wanted.workflows is not None:
         probes = len(wanted.kinds or wanted.all_kinds) * len(wanted.workflows or (0,))
         share = wanted.share_of_kinds * wanted.share_of_workflows
-        ways.append(Way("events_kind", probes + SEEK * SEGMENT * share))
+        ways.append(Way("events_kind", probes + SEEK * rows * share))
     if wanted.since is not None or wanted.until is not None:
-        ways.append(Way("events_second", SEEK * SEGMENT * _share_of_time(db, wanted)))
+        ways.append(Way("events_second", SEEK * rows * _share_of_time(db, wanted)))
     return min(ways, key=lambda way: way.cost)
 
 

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 import msgspec
 
 from engine.events import Kind
-from engine.fleet import gaps, tracks
+from engine.fleet import gaps, schema, tracks
 from engine.fleet.event import FleetEvent, Recorded
 from engine.fleet.figures import Figures
 from engine.fleet.names import Interning, Key, Names, ending_of
 from engine.fleet.packing import packed
 from engine.fleet.query import Numbered
-from engine.fleet.schema import SEGMENT_BITS
 from engine.fleet.tracks import Arrival
 from engine.store.transaction import Transaction
 
@@ -90,8 +89,8 @@ def _insert(tx: Transaction, names: Interning, new: list[tuple[FleetEvent, Arriv
         kind, workflow = names.kind(event.kind, ending.status), names.workflow(event.workflow)
         rows.append(
             (
-                number, number >> SEGMENT_BITS, arrival.track, event.seq, event.time, kind, workflow, event.version,
-                packed(event.execution), event.node, event.data,
+                number, number >> schema.SEGMENT_BITS, arrival.track, event.seq, event.time, kind, workflow,
+                event.version, packed(event.execution), event.node, event.data,
             )
         )  # fmt: skip
         figures.add(event, ending, arrival.agent, workflow)
@@ -114,7 +113,7 @@ def _segments(numbered: list[Numbered]) -> list[tuple[int, int, int, int]]:
     """What a batch adds to its segments: how many, and when the first and the last happened."""
     times: dict[int, list[int]] = {}
     for one in numbered:
-        times.setdefault(one.number >> SEGMENT_BITS, []).append(one.event.time)
+        times.setdefault(one.number >> schema.SEGMENT_BITS, []).append(one.event.time)
     return [(segment, len(found), min(found), max(found)) for segment, found in times.items()]
 
 

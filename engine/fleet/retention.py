@@ -5,9 +5,9 @@ import math
 import msgspec
 
 from engine.crash import crash_point
+from engine.fleet import schema
 from engine.fleet.figures import NUMBER, SECONDS
 from engine.fleet.query import Grain
-from engine.fleet.schema import SEGMENT_BITS
 from engine.store.transaction import Transaction
 
 STEP = 4096
@@ -84,7 +84,8 @@ def _remove_surplus(tx: Transaction, keep: FleetRetention, size: int) -> bool:
     ).fetchone()
     tx.execute("DELETE FROM events WHERE number <= ?", (last,))
     for (segment,) in tx.execute(
-        "SELECT segment FROM segments WHERE segment BETWEEN ? AND ?", (first >> SEGMENT_BITS, last >> SEGMENT_BITS)
+        "SELECT segment FROM segments WHERE segment BETWEEN ? AND ?",
+        (first >> schema.SEGMENT_BITS, last >> schema.SEGMENT_BITS),
     ).fetchall():
         _measure(tx, segment)
     return surplus > going or (keep.bytes is not None and size > keep.bytes)
@@ -92,10 +93,10 @@ def _remove_surplus(tx: Transaction, keep: FleetRetention, size: int) -> bool:
 
 def _measure(tx: Transaction, segment: int) -> None:
     """Look at what is left of a segment."""
-    begin = segment << SEGMENT_BITS
+    begin = segment << schema.SEGMENT_BITS
     count, first, last = tx.execute(
         "SELECT COUNT(*), MIN(time), MAX(time) FROM events WHERE number BETWEEN ? AND ?",
-        (begin, begin + (1 << SEGMENT_BITS) - 1),
+        (begin, begin + (1 << schema.SEGMENT_BITS) - 1),
     ).fetchone()
     if count:
         tx.execute(

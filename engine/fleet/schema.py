@@ -1,6 +1,6 @@
 """The tables of a recorder's file.
 
-Names that repeat are interned. Events are numbered in the order of recording, and every SEGMENT numbers are a segment:
+Names that repeat are interned. Events are numbered in the order of recording, and 2^SEGMENT_BITS numbers are a segment:
 each index begins with it, so that what is written lies close together however large the file is, and a question walks
 over the segments that can hold an answer. Times are microseconds since 1970.
 """
@@ -8,8 +8,7 @@ over the segments that can hold an answer. Times are microseconds since 1970.
 from engine.store.schema import Migrations
 
 SEGMENT_BITS = 12
-SEGMENT = 1 << SEGMENT_BITS
-"""Numbers of one segment. Smaller ones cost a question more steps, larger ones a commit more pages."""
+"""Smaller segments cost a question more steps, larger ones a commit more pages. The files have it in them."""
 TAIL = 3
 """Bytes at the end of an execution's id that are indexed: they are random."""
 

@@ -19,6 +19,10 @@ from engine.store.space import hand_back, used_bytes
 
 __all__ = ["FleetRetention", "FleetStore"]
 
+CHECK_SECONDS = 2.0
+"""How long a start may look at a file that was not closed properly: an agent has work of its own to begin."""
+REMEDY = "move it away with its -wal: the recorder begins anew, with what streams and agents still have"
+
 
 class FleetStore:
     """Keeps the facts of a fleet. Opened by `FleetStore.open`."""
@@ -36,7 +40,9 @@ class FleetStore:
         cls, path: Path, *, clock: Clock | None = None, synchronous: str = "full"
     ) -> "AsyncIterator[FleetStore]":
         """Open or create the file, migrate it, and close it at the block's end. Raises as Store.open does."""
-        async with Store.open(path, clock=clock, synchronous=synchronous, migrations=MIGRATIONS) as store:
+        async with Store.open(
+            path, clock=clock, synchronous=synchronous, migrations=MIGRATIONS, remedy=REMEDY
+        ) as store:
             yield cls(store)
 
     async def record(self, events: Sequence[FleetEvent]) -> Recorded:

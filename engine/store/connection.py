@@ -27,6 +27,8 @@ WRITER_SETTINGS = (
 )
 _NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 """For the file or its WAL; for the shared memory beside them, which also is a file."""
+RESTORE = "put a backup in its place with `ganglion restore FILE`, which keeps the damaged file aside"
+"""What to do about an agent's own file."""
 PROBE_BYTES = 65_536
 """What is written to learn whether there is room: more than the last free block."""
 
@@ -62,13 +64,13 @@ def path_of(db: sqlite3.Connection) -> Path:
 
 
 @contextmanager
-def explained(path: Path, consequence: str) -> Iterator[None]:
+def explained(path: Path, consequence: str, remedy: str = RESTORE) -> Iterator[None]:
     """Say of SQLite's own errors what to do about them: StoreCorrupt, StoreFull, StoreBroken."""
     try:
         yield
     except sqlite3.DatabaseError as error:
         if is_damaged(error):
-            raise damaged(path, str(error), consequence) from error
+            raise damaged(path, str(error), consequence, remedy) from error
         if is_full(error):
             raise StoreFull from error
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR:
@@ -76,12 +78,9 @@ def explained(path: Path, consequence: str) -> Iterator[None]:
         raise
 
 
-def damaged(path: Path, report: str, consequence: str) -> StoreCorrupt:
+def damaged(path: Path, report: str, consequence: str, remedy: str = RESTORE) -> StoreCorrupt:
     """The error for a damaged file, with the remedy."""
-    return StoreCorrupt(
-        f"{path} is damaged ({report}): {consequence}. Stop the agent and put a backup in its place with "
-        "`ganglion restore FILE`, which keeps the damaged file aside"
-    )
+    return StoreCorrupt(f"{path} is damaged ({report}): {consequence}. Stop the agent and {remedy}")
 
 
 class Connection(Protocol):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.signal import Signal
-from engine.store.connection import Connection, explained
+from engine.store.connection import RESTORE, Connection, explained
 from engine.store.errors import StoreBroken
 from engine.store.transaction import T
 
@@ -24,8 +24,9 @@ _Query = Callable[[sqlite3.Connection], Any]
 class Reader:
     """Answers queries in the order in which they were asked; `run` is its service."""
 
-    def __init__(self, connection: Connection, path: Path) -> None:
+    def __init__(self, connection: Connection, path: Path, remedy: str = RESTORE) -> None:
         self._connection = connection
+        self._remedy = remedy
         self._path = path
         self._asked: list[tuple[_Query, asyncio.Future[Any]]] = []
         self._signal = Signal()
@@ -76,7 +77,7 @@ class Reader:
 
     def _answer(self, db: sqlite3.Connection, query: _Query) -> tuple[Any, Exception | None]:
         try:
-            with explained(self._path, "this can't be read; everything else goes on"):
+            with explained(self._path, "this can't be read; everything else goes on", self._remedy):
                 return query(db), None
         except Exception as error:
             return None, error

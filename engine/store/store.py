@@ -11,7 +11,7 @@ from engine.clock import Clock, SystemClock
 from engine.events import Bus, Event
 from engine.store import restoring
 from engine.store.check import quick_check
-from engine.store.connection import Connect, connect_thread, damaged, explained, open_reader, open_writer
+from engine.store.connection import RESTORE, Connect, connect_thread, damaged, explained, open_reader, open_writer
 from engine.store.reader import Reader
 from engine.store.schema import Migrations, migrate
 from engine.store.transaction import T, Unit
@@ -56,10 +56,11 @@ class Store:
         connect: Connect = connect_thread,
         check_seconds: float = CHECK_SECONDS,
         migrations: Migrations | None = None,
+        remedy: str = RESTORE,
     ) -> "AsyncIterator[Store]":
         """Open or create the file, migrate it, and write until the block ends. `check_seconds` bounds the look at a
         file that was not closed properly. A restore that was interrupted is completed first. Another file than the
-        agent's own has other `migrations`; their first one creates `meta`.
+        agent's own has other `migrations`, of which the first one creates `meta`, and another `remedy` for damage.
 
         Raises StoreNewer, StoreCorrupt (no database, or after an unclean stop `quick_check` found damage), StoreFull,
         sqlite3.OperationalError (no such directory, not writable), and from the block's end StoreBroken.
@@ -68,15 +69,15 @@ class Store:
         bus = bus or Bus()
         path.parent.mkdir(parents=True, exist_ok=True)
         restoring.complete(path)
-        with explained(path, NOTHING_RUN):
+        with explained(path, NOTHING_RUN, remedy):
             connection = await open_writer(path, synchronous, connect)
         try:
-            with explained(path, NOTHING_RUN):
-                report = await connection.run(lambda db: _check(db, path, check_seconds))
+            with explained(path, NOTHING_RUN, remedy):
+                report = await connection.run(lambda db: _check(db, path, check_seconds, remedy))
                 epoch = await connection.run(lambda db: _prepare(db, clock.now(), migrations))
             answering = await open_reader(path, connect)
             try:
-                writer, reader = Writer(connection), Reader(answering, path)
+                writer, reader = Writer(connection, remedy), Reader(answering, path, remedy)
                 store = cls(path, writer, reader, bus, clock)
                 writer.told = store._tell
                 store.epoch, store.was_clean, store.was_checked = epoch, report is None, report != ""
@@ -116,7 +117,7 @@ class Store:
         return await self.writer.outside(work)
 
 
-def _check(db: sqlite3.Connection, path: Path, seconds: float) -> str | None:
+def _check(db: sqlite3.Connection, path: Path, seconds: float, remedy: str) -> str | None:
     """None after a proper stop; else `ok`, or nothing where the time was over. Raises StoreCorrupt."""
     if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
         return None
@@ -125,7 +126,7 @@ def _check(db: sqlite3.Connection, path: Path, seconds: float) -> str | None:
         return None
     report = quick_check(db, seconds)
     if report not in ("ok", ""):
-        raise damaged(path, report, NOTHING_RUN)
+        raise damaged(path, report, NOTHING_RUN, remedy)
     return report
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from engine.crash import crash_point
 from engine.events import Event
 from engine.signal import Signal
-from engine.store.connection import Connection, is_damaged, is_full, meets_a_quota
+from engine.store.connection import RESTORE, Connection, is_damaged, is_full, meets_a_quota
 from engine.store.errors import StoreBroken, StoreFull
 from engine.store.transaction import Answer, T, Transaction, Unit
 
@@ -52,8 +52,9 @@ class _Pending:
 class Writer:
     """Commits units in groups; `run` is its service."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, remedy: str = RESTORE) -> None:
         self._connection = connection
+        self._remedy = remedy
         self.told: Callable[[list[Event]], None] = lambda _: None
         """Called on the event loop with the facts of each commit, after the units' callers have their results."""
         self.answered: Callable[[list[Answer]], None] = lambda _: None
@@ -127,7 +128,7 @@ class Writer:
             if _code(error) == sqlite3.SQLITE_BUSY and not self._closing.is_set():
                 self._pending = [*batch, *self._pending]  # somebody looks into the file with a tool of their own
                 return
-            remedy = "restore a backup with `ganglion restore FILE`" if is_damaged(error) else "check the disk"
+            remedy = self._remedy if is_damaged(error) else "check the disk"
             broken = StoreBroken(f"the database can't be written: {error}; {remedy}, then start again")
             self._closing.set()
             _reject([*batch, *self._pending], broken)

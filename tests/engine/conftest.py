@@ -5,10 +5,12 @@ of a workflow do is told by the test: `rig.acts["path"]` is called instead of gi
 """
 
 import asyncio
+import os
 import random
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Annotated
@@ -294,3 +296,17 @@ def secrets() -> Secrets:
 @pytest.fixture
 def decoded() -> Callable[[bytes | None], Json]:
     return value
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of two megabytes; skipped where mounting is not allowed."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk takes root")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"mounting a small disk is not allowed here: {mounted.stderr.decode()}")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)

@@ -96,7 +96,7 @@ async def test_damaged_page_that_is_to_be_written_stops_the_agent_and_the_next_s
     with pytest.raises(ExceptionGroup) as caught:  # after an orderly stop nobody has looked at the whole file
         async with open_rig():
             await asyncio.wait_for(asyncio.Event().wait(), 20)
-    assert caught.group_contains(StoreBroken, match="restore a backup with `ganglion restore FILE`")
+    assert caught.group_contains(StoreBroken, match="put a backup in its place with `ganglion restore FILE`")
 
     with pytest.raises(StoreCorrupt, match=r"nothing was run.*`ganglion restore FILE`"):
         async with open_rig():

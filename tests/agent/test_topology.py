@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -28,11 +29,8 @@ name: order
 triggers: [{nats: {subject: "orders.>", stream: ORDERS, at: hub}}]
 nodes: {seen: {type: transform, data: "{{ trigger.data }}"}}
 """
-EACH = """\
-name: each
-triggers: [{nats: {subject: "orders.>", stream: ORDERS, at: hub, deliver: all}}]
-nodes: {seen: {type: transform, data: "{{ trigger.data }}"}}
-"""
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SHARED, HEARD = [(EXAMPLES / f"{name}.yaml").read_text() for name in ("share-the-work", "everybody-hears")]
 IN_LINE = """\
 name: in-line
 triggers: [{nats: {subject: "line.>"}}]
@@ -54,7 +52,8 @@ def up(tmp_path: Path, start: Callable[..., Any]) -> Up:
         home = tmp_path / name
         (home / "flows").mkdir(parents=True, exist_ok=True)
         for text in workflows:
-            (home / "flows" / f"{text.split()[1]}.yaml").write_text(text)
+            [workflow] = re.findall(r"(?m)^name: (\S+)$", text)
+            (home / "flows" / f"{workflow}.yaml").write_text(text)
         (home / "config.toml").write_text(f'[engine]\nworkflows_dir = "flows"\n[agent]\nid = "{name}"\n{config}')
         return await asyncio.to_thread(start, "--config", home / "config.toml", home=home)
 
@@ -219,28 +218,33 @@ async def test_agents_on_one_server_share_messages_or_get_them_all(up: Up, hub: 
     names = ("a", "b", "c")
     async with hub.client() as client:
         js = client.jetstream()
-        await js.add_stream(name="ORDERS", subjects=["orders.>"])
+        for stream in ("ORDERS", "PRICES"):
+            await js.add_stream(name=stream, subjects=[f"{stream.lower()}.>"])
         for name in names:
-            await up(name, config, ORDER, EACH)
+            await up(name, config, SHARED, HEARD)
         async with asyncio.timeout(SECONDS):
-            while len(await js.consumers_info("ORDERS")) < 4:
+            while len(await js.consumers_info("ORDERS")) < 1 or len(await js.consumers_info("PRICES")) < 3:
                 pass
-        await publish(client, *(f"orders.{number}" for number in range(30)))
+        for number in range(30):
+            await js.publish("orders.a", json.dumps({"order": number}).encode())
+            await js.publish("prices.a", json.dumps({"item": f"i{number}", "price": 1}).encode())
         ended = await until_ended(client, *names, count=120)
         await until_quiet(js)
         assert await executions(client, *names) == ended
-        assert [ended[name, "each", "completed"] for name in names] == [30, 30, 30]
-        assert sum(ended[name, "order", "completed"] for name in names) == 30
-        for workflow in ("each", "order"):
+        assert [ended[name, "everybody-hears", "completed"] for name in names] == [30, 30, 30]
+        assert sum(ended[name, "share-the-work", "completed"] for name in names) == 30
+        for workflow in ("everybody-hears", "share-the-work"):
             undeploy = json.dumps({"workflow": workflow}).encode()
             await client.request("ganglion.service.default.a.undeploy", undeploy, timeout=20)
         async with asyncio.timeout(SECONDS):
-            while "ganglion_default_each_all_a" in (found := [one.name for one in await js.consumers_info("ORDERS")]):
+            while len(found := [one.name for one in await js.consumers_info("PRICES")]) > 2:
                 pass
-        assert len(found) == 3, "the consumers of the others, and the one that they share"
-        await publish(client, "orders.after")
+        assert sorted(found) == [f"ganglion_default_everybody-hears_all_{name}" for name in ("b", "c")]
+        assert len(await js.consumers_info("ORDERS")) == 1, "it is the others' too"
+        await js.publish("prices.a", b'{"item": "after", "price": 2}')
+        await js.publish("orders.a", b'{"order": 99}')
         ended = await until_ended(client, *names, count=123)
-        assert ended["a", "each", "completed"] == 30
+        assert ended["a", "everybody-hears", "completed"] == 30
 
 
 async def test_a_stream_of_a_hub_is_refused_where_there_is_none(up: Up) -> None:
@@ -250,7 +254,7 @@ async def test_a_stream_of_a_hub_is_refused_where_there_is_none(up: Up) -> None:
     async with client_of(alone) as device:
         await publish(device, "sensors.a")
         await until_ended(device, "north", count=1)
-        for source, code in ((EACH, "409"), (COUNT.replace("count", "more"), None)):
+        for source, code in ((HEARD, "409"), (COUNT.replace("count", "more"), None)):
             deploy = json.dumps({"source": source, "filename": "w.yaml", "params": {}}).encode()
             answer = await device.request("ganglion.service.default.north.deploy", deploy, timeout=20)
             assert (answer.headers or {}).get("Nats-Service-Error-Code") == code, answer.data

@@ -17,6 +17,7 @@ from mesh.connection import LOST, Connection
 from mesh.credentials import Credentials
 from mesh.errors import StreamConflict
 from mesh.leaf import LeafLink
+from mesh.nats_client import servers_of
 from mesh.permissions import inbox_of
 from mesh.relay import Relay
 from mesh.requester import NatsRequester
@@ -139,7 +140,8 @@ async def opened_mesh(config: Config, agent: str) -> AsyncIterator[Mesh | None]:
         elif mesh.mode is Mode.EXTERNAL:
             tls = tls_of(config, mesh.url)
             credentials = credentials_of(config)
-            yield Mesh(Connection([mesh.url], credentials=credentials, tls=tls, name=name, inbox=inbox), None, None)
+            servers = servers_of(mesh.url)
+            yield Mesh(Connection(servers, credentials=credentials, tls=tls, name=name, inbox=inbox), None, None)
         else:
             settings = server_settings(config, agent)
             server = await stack.enter_async_context(EmbeddedServer.open(settings))

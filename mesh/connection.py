@@ -75,6 +75,8 @@ class Connection:
         """`inbox`: what the inboxes of its clients begin with. `beyond`: what is reached through the server; there is
         a link only while that answers."""
         self._servers = list(servers)
+        self._turn = 0
+        """Which server of a cluster is next: those that do not answer are passed over."""
         self._credentials = credentials
         self._tls = tls
         self._name = name
@@ -262,10 +264,13 @@ class Connection:
 
         self._problem = None
         self._files.taken()
+        server = self._servers[self._turn % len(self._servers)]
+        self._turn += 1
         await connect(
-            client, self._servers, self._credentials, self._tls, name=self._name, on_error=failed, on_close=hint,
+            client, [server], self._credentials, self._tls, name=self._name, on_error=failed, on_close=hint,
             inbox=self._inbox,
         )  # fmt: skip
+        self._turn -= 1  # this one is there
         if self._beyond is not None:
             client.api = self._beyond.api
             await self._beyond.probe(client, first=True)

@@ -9,7 +9,7 @@ from nats.aio.msg import Msg
 
 from mesh.credentials import Credentials, Tls
 from mesh.errors import AgentUnreachable, LinkBroken
-from mesh.nats_client import LOST, AnySubjectClient, connect, retire, shown
+from mesh.nats_client import LOST, AnySubjectClient, connect, retire, servers_of, shown
 
 LOCAL_API = "$JS.API"
 
@@ -18,14 +18,14 @@ class Line:
     """One client at a time. Opened by `Line.open`."""
 
     def __init__(self, url: str, credentials: Credentials, tls: Tls | None, api: str) -> None:
-        self._servers = [url]
+        self._servers = servers_of(url)
         self._credentials = credentials
         self._tls = tls
         self._api = api
         self._renewing = asyncio.Lock()
         self._lost = asyncio.Event()
         self.nc = AnySubjectClient()
-        self.url = shown(url)
+        self.url = ", ".join(shown(server) for server in self._servers)
 
     @classmethod
     @asynccontextmanager
@@ -73,19 +73,26 @@ class Line:
             await self._connect()
 
     async def _connect(self) -> None:
-        lost = self._lost = asyncio.Event()
+        problem: Exception | None = None
+        for server in self._servers:
+            lost = self._lost = asyncio.Event()
 
-        async def closed() -> None:
-            lost.set()
+            async def closed(lost: asyncio.Event = lost) -> None:
+                lost.set()
 
-        try:
-            await connect(
-                self.nc, self._servers, self._credentials, self._tls, name="ganglion command", on_error=_ignore,
-                on_close=closed,
-            )  # fmt: skip
-        except LOST as error:
-            raise AgentUnreachable(f"no NATS server answers at {self.url} ({error or type(error).__name__})") from None
-        self.nc.api = self._api
+            try:
+                await connect(
+                    self.nc, [server], self._credentials, self._tls, name="ganglion command", on_error=_ignore,
+                    on_close=closed,
+                )  # fmt: skip
+            except LOST as error:
+                problem = error
+                await retire(self.nc)
+                self.nc = AnySubjectClient()
+            else:
+                self.nc.api = self._api
+                return
+        raise AgentUnreachable(f"no NATS server answers at {self.url} ({problem or type(problem).__name__})")
 
 
 async def _ignore(error: Exception) -> None:

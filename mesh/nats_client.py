@@ -182,6 +182,11 @@ def creds_text(jwt: str, seed: str) -> str:
     )
 
 
+def servers_of(url: str) -> list[str]:
+    """The servers of a cluster: urls with commas between them."""
+    return [one.strip() for one in url.split(",") if one.strip()]
+
+
 def shown(url: str) -> str:
     """A url without user and password."""
     parts = urlsplit(url if "://" in url else f"nats://{url}")

@@ -128,7 +128,11 @@ class Mesh(Section, frozen=True, kw_only=True):
     mqtt: Annotated[
         Address, Meta(description="Address of its MQTT listener, such as 127.0.0.1:1883. Empty: no MQTT.")
     ] = ""
-    url: Annotated[str, Meta(description="The external server: nats://host:4222, or tls://host:4222.")] = ""
+    url: Annotated[
+        str,
+        Meta(description="The external server: nats://host:4222, or tls://host:4222; those of a cluster with commas "
+             "between them."),
+    ] = ""  # fmt: skip
     hub: Annotated[
         str,
         Meta(description="The server that the embedded one leads to: nats-leaf://host:7422, or tls://host:7422, with "

@@ -8,6 +8,7 @@ from typing import Any
 import nats.errors
 import pytest
 
+from mesh.client import ServiceClient
 from mesh.connection import Connection, Link
 from mesh.credentials import Credentials
 from mesh.errors import InvalidAccess
@@ -132,3 +133,17 @@ def test_credentials_that_cannot_work_are_refused() -> None:
         Credentials(user="agent").check()
     with pytest.raises(InvalidAccess, match="is not a file"):
         Credentials(creds="/nowhere/x.creds").check()
+
+
+async def test_of_several_servers_one_that_is_there_is_taken(server: EmbeddedServer) -> None:
+    nobody = "nats://127.0.0.1:1"
+    connection = Connection([nobody, server.url, nobody], credentials=server.credentials)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(connection.run())
+        async with asyncio.timeout(10):
+            assert (await connection.link()).nc.is_connected
+        running.cancel()
+    async with ServiceClient.open(
+        url=f"{nobody}, {server.url}", credentials=server.credentials, agent="edge"
+    ) as client:
+        assert client.line.nc.is_connected

@@ -107,8 +107,7 @@ class Asker:
                 await self._ask_for(link, gap)
             except NoAnswer as error:
                 _logger.debug("facts of the agent %s are missing, and %s", agent, error)
-                for one in gaps[number:]:
-                    await self._put_off(one)
+                await self._put_off(*gaps[number:])
                 return
 
     async def _ask_for(self, link: Link, gap: Gap) -> None:
@@ -145,7 +144,16 @@ class Asker:
             await self._report(Gap(agent=gap.agent, epoch=gap.epoch, first=first, last=last, lost=reason))
         return another
 
-    async def _put_off(self, gap: Gap) -> None:
+    async def _put_off(self, *gaps: Gap) -> None:
+        """Ask for these gaps of an agent again after a pause, which is that of the least tried: one commit for each
+        epoch, since an agent that is away may have thousands of gaps."""
         now = self._clock.now()
-        pause = min(FIRST_PAUSE_SECONDS * 2**gap.tries, LONGEST_PAUSE_SECONDS)
-        await self._store.asked(gap, due=now + round(pause * 1_000_000))
+        for epoch in {gap.epoch for gap in gaps}:
+            some = [gap for gap in gaps if gap.epoch == epoch]
+            tries = min(gap.tries for gap in some)
+            pause = min(FIRST_PAUSE_SECONDS * 2 ** min(tries, 10), LONGEST_PAUSE_SECONDS)
+            whole = Gap(
+                agent=some[0].agent, epoch=epoch, first=min(gap.first for gap in some),
+                last=max(gap.last for gap in some),
+            )  # fmt: skip
+            await self._store.asked(whole, due=now + round(pause * 1_000_000))

@@ -177,6 +177,11 @@ class Reader:
                 break
         if waiting:
             _logger.info("there is room on the disk again: the fleet's facts are recorded")
+        if recorded.conflicts and not self.counters["conflicts"]:
+            _logger.warning(
+                "facts came under numbers that other facts have: two agents share one identity, a data directory was "
+                "copied; `ganglion fleet` shows which"
+            )
         self.counters["recorded"] += recorded.new
         self.counters["duplicates"] += recorded.duplicates
         self.counters["conflicts"] += recorded.conflicts

@@ -82,6 +82,18 @@ async def test_what_is_not_a_fact_is_counted_and_told_once_per_agent(link, conne
     assert await fleet.numbers("pi-2") == []
 
 
+async def test_two_agents_under_one_identity_are_told(link, connection, fleet, recording, wire, log):
+    await ensure_events(link.nc, Limits())
+    async with recording(connection) as recorder:
+        await publish(link, wire("pi-1", 1), wire("pi-1", 1, data={"b": 2}), wire("pi-1", 2))
+        await fleet.until("pi-1", 2)
+        await log.wait_for("two agents share one identity")
+
+    assert recorder.reader.counters["conflicts"] == 1
+    [one, _] = await fleet.store.events(EventQuery())
+    assert one.event.data == b'{"a":1}'
+
+
 async def test_a_stream_made_anew_is_read_from_its_beginning(link, connection, fleet, recording, wire):
     await ensure_events(link.nc, Limits())
     async with recording(connection):

@@ -327,6 +327,9 @@ async def test_failure_starts_the_workflow_of_on_failure(rig, decoded):
 
     successor = await rig.row(told.execution)
     assert (successor.cause, successor.hops) == (row.id, 1)
+    for execution, said in ((row.id, {"trigger": "cli"}), (successor.id, {"trigger": "failure", "hops": 1})):
+        begun = await rig.kind(Kind.WORKFLOW_STARTED, execution)
+        assert decoded(begun.data) == said
     trigger = successor.trigger_value
     assert trigger["data"] | {"trigger": None} == {
         "execution": row.id,

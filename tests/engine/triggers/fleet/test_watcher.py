@@ -1,24 +1,44 @@
 """What happens in the fleet starts executions: each event, count and figure once, whatever happens in between."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 import msgspec
 import pytest
 
 from engine.definition.fleet import FleetTrigger, Stat
+from engine.events import Identity
+from engine.fleet.query import EventQuery, Numbered, StatsQuery, Window
 from engine.fleet.store import FleetStore
 from engine.states import ExecutionState
-from engine.store import Store, deadletters, definitions, executions, watches
+from engine.store import Store, StoreCorrupt, deadletters, definitions, executions, watches
 from engine.store.executions import ExecutionRow
 from engine.triggers.fleet import watcher
 from engine.triggers.fleet.watcher import Watcher
 from engine.triggers.intake import Intake
 from engine.triggers.routes import Routes
 
+T = TypeVar("T")
 EACH = FleetTrigger(kind="workflow.failed")
 FIVE = FleetTrigger(kind="workflow.failed", count=">= 3", within=600.0)
 BY_SITE = msgspec.structs.replace(FIVE, group_by="agent.labels.site")
+
+
+def figure(stat: str, comparison: str, **more) -> FleetTrigger:
+    return FleetTrigger(stat=Stat(stat), is_=comparison, over=more.pop("over", 3600.0), **more)
+
+
+@asynccontextmanager
+async def running(service: Watcher) -> AsyncIterator[None]:
+    task = asyncio.create_task(service.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 # --- each event
@@ -27,13 +47,10 @@ BY_SITE = msgspec.structs.replace(FIVE, group_by="agent.labels.site")
 async def test_an_event_of_any_agent_starts_an_execution(make, deploy, agents, admitted) -> None:
     service = make()
     await deploy(service, EACH)
-    task = asyncio.create_task(service.run())
-    await agents.tell(agent="b1", node="n", reason="cold")
-    while not admitted.rows:
-        await service._store.submit(lambda tx: None)
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    async with running(service):
+        await agents.tell(agent="b1", node="n", reason="cold")
+        while not admitted.rows:
+            await service._store.submit(lambda tx: None)
     [row] = admitted.rows
     assert (row.workflow, row.cause, row.hops, row.root) == ("w", "e1", 1, row.id)
     trigger = row.trigger_value
@@ -175,6 +192,74 @@ async def test_a_record_that_was_lost_is_noticed(make, deploy, agents, look, tmp
         assert await look(again) == []
         await agents.tell()
         assert len(await look(again)) == 1
+
+
+class Damaged:
+    """The record, on a disk that can't be read at times."""
+
+    def __init__(self, fleet: FleetStore) -> None:
+        self.fleet = fleet
+        self.listeners = fleet.listeners
+        self.newest, self.labels = fleet.newest, fleet.labels
+        self.left = 0
+
+    async def events(self, query: EventQuery) -> list[Numbered]:
+        return await self._read(self.fleet.events(query))
+
+    async def stats(self, query: StatsQuery) -> list[Window]:
+        return await self._read(self.fleet.stats(query))
+
+    async def _read(self, answer: Awaitable[list[T]]) -> list[T]:
+        found = await answer
+        self.left -= 1
+        if self.left == 0:
+            raise StoreCorrupt("a page is damaged")
+        return found
+
+
+@pytest.mark.parametrize("reading", range(1, 9))
+async def test_a_record_that_cannot_be_read_for_a_moment_loses_nothing(
+    store, fleet, admitted, deploy, agents, monkeypatch, caplog, reading: int
+) -> None:
+    monkeypatch.setattr(watcher, "LOOK_SECONDS", 0.001)
+    damaged = Damaged(fleet)
+    service = Watcher(store, damaged, admitted, Identity("recorder", "default", store.epoch))
+    await deploy(service, EACH, BY_SITE, figure("failed", ">= 3"), figure("failed", ">= 2", group_by="agent.id"))
+    for _ in range(3):
+        await agents.tell()
+    damaged.left = reading
+    async with running(service):
+        while len(admitted.rows) < 6 or damaged.left > 0:
+            await store.submit(lambda tx: None)
+        for _ in range(20):
+            await store.submit(lambda tx: None)
+    started = [row.trigger_value["data"] for row in admitted.rows]
+    assert sorted(str(told.get("id") or told.get("count") or told["value"]) for told in started) == [
+        "3", "3", "3", "a1/0/1", "a1/0/2", "a1/0/3"
+    ]  # fmt: skip
+    assert "a page is damaged; fleet triggers try again" in caplog.text
+
+
+async def test_events_wait_in_the_record_while_there_is_no_room(
+    make, deploy, agents, admitted, monkeypatch, store
+) -> None:
+    monkeypatch.setattr(watcher, "BATCH", 2)
+    room = asyncio.Event()
+    monkeypatch.setattr(admitted, "free_slots", lambda: int(room.is_set()), raising=False)
+    monkeypatch.setattr(admitted, "wait_for_slots", room.wait, raising=False)
+    service = make()
+    await deploy(service, EACH)
+    for _ in range(5):
+        await agents.tell()
+    async with running(service):
+        while not admitted.rows:
+            await store.submit(lambda tx: None)
+        for _ in range(20):
+            await store.submit(lambda tx: None)
+        assert len(admitted.rows) == 2
+        room.set()
+        while len(admitted.rows) < 5:
+            await store.submit(lambda tx: None)
 
 
 # --- who caused it
@@ -398,10 +483,6 @@ async def test_large_data_are_left_out_where_there_are_many_events(make, deploy,
 
 
 # --- figures
-
-
-def figure(stat: str, comparison: str, **more) -> FleetTrigger:
-    return FleetTrigger(stat=Stat(stat), is_=comparison, over=more.pop("over", 3600.0), **more)
 
 
 async def ends(agents, failed: int, completed: int, **more) -> None:

@@ -1,12 +1,15 @@
 """What `nats micro ls|info|stats` shows of a running agent: the requests that it sends."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from nats.aio.client import Client
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.nats
 
 MOST_BYTES = 200_000
@@ -50,3 +53,14 @@ async def test_micro_tools_see_who_it_is_and_what_can_be_asked(start, shell) -> 
     assert (counted["status"]["num_requests"], counted["status"]["num_errors"]) == (1, 0)
     assert (counted["show"]["num_errors"], "no execution unknown" in counted["show"]["last_error"]) == (1, True)
     assert counted["status"]["processing_time"] > 0
+
+
+async def test_the_documentation_names_every_verb(start, shell) -> None:
+    agent = start("--config", shell.write("a.toml", "[fleet]\nrecord = true\n"))
+    [info] = await asked(agent.ready["nats"], "$SRV.INFO.ganglion")
+    told = re.findall(r"^\| `(\w+)` \| ([\w ]+) \| (.*) \|$", (ROOT / "docs/control.md").read_text(), re.MULTILINE)
+    repeat = {"true": "yes", "false": "no"}
+    assert [(name, answer.replace("with an id", "no"), text) for name, answer, text in told] == [
+        (endpoint["name"], repeat[endpoint["metadata"]["repeatable"]], endpoint["metadata"]["description"])
+        for endpoint in json.loads(info)["endpoints"]
+    ]

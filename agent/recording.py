@@ -15,6 +15,7 @@ from agent.status import FleetStatus
 from agent.upkeep import keep_house
 from engine.clock import Clock, format_time
 from engine.control import Verb
+from engine.control.event_data import FleetGap
 from engine.control.fleet_messages import FleetAgentInfo
 from engine.control.fleet_verbs import absent_fleet_verbs, fleet_verbs
 from engine.engine import Engine
@@ -44,7 +45,7 @@ class Recording:
         self._clock = clock
         self._recorder = Recorder(
             mesh.fleet, store, tenant=identity.tenant, agent=identity.agent, clock=clock, roster=self.roster,
-            report=self._report,
+            report=self.report,
         )  # fmt: skip
         self.verbs = fleet_verbs(store, self, tenant=identity.tenant, agent=identity.agent, clock=clock)
         self._services: list[asyncio.Task[None]] = []
@@ -114,9 +115,10 @@ class Recording:
             lag_seconds=watch.late_seconds(beat.agent),
         )
 
-    async def _report(self, gap: Gap) -> None:
-        data = {"agent": gap.agent, "epoch": gap.epoch, "from": gap.first, "to": gap.last, "reason": gap.lost}
-        event = Event(kind=Kind.FLEET_GAP, time=self._clock.now(), data=data)
+    async def report(self, gap: Gap) -> None:
+        """Tell by a fact of this agent's that facts of another one are lost."""
+        lost = FleetGap(agent=gap.agent, epoch=gap.epoch, first=gap.first, last=gap.last, reason=gap.lost)
+        event = Event(kind=Kind.FLEET_GAP, time=self._clock.now(), data=msgspec.to_builtins(lost))
         await self._engine.store.submit(lambda tx: tx.fact(event))
 
 

@@ -8,13 +8,21 @@ from typing import Any
 
 import pytest
 
+from agent.mesh_wiring import Mesh
+from agent.recording import Recording
+from engine.engine import Engine
+from engine.events import Identity, Kind
+from engine.execution.services import Services
+from engine.fleet.event import Gap
+from engine.fleet.store import FleetRetention, FleetStore
+from engine.store import Store
 from mesh.client import ServiceClient
-from mesh.credentials import read_access
+from mesh.connection import Connection
+from mesh.credentials import Credentials, read_access
+from plugins.registry import Registry
 from tests.agent.conftest import Agent
 
 pytestmark = pytest.mark.nats
-
-ENDED = "ganglion.workflow.completed"
 
 
 def asked(agent: Agent, subject: str, request: dict[str, Any]) -> Any:
@@ -39,6 +47,21 @@ def recorded(agent: Agent, kind: str, count: int) -> list[Any]:
         found += [one["event"] for one in page["events"]]
         after = page["next"]
     return found
+
+
+async def test_facts_that_are_lost_are_told_by_a_fact(tmp_path):
+    mesh = Mesh(Connection(["nats://127.0.0.1:1"], credentials=Credentials()), None, None)
+    async with Store.open(tmp_path / "ganglion.db") as store, FleetStore.open(tmp_path / "fleet.db") as fleet:
+        identity = Identity("watcher", "default", store.epoch)
+        engine = Engine(store, types=Registry(()), services=Services(bus=store.bus), identity=identity)
+        recording = Recording(fleet, engine, mesh, FleetRetention())
+        await recording.report(Gap(agent="pi-1", epoch="e1", first=6, last=8, lost="kept no more"))
+
+        [fact] = await engine.outbox.facts_after(0)
+    assert fact.kind is Kind.FLEET_GAP
+    assert json.loads(bytes(fact.data)) == {
+        "agent": "pi-1", "epoch": "e1", "from": 6, "to": 8, "reason": "kept no more"
+    }  # fmt: skip
 
 
 def test_an_agent_alone_records_itself_through_a_crash(start: Callable[..., Agent], shell, hello, until):

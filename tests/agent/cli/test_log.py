@@ -41,21 +41,20 @@ def test_the_newest_lines_are_shown(fleet) -> None:
 def test_following_brings_every_line_once(fleet) -> None:
     deployed = fleet.north("deploy", fleet.north.shell.write("loud.yaml", LOUD), "--fleet", "*")
     assert deployed.code == 0, deployed.out
-    south = [*("log", "-f", "-n", "0", "--json", "--agent", "south"), "--data-dir", fleet.north.data_dir]
-    everyone = [*("log", "-f", "-n", "0", "--fleet", "role=edge"), "--data-dir", fleet.north.data_dir]
-    one, all = fleet.north.shell.start(*south), fleet.north.shell.start(*everyone)
+    here = ("--data-dir", fleet.north.data_dir)
+    one = fleet.north.shell.start("log", "-f", "-n", "1000", "--json", "--agent", "south", *here)
+    all = fleet.north.shell.start("log", "-f", "-n", "1000", "--fleet", "role=edge", *here)
     try:
+        lines = [*read(one, '"ready"')]
         for number in range(3):
-            fleet.north("trigger", "loud", "-d", f'"line {number} of both"', "--wait", "--fleet", "*")
-        while one.poll() is None and all.poll() is None:  # both may have begun after the first ones
-            fleet.north("trigger", "loud", "-d", '"the last line"', "--wait", "--fleet", "*")
-            break
-        followed = [json.loads(line) for line in read(one, "the last line")]
-        numbers = [line["number"] for line in followed]
-        assert numbers == sorted(set(numbers))
-        lines = read(all, "the last line")
-        assert all.poll() is None
-        assert {line.split()[0] for line in lines} <= {"north", "south"}
+            fleet.north("trigger", "loud", "-d", f'"line {number}"', "--wait", "--fleet", "*")
+        lines += read(one, "line 2")
+        numbers = [json.loads(line)["number"] for line in lines]
+        assert numbers == [*range(1, len(numbers) + 1)]
+        both = read(all, "line 2")
+        both += read(all, "line 2")
+        assert [sum(f"line {number}" in line for line in both) for number in range(3)] == [2, 2, 2]
+        assert {line.split()[0] for line in both} == {"north", "south"}
     finally:
         for process in (one, all):
             process.kill()

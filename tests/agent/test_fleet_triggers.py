@@ -1,7 +1,12 @@
 """An agent that records the fleet starts workflows on what happens in it; one that does not says where to go."""
 
+import asyncio
 import signal
 from pathlib import Path
+
+import pytest
+
+from tests.hub import running_hub
 
 EXAMPLE = Path(__file__).parents[2] / "examples/fleet-watch.yaml"
 FLAKY = """\
@@ -48,6 +53,31 @@ def test_a_recorder_watches_the_fleet_over_a_kill(shell, start, until) -> None:
     fail(agent, 1)
     until(lambda: texts(agent, "each") == ["pi-1"])
     assert texts(agent) == ["3 failures of flaky at berlin"]
+
+
+@pytest.mark.nats
+async def test_a_recorder_at_a_hub_tells_of_an_edge_that_fails_and_dies(tmp_path, start, until) -> None:
+    def up(name: str, record: str, site: str):
+        home = tmp_path / name
+        home.mkdir()
+        (home / "config.toml").write_text(
+            f'[agent]\nid = "{name}"\nlabels = {{site = "{site}"}}\n[mesh]\nhub = "{hub.leaf_url}"\n'
+            f'[fleet]\nheartbeat = "1s"\nrecord = {record}\n'
+        )
+        (home / "flaky.yaml").write_text(FLAKY)
+        return start("--config", home / "config.toml", home=home)
+
+    def fleet() -> None:
+        boss, edge = up("boss", "true", "berlin"), up("edge", "false", "bonn")
+        assert boss("deploy", EXAMPLE, "-p", "watched=flaky", "-p", "failures=2").code == 0
+        assert edge("deploy", edge.shell.directory / "flaky.yaml").code == 0
+        fail(edge, 2)
+        until(lambda: texts(boss) == ["2 failures of flaky at bonn"])
+        edge.end(signal.SIGKILL)
+        until(lambda: texts(boss) == ["2 failures of flaky at bonn", "agent.lost: edge"])
+
+    async with running_hub(tmp_path / "hub") as hub:
+        await asyncio.to_thread(fleet)
 
 
 def test_elsewhere_a_fleet_trigger_is_refused(shell, start) -> None:

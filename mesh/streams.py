@@ -60,6 +60,27 @@ async def ensure_events(nc: AnySubjectClient, limits: Limits) -> StreamInfo:
     )
 
 
+async def missing(nc: AnySubjectClient, tenants: Iterable[str]) -> dict[str, str]:
+    """What agents of these tenants would miss, by stream: `ok`, or what is wrong with it."""
+    wanted = {
+        TRIGGERS: [f"ganglion.trigger.{tenant}.>" for tenant in tenants],
+        EVENTS: ["ganglion.event.>"],
+        "KV_ganglion_agents": ["$KV.ganglion_agents.>"],
+    }
+    found: dict[str, str] = {}
+    for name, subjects in wanted.items():
+        info = await stream_info(nc, name)
+        if info is None:
+            found[name] = "is not there"
+        elif absent := set(subjects) - set(info.config.get("subjects", [])):
+            found[name] = f"does not keep {', '.join(sorted(absent))}"
+        elif name != TRIGGERS and not info.config.get("allow_direct"):
+            found[name] = "does not allow direct gets (allow_direct)"
+        else:
+            found[name] = "ok"
+    return found
+
+
 async def ensure_intake(nc: AnySubjectClient, subjects: Iterable[str], limits: Limits) -> StreamInfo | None:
     """The users' subjects that start workflows: a set without overlaps. Without any there is no stream.
 

@@ -80,6 +80,11 @@ def to_fleet(command: Callable[..., None]) -> Callable[..., None]:
     return _addressed(command, {**ONE, "fleet": FLEET})
 
 
+def to_server(command: Callable[..., None]) -> Callable[..., None]:
+    """The command is about the whole fleet: it goes to whoever knows of that, at the server that the agent uses."""
+    return _addressed(command, {name: option for name, option in ONE.items() if name != "agent"})
+
+
 def _addressed(command: Callable[..., None], options: Mapping[str, Any]) -> Callable[..., None]:
     @functools.wraps(command)
     def addressed(**given: Any) -> None:

@@ -18,13 +18,14 @@ from agent.cli import (
     drain,
     events,
     executions,
+    fleet,
     forms,
     log,
-    mesh,
     new,
     nodes,
     starter,
     state,
+    stats,
     top,
     up,
 )
@@ -75,6 +76,8 @@ app.command(rich_help_panel=LOOK)(executions.checkpoints)
 app.command(rich_help_panel=LOOK)(events.events)
 app.command(rich_help_panel=LOOK)(log.log)
 app.command(rich_help_panel=LOOK)(top.top)
+app.add_typer(fleet.group, name="fleet", rich_help_panel=LOOK)
+app.command(rich_help_panel=LOOK)(stats.stats)
 app.command(rich_help_panel=LOOK)(definitions.workflows)
 app.command(rich_help_panel=LOOK)(state.state)
 app.command(rich_help_panel=LOOK)(doctor.status)
@@ -88,7 +91,6 @@ app.command(rich_help_panel=MEND)(acts.resolve)
 app.command(rich_help_panel=MEND)(forms.forms)
 app.command(rich_help_panel=MEND)(forms.submit)
 app.add_typer(deadletters.group, name="deadletters", rich_help_panel=MEND)
-app.add_typer(mesh.group, name="mesh", rich_help_panel=LOOK)
 app.command(rich_help_panel=KEEP)(backup.backup)
 app.command(rich_help_panel=KEEP)(backup.restore)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.running import Running, running_agent
+from tests.running import Running, running_agent
 
 
 @pytest.fixture(scope="session")

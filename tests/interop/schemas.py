@@ -322,7 +322,7 @@ def closed(schema: Any) -> Any:
 
 
 async def _write() -> None:
-    from tests.interop.running import running_agent
+    from tests.running import running_agent
 
     with tempfile.TemporaryDirectory() as folder, running_agent(Path(folder)) as running:
         async with running.client() as nc:

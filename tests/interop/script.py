@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
-from tests.interop.running import Running
+from tests.running import Running
 
 BROAD = """\
 name: broad

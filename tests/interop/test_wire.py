@@ -12,9 +12,9 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from engine.events import FACTS, LIVE, Kind
-from tests.interop.running import Running, running_agent
 from tests.interop.schemas import FOLDER, closed, files
 from tests.interop.script import Script
+from tests.running import Running, running_agent
 
 pytestmark = pytest.mark.nats
 

@@ -1,4 +1,4 @@
-"""A running agent that records, and clients of it that know nothing of ours."""
+"""Running agents, each a process of its own, and clients of them that know nothing of ours."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from nats.aio.client import Client
 
 from mesh.credentials import read_access
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-c", "from agent.cli import main; main()"]
 START_SECONDS = 20.0
 CONFIG = """\
@@ -73,13 +73,29 @@ class Running:
         return str(self.ready["nats"])
 
     def __call__(self, *arguments: object, code: int = 0) -> str:
-        """A command to this agent; its output."""
-        done = subprocess.run(
-            [*COMMAND, *map(str, arguments), "--data-dir", str(self.data_dir)],
+        """A command to this agent: what it says, on standard error if it is to fail with this code."""
+        done = self.command(*arguments)
+        assert done.returncode == code, done.stderr + done.stdout
+        return done.stdout if code == 0 else done.stderr
+
+    def command(self, *arguments: object) -> "subprocess.CompletedProcess[str]":
+        """A command to this agent, and all that became of it."""
+        return subprocess.run(
+            self._line(*arguments),
             cwd=self.folder, env=self.environ, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
-        assert done.returncode == code, done.stderr + done.stdout
-        return done.stdout
+
+    def follow(self, *arguments: object) -> "subprocess.Popen[str]":
+        """A command that goes on by itself."""
+        return subprocess.Popen(
+            self._line(*arguments),
+            cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def _line(self, *arguments: object) -> list[str]:
+        at = ["--config", str(self.config), "--data-dir", str(self.data_dir)]
+        return [*COMMAND, *map(str, arguments), *at]
 
     def deploy(self, text: str) -> None:
         path = self.folder / "workflow.yaml"

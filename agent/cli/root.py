@@ -21,6 +21,7 @@ from agent.cli import (
     fleet,
     forms,
     log,
+    mesh,
     new,
     nodes,
     starter,
@@ -91,6 +92,7 @@ app.command(rich_help_panel=MEND)(acts.resolve)
 app.command(rich_help_panel=MEND)(forms.forms)
 app.command(rich_help_panel=MEND)(forms.submit)
 app.add_typer(deadletters.group, name="deadletters", rich_help_panel=MEND)
+app.add_typer(mesh.group, name="mesh", rich_help_panel=LOOK)
 app.command(rich_help_panel=KEEP)(backup.backup)
 app.command(rich_help_panel=KEEP)(backup.restore)
 

@@ -13,6 +13,7 @@ Reading order, the way of a message and of what comes of it:
     intake/          messages into the inbox: fetch, commit, acknowledge
     relay/           facts and publications out of the outbox
     live.py          live events, while somebody listens
+    recorder/        the facts of the whole fleet into a file, and what is missing of them out of the agents' outboxes
     service.py       the control service (micro.py: as `nats micro` sees it); client.py, its other side, over a line.py
     roll_call.py     which agents answer now
     station.py       all that an agent does at one server: its own, or the hub that it shares with others

@@ -117,32 +117,30 @@ class Watcher:
         before = {watch.name: watch for watch in self._watches}
         names = {active.name for active in wanted}
 
-        def unit(tx: Transaction) -> list[Watch]:
+        def unit(tx: Transaction) -> tuple[list[Watch], list[str]]:
             watches.forget_inactive(tx)
             known = watches.listing(tx)
             # The row of a definition that can't be loaded now stays: it will go on from there.
             watches.forget(tx, [name for name in known if name in routes.active and name not in names])
             found: list[Watch] = []
+            rewound = [name for name in names if known.get(name, 0) > newest]
             for active in wanted:
-                number = known.get(active.name)
-                old = before.get(active.name) if number is not None else None
-                if number is not None and number > newest:
-                    number, old = None, None
-                watch = Watch(active, old, begun=newest if number is None else number, now=now)
+                is_known = active.name in known and active.name not in rewound
+                old = before.get(active.name) if is_known else None
+                watch = Watch(active, old, begun=known[active.name] if is_known else newest, now=now)
                 states = watches.states(tx, active.name)
                 if old is None:
-                    watch.restore(states, rewound=active.name in known and number is None)
+                    watch.restore(states, rewound=active.name in rewound)
                 begun = watch.begun()
                 watches.forget_triggers(tx, active.name, [key for key in states if key not in begun])
                 watches.keep(tx, active.name, [(key, watches.WHERE_BEGUN, state) for key, state in begun.items()])
                 watches.put(tx, active.name, watch.stored)
                 found.append(watch)
-            return found
+            return found, rewound
 
-        rewound = [name for name, number in (await self._store.submit(watches.listing)).items() if number > newest]
+        self._watches, rewound = await self._store.submit(unit)
         for name in rewound:
             _log.warning("%s: the record of the fleet is another one than before: it begins at its newest event", name)
-        self._watches = await self._store.submit(unit)
         self._routes, self._is_stale, self._judged = routes, False, None
 
     async def _warm(self, watch: Watch, counting: Counting, labels: Labels) -> None:

@@ -32,9 +32,9 @@ async def explained(client: "ServiceClient", missing: "AgentMissing") -> str:
     known = known or {}
     member = known.get(missing.agent)
     if member is not None:
-        return f"{missing}{';' if since(member) else ''} {since(member) or _patience(member, missing)}".rstrip()
+        return f"{missing}; {since(member)}" if since(member) else f"{missing} {_though(client, member, missing)}"
     if missing.is_silent:
-        return f"{missing}; it may be busy: --timeout 60s waits longer"
+        return f"{missing}; {_patience(client)}"
     try:
         answering = await roll_call(client.nc, client.tenant)
     except LOST:
@@ -74,8 +74,9 @@ def who_is_there(wanted: str, answering: Iterable[str], known: "Iterable[Member]
 
     states = dict.fromkeys(answering, "")
     for member in known:
-        if member.state is not Standing.UP and member.beat.agent not in states:
-            states[member.beat.agent] = f" ({member.state.value} since {ago(member.age_seconds)})"
+        if member.beat.agent not in states:
+            is_there = member.state in (Standing.UP, Standing.DRAINING)
+            states[member.beat.agent] = "" if is_there else f" ({member.state.value} since {ago(member.age_seconds)})"
     if not states:
         return "nobody else is there either: start one with `ganglion up`, or see `ganglion doctor`"
     close = difflib.get_close_matches(wanted, states, n=1)
@@ -102,7 +103,14 @@ def ago(seconds: float) -> str:
     return local_time(format_time(int((time.time() - seconds) * 1_000_000)))
 
 
-def _patience(member: "Member", missing: "AgentMissing") -> str:
+def _though(client: "ServiceClient", member: "Member", missing: "AgentMissing") -> str:
     if missing.is_silent:
-        return f"though its last beat was {member.age_seconds:.0f} s ago: it may be busy, --timeout 60s waits longer"
+        return f"though its last beat was {member.age_seconds:.0f} s ago: {_patience(client)}"
     return "though it was there a moment ago: try again"
+
+
+def _patience(client: "ServiceClient") -> str:
+    busy = "it may be busy (--timeout 60s waits longer)"
+    if client.nc.api == LOCAL_API:
+        return busy
+    return f"{busy}, or the hub does not let this box ask others (see `ganglion mesh permissions`)"

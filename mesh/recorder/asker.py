@@ -8,7 +8,7 @@ been read to its end: it might have been there.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 
 from engine.clock import Clock
@@ -28,8 +28,12 @@ LOST_SECONDS = 30.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 600.0
 AT_ONCE = 4
 """Agents that are asked at the same time, each for one page after the other."""
-MOST = 1000
+MOST = 5000
 """Gaps in one look."""
+MOST_PAGES = 1000
+"""Of one gap in one look; the next look goes on."""
+EVER = 2**62
+"""Later than any time."""
 
 Record = Callable[[Sequence[FleetEvent]], Awaitable[None]]
 Report = Callable[[Gap], Awaitable[None]]
@@ -61,6 +65,12 @@ class Asker:
         self._report = report
         self._is_behind = is_behind
         self._tails = tails
+        self._back: set[str] = set()
+        """Agents that were away: their gaps are due, whatever pause they have."""
+
+    def hurry(self, agents: Iterable[str]) -> None:
+        """These agents are back: they keep what streams have acknowledged for minutes only."""
+        self._back.update(agents)
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -80,8 +90,9 @@ class Asker:
             return
         now = self._clock.now()
         wanted: dict[str, list[Gap]] = defaultdict(list)
-        for gap in await self._store.gaps(due=now, limit=MOST):
-            if now - gap.since >= REORDER_SECONDS * 1_000_000:
+        back, self._back = self._back, set()
+        for gap in await self._store.gaps(due=EVER if back else now, limit=MOST):
+            if now - gap.since >= REORDER_SECONDS * 1_000_000 and (gap.due <= now or gap.agent in back):
                 wanted[gap.agent].append(gap)
         tails = {tail.agent: tail for tail in self._tails()}
         few = asyncio.Semaphore(AT_ONCE)
@@ -113,17 +124,18 @@ class Asker:
     async def _ask_for(self, link: Link, gap: Gap) -> None:
         """Go through a gap page by page. Raises NoAnswer."""
         after = gap.first - 1
-        while after < gap.last:
+        for _ in range(MOST_PAGES):
             page = await ask_for(link.nc, self._tenant, gap.agent, after=after, limit=min(gap.last - after, PAGE))
             if page.events:
                 await self._record(page.events)
             if await self._is_closed(gap, page, after):
                 return
             if page.through <= after:
-                break
+                await self._put_off(gap)
+                return
             after = page.through
-        if after < gap.last:
-            await self._put_off(gap)
+            if after >= gap.last:
+                return
 
     async def _is_closed(self, gap: Gap, page: Page, after: int) -> bool:
         """Give up what is gone for certain; whether there is nothing more to ask for."""

@@ -28,8 +28,8 @@ _logger = logging.getLogger("ganglion.mesh")
 ROOM = 2048
 """Facts in memory and on their way, beside the batch that is being committed."""
 TOP_UP = 512
-MAX_BYTES = 16 * 2**20
-"""What one request may bring; more than any server's largest message."""
+MAX_BYTES = 8 * 2**20
+"""What one request may bring, unless the server's largest message is nearly that: a request must have room for it."""
 FEW, LINGER_SECONDS = 256, 0.05
 """After a batch so small more are collected for a moment: each commit costs the disk as much as a large one."""
 ROOM_SECONDS = 1.0
@@ -86,7 +86,8 @@ class Reader:
         info = await ensure_events(link.nc, self._limits)
         self.pending = await self._bind(link.nc, info, is_new=await self._store.newest() == 0)
         self.ready.set()
-        async with Pull.open(link, EVENTS, self.consumer, max_bytes=MAX_BYTES, top_up=TOP_UP) as pull:
+        max_bytes = max(MAX_BYTES, 2 * link.nc.max_payload)
+        async with Pull.open(link, EVENTS, self.consumer, max_bytes=max_bytes, top_up=TOP_UP) as pull:
             recording: asyncio.Task[None] | None = None
             try:
                 while True:

@@ -13,7 +13,7 @@ from mesh.connection import Connection
 from mesh.presence.members import Member
 from mesh.recorder.asker import Asker, Report
 from mesh.recorder.reader import Reader
-from mesh.recorder.watch import Watch
+from mesh.recorder.watch import PRESENT, Watch
 from mesh.streams import Limits
 
 _logger = logging.getLogger("ganglion.mesh")
@@ -51,6 +51,8 @@ class Recorder:
         self._store = store
         self._roster = roster
         self._report = report
+        self._there: set[str] = set()
+        """Agents that were there at the last look."""
         self.watch = Watch(clock)
         self.reader = Reader(store, tenant=tenant, agent=agent, limits=limits)
         self.asker = Asker(
@@ -69,6 +71,9 @@ class Recorder:
         """Compare once. Raises StoreFull, and then nothing is remembered."""
         members = await self._roster.snapshot()
         self.watch.look(members, await self._store.tracks())
+        there = {member.beat.agent for member in members if member.state in PRESENT}
+        self.asker.hurry(there - self._there)
+        self._there = there
         await self._store.remember({member.beat.agent: member.beat.labels for member in members})
 
     async def _watch(self) -> None:

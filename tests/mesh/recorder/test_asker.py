@@ -6,6 +6,7 @@ import pytest
 
 from engine.control import Refused, Verb
 from engine.control.messages import EventList, Events
+from mesh.presence.members import Standing
 from mesh.recorder import asker, recorder
 from mesh.recorder.asker import LOST_SECONDS, REORDER_SECONDS
 from mesh.service import ControlService
@@ -176,6 +177,29 @@ async def test_an_agent_that_is_away_is_asked_again_with_growing_pauses(
             await watcher.asker.ask(link)
 
         assert sorted(await fleet.numbers("pi-1")) == list(range(1, 11))
+
+
+async def test_an_agent_that_is_back_is_asked_at_once(link, connection, fleet, recording, wire, edge_of, clock):
+    async with edge_of() as edge:
+        await edge.facts(10)
+    async with recording(connection) as watcher:
+        await publish(link, wire, edge, 1, 10)
+        await fleet.until("pi-1", 2)
+        fleet.says("pi-1", edge.epoch, 10, state=Standing.LOST)
+        await watcher.look()
+        for _ in range(8):
+            clock.advance(600)
+            await watcher.asker.ask(link)
+        clock.advance(1)
+
+        async with edge_of() as edge:
+            await watcher.asker.ask(link)
+            assert await open_gaps(fleet) == [(2, 9)]
+            fleet.says("pi-1", edge.epoch, 10)
+            await watcher.look()
+            await watcher.asker.ask(link)
+
+        assert await open_gaps(fleet) == []
 
 
 async def test_nothing_is_asked_for_while_the_stream_is_being_caught_up_with(

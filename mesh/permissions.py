@@ -73,8 +73,9 @@ class Role(StrEnum):
 
 
 def inbox_of(tenant: str, agent: str) -> str:
-    """What the inboxes of an agent begin with, so that no other can read the answers to it. Ids hold no underscore."""
-    return f"_INBOX_{tenant}_{agent}"
+    """What the inboxes of an agent begin with, so that no other can read the answers to it. Those of a person's client
+    are shorter: `_INBOX.<random>`, or a token more."""
+    return f"_INBOX.{tenant}.{agent}"
 
 
 def agent_rights(member: Member) -> Rights:
@@ -83,8 +84,9 @@ def agent_rights(member: Member) -> Rights:
     if member.fleet:
         who += ", which records or watches the fleet"
     return Rights(
-        who=who, publish=_distinct(_agent_publishes(member)), subscribe=_distinct(_agent_hears(member)), responses=True
-    )
+        who=who, publish=_distinct(_agent_publishes(member)), subscribe=_distinct(_agent_hears(member)),
+        responses=member.api == API,
+    )  # fmt: skip
 
 
 def operator_rights(tenant: str, *, api: str = API) -> Rights:
@@ -102,7 +104,7 @@ def operator_rights(tenant: str, *, api: str = API) -> Rights:
         Right(f"{api}.STREAM.UPDATE.*", "the same, where they are there already"),
     ]
     subscribe = [
-        Right("_INBOX.>", "answers"),
+        *_inboxes_of_people("answers"),
         Right(f"ganglion.event.{tenant}.>", "events as they happen"),
         Right(f"ganglion.live.{tenant}.>", "progress as it is made"),
     ]
@@ -122,6 +124,9 @@ def _agent_publishes(member: Member) -> Iterator[Right]:
         yield Right(f"{api}.STREAM.NAMES", "which stream keeps what it publishes")
     if api != API:
         yield Right(f"{api}.INFO", "whether the hub is there")
+        # A server lets a client answer what it was asked, and nothing else; it does not do so for a leaf link.
+        yield from _inboxes_of_people("answers to people")
+        yield Right(f"_INBOX.{tenant}.*.>", "answers to recorders of its tenant")
     yield Right(f"{api}.STREAM.INFO.{EVENTS}", "whether the stream of facts is there, and did not go backwards")
     own_facts = facts_subject(tenant, agent, ">")
     yield Right(f"{api}.DIRECT.GET.{EVENTS}.{own_facts}", "its newest fact there")
@@ -152,6 +157,11 @@ def _agent_hears(member: Member) -> Iterator[Right]:
     for depth in ("*", f"*.{NAME}", f"*.{NAME}.*"):
         yield Right(f"$SRV.{depth}", "nats micro ls, info and stats")
     yield from (Right(subject, "plain triggers of its workflows") for subject in member.subscribe)
+
+
+def _inboxes_of_people(why: str) -> tuple[Right, ...]:
+    """Shorter than those of agents, which they therefore do not cover."""
+    return Right("_INBOX.*", why), Right("_INBOX.*.*", why)
 
 
 def _reads_presence(api: str) -> Iterator[Right]:

@@ -13,7 +13,7 @@ from agent.mesh_rights import member_of, needs_of
 from mesh.credentials import Credentials
 from mesh.jetstream import ApiError, Success, ask
 from mesh.nats_client import AnySubjectClient, NotAllowed, connect, retire
-from mesh.permissions import Rights, Stream, agent_rights, operator_rights
+from mesh.permissions import Rights, Stream, agent_rights, inbox_of, operator_rights
 from mesh.presence.bucket import ensure_bucket
 from mesh.server.binary import find_server
 from mesh.streams import Limits, ensure_events, ensure_triggers
@@ -207,25 +207,25 @@ FORBIDDEN = [
     "$JS.ACK.GANGLION_TRIGGERS.red_a2.1.1.1.1.1",
     "$SYS.REQ.SERVER.PING",
     "_INBOX.somebody.else",
-    "_INBOX_red_a2.x",
+    "_INBOX.red.a2.x.y",
 ]
 
 
 async def test_what_is_not_an_agents_own_is_refused(site: Site) -> None:
-    client = await site.client("a1", inbox="_INBOX_red_a1")
+    client = await site.client("a1", inbox=inbox_of("red", "a1"))
     for subject in FORBIDDEN:
         with pytest.raises(NotAllowed):
             await client.question(subject, b"{}", seconds=5)
     for subject in (
-        "_INBOX.>", "_INBOX_red_a2.>", "_INBOX_blue_b1.>", ">", "ganglion.>", "ganglion.service.red.a2.status",
-        "ganglion.trigger.red.>", "ganglion.event.>", "$JS.EVENT.>", "$KV.>",
+        "_INBOX.>", "_INBOX.*", "_INBOX.red.a2.>", "_INBOX.blue.b1.>", ">", "ganglion.>",
+        "ganglion.service.red.a2.status", "ganglion.trigger.red.>", "ganglion.event.>", "$JS.EVENT.>", "$KV.>",
     ):  # fmt: skip
         await client.subscribe(subject)
         await site.refusal(client, f'subscription to "{subject.lower()}"')
 
 
 async def test_a_filter_in_the_body_can_not_reach_further_than_the_one_in_the_subject(site: Site) -> None:
-    client = await site.client("a1", inbox="_INBOX_red_a1")
+    client = await site.client("a1", inbox=inbox_of("red", "a1"))
     crossing = {"durable_name": "red_a1", "name": "red_a1", "ack_policy": "explicit"}
     for body in ({"filter_subject": "ganglion.trigger.blue.>"}, {"filter_subjects": ["ganglion.trigger.blue.>"]}, {}):
         with pytest.raises(ApiError):
@@ -237,7 +237,7 @@ async def test_a_filter_in_the_body_can_not_reach_further_than_the_one_in_the_su
 
 async def test_an_agent_can_not_read_what_another_one_is_answered(site: Site) -> None:
     """It may be asked, and answer that alone, once."""
-    asked, asking = await site.client("a1", inbox="_INBOX_red_a1"), await site.client("ann")
+    asked, asking = await site.client("a1", inbox=inbox_of("red", "a1")), await site.client("ann")
 
     async def answer(message: Any) -> None:
         await message.respond(b"yes")

@@ -1,6 +1,7 @@
 """Has the agent drained when somebody asks for it, and tells them how far it is."""
 
 import asyncio
+import logging
 import sqlite3
 
 from agent.draining import MAX_SHOWN, Drain, Draining, Phase, StillRunning
@@ -15,6 +16,7 @@ LINGER_SECONDS = 1.0
 """How long the end waits for those who follow it, so that they hear of it."""
 WIRE_SECONDS = 0.05
 """For an answer to leave the process."""
+_log = logging.getLogger("ganglion.agent")
 
 
 class DrainDesk:
@@ -41,6 +43,8 @@ class DrainDesk:
     def park(self) -> None:
         """What runs now has no more time."""
         self._parked = self._engine.executor.running()
+        if self._parked:
+            _log.info("%d executions are parked; they go on at the next start", len(self._parked))
 
     async def say_so(self) -> None:
         """Nothing runs any more: let those know who follow."""

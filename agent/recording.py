@@ -10,6 +10,7 @@ import msgspec
 
 from agent.backups import RECORDING
 from agent.config import Config
+from agent.lookout import Lookout
 from agent.mesh_wiring import Mesh
 from agent.status import FleetStatus
 from agent.upkeep import keep_house
@@ -42,6 +43,7 @@ class Recording:
         self._retention = retention
         identity, clock = engine.identity, engine.store.clock
         self.roster = Roster(mesh.fleet, identity.tenant, clock=clock)
+        self._lookout = Lookout(engine.store, self.roster, agent=identity.agent)
         self._clock = clock
         self._recorder = Recorder(
             mesh.fleet, store, tenant=identity.tenant, agent=identity.agent, clock=clock, roster=self.roster,
@@ -54,6 +56,7 @@ class Recording:
         """Record from now on."""
         self._services = [
             tasks.create_task(self.roster.run(), name="roster"),
+            tasks.create_task(self._lookout.run(), name="lookout"),
             tasks.create_task(self._recorder.run(), name="recorder"),
             tasks.create_task(keep_house(self), name="housekeeper of the fleet's events"),
         ]

@@ -20,6 +20,7 @@ from agent.cli import (
     executions,
     fleet,
     forms,
+    identity,
     log,
     mesh,
     new,
@@ -95,6 +96,7 @@ app.add_typer(deadletters.group, name="deadletters", rich_help_panel=MEND)
 app.add_typer(mesh.group, name="mesh", rich_help_panel=LOOK)
 app.command(rich_help_panel=KEEP)(backup.backup)
 app.command(rich_help_panel=KEEP)(backup.restore)
+app.add_typer(identity.group, name="identity", rich_help_panel=KEEP)
 
 
 def run() -> int:

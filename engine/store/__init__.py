@@ -12,9 +12,9 @@
     definitions.py  versions of workflows            state.py        durable values of workflows, by key
     schedules.py    when each cron trigger is due    turns.py        who waits for a start under a flow
     chains.py       how far triggers have read facts files.py        which files were taken in
-    watches.py      how far they have read the fleet housekeeping.py retention
+    watches.py      how far they have read the fleet sightings.py    which agents are there, and which are lost
     usage.py        what executions used, by hour    values.py       large values, each once
-    space.py        how a file hands back what it needs no more
+    housekeeping.py retention                        space.py        how a file hands back what it needs no more
 
 The modules of the last eight lines are functions: those that take a `Transaction` run inside a unit, those that take a
 connection run inside a read.

@@ -230,6 +230,12 @@ MIGRATIONS: Migrations = (
         ) WITHOUT ROWID;
         """,
     ),
+    (
+        "sightings",
+        """
+        CREATE TABLE sightings (agent TEXT PRIMARY KEY, lost INTEGER NOT NULL, seen_at INTEGER NOT NULL) WITHOUT ROWID;
+        """,
+    ),
 )
 
 

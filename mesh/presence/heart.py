@@ -100,8 +100,8 @@ class Heart:
         except MovedOn:
             await self._look(link)
             with suppress(MovedOn):  # once more: the next beat looks again
-                if not self._is_silent:
-                    self._seq = await put(link.nc, key, value, after=self._seq)
+                # Also where that look has silenced us: by these last words the other one knows of us for certain.
+                self._seq = await put(link.nc, key, value, after=self._seq)
 
     async def _look(self, link: Link) -> None:
         """Somebody else may have put a value under our key, or an answer to us was lost."""

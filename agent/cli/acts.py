@@ -46,7 +46,7 @@ def trigger(
     """
     request = Start(workflow=workflow, data=read_data(data), params=assignments(param, "-p"), id=id or uuid4().hex)
     begin = partial(_begin, request=request, is_named=bool(id), wait=wait)
-    if where.fleet:
+    if where.fleet is not None:
         each(where, begin, _in_a_line, is_ok=lambda seen: _code(seen) is Exit.OK, as_json=as_json)
         return
     seen = talk(where, begin if as_json else partial(begin, told=say))

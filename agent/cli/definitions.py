@@ -32,7 +32,7 @@ def deploy(
     async def conversation(client: "ServiceClient") -> list[Deployed]:
         return [await client.call("deploy", request, Deployed) for request in requests]
 
-    if where.fleet:
+    if where.fleet is not None:
         each(where, conversation, lambda answers: "\n".join(map(_deployed, answers)), as_json=as_json)
         return
     answers = talk(where, conversation)

@@ -50,7 +50,7 @@ def drain(
     Exit code 0: drained, or with --no-wait: it begins to. 1: something was parked, or the agent ended before.
     """
     conversation = partial(_drained, request=Drain(timeout=within), wait=wait)
-    if where.fleet:
+    if where.fleet is not None:
         each(where, conversation, _in_lines, is_ok=lambda state: state.phase is not Phase.PARKED, as_json=as_json)
         return
     state = talk(where, conversation if as_json else partial(conversation, told=_shown()))

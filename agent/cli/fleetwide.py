@@ -49,12 +49,12 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     agent: str
     outcome: Outcome
+    state: str
+    """up, draining, stopped or lost, as the others know it."""
     answer: object = None
     error: str = ""
     code: int = 0
     """Of a refusal, as in HTTP."""
-    state: str = "up"
-    """up, draining, stopped or lost, as the others know it."""
 
 
 def show_answer(
@@ -71,7 +71,7 @@ def show_answer(
 
     Raises Failure, and typer.Exit with the exit code of a fleet.
     """
-    if where.fleet:
+    if where.fleet is not None:
         each(where, lambda client: client.call(verb, request, answer), told, as_json=as_json)
         return
     found = ask(where, verb, request, answer)

@@ -49,11 +49,11 @@ def log(
     request = LogQuery(limit=lines, level=level.value)
     if follow:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the normal end
-        if where.fleet:
+        if where.fleet is not None:
             asyncio.run(_follow_all(where, request, as_json=as_json))
             return
         talk(where, lambda client: _follow(client, request, width=0, as_json=as_json))
-    elif where.fleet:
+    elif where.fleet is not None:
         each(where, lambda client: client.call("log", request, LogLines), _in_lines, as_json=as_json)
     else:
         _show(talk(where, lambda client: client.call("log", request, LogLines)), width=0, as_json=as_json)

@@ -119,7 +119,7 @@ def address(where: Where) -> Address:
     """Server, credentials, tenant and agent. Raises Failure when there is nothing to go by, InvalidAccess."""
     from agent.access import credentials_at, tls_of
 
-    if where.agent and where.fleet:
+    if where.agent and where.fleet is not None:
         raise Failure("--agent names one agent, --fleet selects several: leave one of them out")
     config = settings(where.config, where.data_dir)
     if where.url or config.mesh.mode is Mode.EXTERNAL:
@@ -161,6 +161,6 @@ def _embedded(where: Where, config: "Config") -> Address:
         tenant=config.agent.tenant,
         agent=where.agent or ("" if ready is None else ready.agent),
     )
-    if known.hub is None or not (where.fleet or (where.agent and where.agent != here)):
+    if known.hub is None or not (where.fleet is not None or (where.agent and where.agent != here)):
         return to
     return msgspec.structs.replace(to, credentials=known.hub, api=known.hub_api)

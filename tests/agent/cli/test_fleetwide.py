@@ -54,6 +54,7 @@ def test_refusals_and_silence_are_told_apart(fleet) -> None:
         assert "south  no answer  the agent south did not answer status within 1 s" in silent.out
         told = {line["agent"]: line for line in fleet.north("ps", "--fleet", "*", "--timeout", "1", "--json").lines}
         assert (told["north"]["outcome"], told["south"]["outcome"]) == ("ok", "no answer")
+        assert told["north"]["state"] == "up"
 
         lost = fleet.north("status", "--fleet", "site=hamburg", "--timeout", "500ms")
         while "lost" not in lost.out:
@@ -71,7 +72,8 @@ def test_who_selects_nobody_is_told_what_there_is(fleet) -> None:
     assert nobody.code == 2
     assert "--fleet site=munich selects no agent" in nobody.err
     assert "labels in use: role=edge (2), site=berlin (1), site=hamburg (1)" in nobody.err
-    assert "expected label=value" in fleet.north("ps", "--fleet", "berlin").err
+    for wrong in ("berlin", ""):
+        assert "expected label=value" in fleet.north("ps", "--fleet", wrong).err
     both = fleet.north("ps", "--fleet", "*", "--agent", "south")
     assert (both.code, "leave one of them out" in both.err) == (2, True)
 

@@ -61,6 +61,7 @@ def _show(answer: AgentStatus) -> None:
         ("agent", f"{answer.agent} ({answer.tenant}), ganglion {answer.version}, process {answer.pid}"),
         ("state", engine.state),
         ("nats", ", ".join(filter(None, (answer.nats, answer.mqtt and f"mqtt {answer.mqtt}"))) or "off"),
+        *((("credentials", f"expire {local_time(answer.credentials_expire)}"),) if answer.credentials_expire else ()),
         ("memory", f"{answer.memory_bytes / 2**20:.0f} MiB"),
         ("workflows", str(engine.workflows)),
         ("executions", ", ".join(f"{count} {name}" for name, count in engine.executions.items()) or "none open"),
@@ -90,7 +91,7 @@ def _in_a_line(answer: AgentStatus) -> str:
 
 
 def _fleet(fleet: FleetStatus) -> str:
-    told = f"{fleet.recorded} facts of {fleet.agents} agents recorded"
+    told = f"{fleet.recorded} facts of {fleet.agents} agent{'' if fleet.agents == 1 else 's'} recorded"
     parts = ((fleet.unread, "not read yet"), (fleet.missing, "missing"), (fleet.lost, "not to be had any more"))
     return "; ".join([told, *(f"{count} {what}" for count, what in parts if count)])
 

@@ -95,6 +95,7 @@ def test_an_agent_alone_records_itself_through_a_crash(start: Callable[..., Agen
     status = agent("status", "--json").json
     assert status["fleet"]["agents"] == 1
     assert status["fleet"]["recorded"] >= len(numbers)
+    assert "facts of 1 agent recorded" in agent("status").out
     assert asked(agent, "$SRV.INFO.ganglion", {})["metadata"]["recorder"] == "true"
     assert agent.end() == 0
     made = shell("backup", "copy.db", "--data-dir", agent.data_dir)

@@ -61,12 +61,7 @@ def problems_of_shared(subjects: Iterable[str]) -> list[StreamConflict]:
     ]
 
 
-async def restored(link: Link | None, asked: Iterable[Source], wanted: Iterable[Source]) -> set[tuple[str, str]]:
-    """After a deploy that was refused: (stream, consumer) of what it made and nobody wants. A consumer that was wanted
-    before, and was changed, is as it was."""
-    made = {(source.stream, source.consumer) for source in asked if source.leaves}
-    for source in wanted:
-        if (source.stream, source.consumer) in made:
-            made.discard((source.stream, source.consumer))
-            await problems_of_sources(link, [source])
-    return made
+async def restore(link: Link | None, asked: Iterable[Source], wanted: Iterable[Source]) -> None:
+    """After a deploy that was refused: a consumer that was wanted before, and was changed, is as it was."""
+    names = {(source.stream, source.consumer) for source in asked}
+    await problems_of_sources(link, [source for source in wanted if (source.stream, source.consumer) in names])

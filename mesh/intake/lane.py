@@ -14,9 +14,10 @@ from nats.aio.msg import Msg
 from engine.clock import Clock
 from engine.crash import crash_point
 from engine.store import StoreFull
-from engine.triggers.message import Fate, Message, Receipt
-from mesh.connection import LOST, Link
+from engine.triggers.message import Message, Receipt
+from mesh.connection import Link
 from mesh.intake import consumer
+from mesh.intake.answers import Answers, sequence_in
 from mesh.intake.hand import Hand
 from mesh.intake.pull import EXPIRES_SECONDS, Pull
 from mesh.intake.sink import ROOM_SECONDS, Sink, Slots, accept_when_there_is_room
@@ -24,17 +25,17 @@ from mesh.intake.source import Source
 from mesh.jetstream import StreamInfo, drop_consumer
 
 _logger = logging.getLogger("ganglion.mesh")
-ACK_SECONDS = 5.0
-"""How long the server may take to confirm; then it delivers again, and the inbox knows the message."""
 LAST_SECONDS = 0.5
 """How long the last batch may take at the end."""
+MAKING_UP_SECONDS = 1.0
+"""How long a shared lane waits on a new link before it fetches: a server that was killed gives out again what it does
+not know to be answered, and whoever has taken it in says so first."""
 SHARED_ROOM = 256
 """Messages of a shared consumer that one agent may have in hand; if it freezes, others wait for them for the ack
 wait."""
 SHARED_EXPIRES_SECONDS = 20.0
 """Requests of an agent that has gone without a word are forgotten before the ack wait is over, so that what it
 swallowed is not given to it again."""
-_ACK, _TERM = b"+ACK", b"+TERM"
 
 Prepare = Callable[[Link], Awaitable[StreamInfo | None]]
 """Makes sure of the stream; None while there is nothing to fetch from."""
@@ -63,8 +64,7 @@ class Lane:
         self._hand = hand
         self._clock = clock
         self._counters = counters
-        self._unconfirmed: list[tuple[str, bytes]] = []
-        """Answers that the server may not have got: it would give the message to another agent."""
+        self._answers = Answers(counters)
         self._is_full = False
 
     async def work(self, link: Link) -> None:
@@ -77,10 +77,11 @@ class Lane:
             # What was fetched on an earlier link, or before a kill -9, and not acknowledged comes again at once: the
             # old consumer would hold it back until its ack wait is over.
             await drop_consumer(link.nc, source.stream, source.consumer)
-        elif self._unconfirmed:
-            await link.nc.publish_batch((reply, "", {}, word) for reply, word in self._unconfirmed)
-            self._unconfirmed.clear()
+        else:
+            await self._answers.make_up(link, info)
         await consumer.ensure(link, source, info)
+        if source.shared and self.ready.is_set():
+            await asyncio.sleep(MAKING_UP_SECONDS)
         self.ready.set()
         expires = SHARED_EXPIRES_SECONDS if source.shared else EXPIRES_SECONDS
         async with Pull.open(link, source.stream, source.consumer, expires=expires) as pull:
@@ -148,7 +149,7 @@ class Lane:
             return
         crash_point("intake-after-commit-before-ack")
         _settle(accepted)
-        await self._acknowledge(link, fetched, receipts)
+        await self._answers.give(link, fetched, receipts)
 
     async def _accept(self, messages: Sequence[Message]) -> list[Receipt]:
         """The receipts. A full disk is waited out with the messages in hand, if nobody else could take them; if others
@@ -177,39 +178,12 @@ class Lane:
                 stream=source.stream,
                 at=source.at,
                 stream_created=created,
-                sequence=_sequence(msg.reply),
+                sequence=sequence_in(msg.reply),
                 workflow=source.workflow,
                 deliver=source.deliver,
             )
             for msg in fetched
         ]
-
-    async def _acknowledge(self, link: Link, fetched: Sequence[Msg], receipts: Sequence[Receipt]) -> None:
-        """Acknowledge a batch, the last one with an answer.
-
-        All travel on one connection and the server handles a consumer's in their order, so the answer to the last says
-        that it has handled them all (see test_one_confirmed_acknowledgement_confirms_its_batch).
-        """
-        words = [_word(receipt) for receipt in receipts]
-        try:
-            await link.nc.publish_batch(
-                (msg.reply, "", {}, word) for msg, word in zip(fetched[:-1], words, strict=False)
-            )
-            await link.nc.request(fetched[-1].reply, words[-1], timeout=ACK_SECONDS)
-        except BaseException as error:
-            self._counters["unconfirmed"] += len(fetched)
-            if not self.source.private:
-                self._unconfirmed += [
-                    (msg.reply, word) for msg, word in zip(fetched, words, strict=True) if word in (_ACK, _TERM)
-                ]
-                del self._unconfirmed[: -consumer.MAX_ACK_PENDING]
-            if not isinstance(error, LOST):
-                raise
-        else:
-            held = sum(receipt.fate is Fate.HELD for receipt in receipts)
-            self._counters["held"] += held
-            self._counters["acknowledged"] += len(fetched) - held
-        crash_point("intake-after-ack")
 
 
 def _settle(accepted: "asyncio.Future[None]", error: Exception | None = None) -> None:
@@ -229,17 +203,3 @@ async def _finish(handling: "asyncio.Task[None]", seconds: float) -> None:
     finally:
         handling.cancel()
         await asyncio.gather(handling, return_exceptions=True)
-
-
-def _word(receipt: Receipt) -> bytes:
-    """What the server is told of a message. One that is held stays in the stream and is delivered again later; until
-    then others pass it."""
-    if receipt.fate is Fate.HELD:
-        return b'-NAK {"delay": %d}' % int(receipt.retry_seconds * 1e9)
-    return _TERM if receipt.fate is Fate.DEAD else _ACK
-
-
-def _sequence(reply: str) -> int:
-    """The sequence in `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>…`, or with domain and account before."""
-    tokens = reply.split(".")
-    return int(tokens[5] if len(tokens) == 9 else tokens[7])

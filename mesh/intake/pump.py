@@ -15,11 +15,12 @@ from mesh import streams
 from mesh.connection import LOST, Connection, Link
 from mesh.intake import checks, source
 from mesh.intake.capture import Capture
+from mesh.intake.departed import Departed
 from mesh.intake.hand import Hand
 from mesh.intake.lane import Lane, Prepare
 from mesh.intake.sink import Sink, Slots
 from mesh.intake.source import Source
-from mesh.jetstream import StreamInfo, drop_consumer
+from mesh.jetstream import StreamInfo
 from mesh.streams import INTAKE, TRIGGERS, Limits
 
 READY_SECONDS = 5.0
@@ -74,9 +75,7 @@ class Pump:
         self._tasks: asyncio.TaskGroup | None = None
         self._changing = asyncio.Lock()
         self._intake_wanted = Signal()
-        self._leaving: set[tuple[str, str]] = set()
-        """(stream, consumer) of what is undeployed, and not removed yet."""
-        self._left = Signal()
+        self._departed = Departed(connection, self._changing)
 
     async def run(self) -> None:
         """Fetch, hand over and acknowledge until cancelled."""
@@ -88,7 +87,7 @@ class Pump:
                     tasks.create_task(self._take_intake(), name=INTAKE)
                 else:
                     triggers = source.addressed(self._tenant, self._agent)
-                    tasks.create_task(self._remove_left(), name="removing consumers")
+                    tasks.create_task(self._departed.run(), name="removing consumers")
                 tasks.create_task(self._serve(self._lane(triggers, self._triggers_stream)), name=TRIGGERS)
                 self._start_wanted(tasks)
                 await asyncio.Event().wait()
@@ -132,8 +131,8 @@ class Pump:
             except BaseException:
                 self._intake = before
                 wanted = [one for one in self._wanted if isinstance(one, Source)]
-                self._leaving |= await checks.restored(link, fresh, wanted)
-                self._left.set()
+                await checks.restore(link, fresh, wanted)
+                self._departed.add(fresh, but=wanted)
                 raise
             for problem in problems:
                 _logger.error("some messages can't be taken in: %s", problem)
@@ -178,8 +177,7 @@ class Pump:
             self._wanted[plain] = before.get(plain) or Capture(
                 plain, tenant=self._tenant, sink=self._sink, clock=self._clock, counters=self.counters
             )
-        leaving = {(one.stream, one.consumer) for one in before if isinstance(one, Source) and one.leaves}
-        self._leaving = (self._leaving | leaving) - {(one.stream, one.consumer) for one in lanes}
+        self._departed.add((one for one in before if isinstance(one, Source)), but=lanes)
         return [lane for key, lane in self._wanted.items() if key not in before]
 
     async def _stop_unwanted(self) -> None:
@@ -188,7 +186,6 @@ class Pump:
             task.cancel()
         if stopping:
             await asyncio.wait(stopping)
-        self._left.set()
 
     def _start_wanted(self, tasks: asyncio.TaskGroup) -> None:
         for key in self._wanted.keys() - self._running.keys():
@@ -205,19 +202,6 @@ class Pump:
             await self._serve(lane)
             while not self._intake:
                 await self._intake_wanted.wait()
-
-    async def _remove_left(self) -> None:
-        """Remove the consumers of what is undeployed, as soon as there is a link."""
-        while True:
-            await self._connection.serve(self._remove, name="removing consumers")
-            await self._left.wait()
-
-    async def _remove(self, link: Link) -> None:
-        for stream, name in list(self._leaving):
-            async with self._changing:
-                if (stream, name) in self._leaving:
-                    await drop_consumer(link.nc, stream, name)
-                    self._leaving.discard((stream, name))
 
     def _lane(self, one: Source, prepare: Prepare, slots: Slots | None = None) -> Lane:
         return Lane(

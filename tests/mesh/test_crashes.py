@@ -90,8 +90,8 @@ async def intake(connection, link, tasks, running):
     while (await link.js.stream_info("GANGLION_INTAKE")).state.messages:
         await asyncio.sleep(0.01)
 
-import mesh.intake.lane
-mesh.intake.lane.ACK_WAIT_SECONDS = 1
+import mesh.intake.consumer
+mesh.intake.consumer.ACK_WAIT_SECONDS = 1
 asyncio.run(connected(intake))
 """
 

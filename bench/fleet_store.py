@@ -2,7 +2,7 @@
 
 Agents run 20 workflows for three days, executions of five facts, of which one in a hundred fails; one agent in ten is
 offline most of the time and tells a day late. `--events` facts of 1,000 agents are recorded in batches of 1,000 with
-synced commits; each question is then asked `--rounds` times seven, and the slowest answer counts. Other rates come from
+synced commits; each question is then asked `--rounds` times seven. Other rates come from
 files of their own with a tenth as many facts: smaller batches, commits that are not synced, one agent that catches up,
 and the same facts once more.
 """
@@ -13,13 +13,13 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 import uvloop
-from measure.figures import US, Figure, Goal, Row, show
+from measure.figures import US, Goal, Row, median, show
 from measure.rounds import arguments, file_system, real_disk, say
 
 from engine.fleet.event import FleetEvent
@@ -97,7 +97,7 @@ async def _record(store: FleetStore, source: Iterator[FleetEvent], size: int) ->
 
 
 async def _ask(store: FleetStore, times: int) -> list[Row]:
-    """Each question, and the slowest of its answers in milliseconds."""
+    """Each question, and how many milliseconds its answer takes."""
     some = (await store.events(EventQuery(kinds=("workflow.failed",), limit=1)))[0].event
     middle = START + SPAN // 2
     site = (("site", "site-3"),)
@@ -136,12 +136,12 @@ async def _ask(store: FleetStore, times: int) -> list[Row]:
             began = time.perf_counter()
             found = await store.events(query)
             taken.append((time.perf_counter() - began) * 1000)
-        rows.append(_row(f"query: {name} ({len(found)})", taken, "ms", QUERY_GOAL))
+        rows.append(median(BENCH, US, f"query: {name} ({len(found)})", taken, "ms", goal=QUERY_GOAL))
     for name, query in queries.items():
         if name in ("newest", "agent", "kind", "workflow, often", "label, kind", "an hour"):
             began = time.perf_counter()
             count = await store.count(query)
-            rows.append(_row(f"count: {name} ({count:,})", [(time.perf_counter() - began) * 1000], "ms"))
+            rows.append(median(BENCH, US, f"count: {name} ({count:,})", [(time.perf_counter() - began) * 1000], "ms"))
     until = START + SPAN
     day = until - 86_400_000_000
     figures = {
@@ -161,16 +161,8 @@ async def _ask(store: FleetStore, times: int) -> list[Row]:
             began = time.perf_counter()
             windows = await store.stats(asked)
             taken.append((time.perf_counter() - began) * 1000)
-        rows.append(_row(f"figures: {name} ({len(windows)})", taken, "ms"))
+        rows.append(median(BENCH, US, f"figures: {name} ({len(windows)})", taken, "ms"))
     return rows
-
-
-def _row(case: str, values: Sequence[float], unit: str, goal: Goal | None = None) -> Row:
-    """The worst of the values counts."""
-    worst = max(values) if goal is None or goal.better == "less" else min(values)
-    return Row(
-        figure=Figure(bench=BENCH, who=US, case=case, value=worst, unit=unit), values=tuple(values), goal=goal
-    )  # fmt: skip
 
 
 async def _rates(place: Path, count: int) -> list[Row]:
@@ -186,10 +178,19 @@ async def _rates(place: Path, count: int) -> list[Row]:
     ):
         path = place / f"{len(rows)}.db"
         async with FleetStore.open(path, synchronous=synchronous) as store:
-            rows.append(_row(f"recorded: {case}", [await _record(store, facts(count, agents), size)], "/s", RATE_GOAL))
+            rows.append(
+                median(
+                    BENCH,
+                    US,
+                    f"recorded: {case}",
+                    [await _record(store, facts(count, agents), size)],
+                    "/s",
+                    goal=RATE_GOAL,
+                )
+            )
             if agents == 1:
                 again = await _record(store, facts(count, agents), size)
-                rows.append(_row("recorded: the same again", [again], "/s", RATE_GOAL))
+                rows.append(median(BENCH, US, "recorded: the same again", [again], "/s", goal=RATE_GOAL))
         path.unlink()
     return rows
 
@@ -200,13 +201,13 @@ async def _measure(place: Path, options: argparse.Namespace) -> list[Row]:
     async with FleetStore.open(path) as store:
         await store.remember({f"agent-{n:04}": {"site": f"site-{n % SITES}", "arch": "arm"} for n in range(1000)})
         rate = await _record(store, facts(options.events, 1000), 1000)
-        rows.append(_row("recorded: 1,000 agents, batches of 1,000", [rate], "/s", RATE_GOAL))
+        rows.append(median(BENCH, US, "recorded: 1,000 agents, batches of 1,000", [rate], "/s", goal=RATE_GOAL))
         rows += await _ask(store, options.rounds * 7)
     data = sum(len(event.data) for event in facts(options.events, 1000))
     for table, size in sizes(path).items():
-        rows.append(_row(f"bytes per event: {table}", [size / options.events], "B"))
+        rows.append(median(BENCH, US, f"bytes per event: {table}", [size / options.events], "B"))
     own = (path.stat().st_size - data) / options.events
-    rows.append(_row("bytes per event beside its data", [own], "B", SIZE_GOAL))
+    rows.append(median(BENCH, US, "bytes per event beside its data", [own], "B", goal=SIZE_GOAL))
     return rows
 
 

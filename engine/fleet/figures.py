@@ -1,5 +1,7 @@
 """Figures of minutes and hours, kept as facts come in: nothing is ever scanned to make them."""
 
+from operator import add
+
 from engine.events import Kind
 from engine.fleet.event import FleetEvent
 from engine.fleet.names import Ending
@@ -9,7 +11,9 @@ from engine.store.transaction import Transaction
 
 SECONDS = {Grain.MINUTE: 60, Grain.HOUR: 3600}
 NUMBER = {Grain.MINUTE: 0, Grain.HOUR: 1}
-"""What the file calls a grain."""
+"""What the file calls a grain of one agent."""
+WHOLE = 2
+"""Is added for all agents together: a question about the fleet reads as few rows as if it were one agent."""
 COUNTS = ("events", "started", "completed", "partial", "failed", "cancelled", "node_failures", "retries")
 """The columns of counts, in the order of the table."""
 _EVENTS, _MICROS, _LONGEST = 0, len(COUNTS), len(COUNTS) + 1
@@ -28,23 +32,28 @@ _ADD_DURATION = (
     "INSERT INTO durations VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"
 )
 
-Place = tuple[int, int, int, int]
-"""Grain, number of the window since 1970, agent, workflow."""
+Place = tuple[int, int, int]
+"""Number of the window since 1970, agent, workflow."""
+Spot = tuple[int, int, int, int]
+"""The same, and a bucket of durations."""
+Windows = dict[Place, list[int]]
+"""Columns of the table."""
+Durations = dict[Spot, int]
 
 
 class Figures:
     """What the facts of one batch add to the windows in which they happened."""
 
     def __init__(self) -> None:
-        self._minutes: dict[tuple[int, int, int], list[int]] = {}
-        self._durations: dict[tuple[int, int, int, int], int] = {}
+        self._windows: Windows = {}
+        self._durations: Durations = {}
 
     def add(self, event: FleetEvent, ending: Ending, agent: int, workflow: int) -> None:
         """Count a fact; `agent` and `workflow` are numbers of the file."""
-        key = (event.time // 60_000_000, agent, workflow)
-        row = self._minutes.get(key)
+        place = (event.time // 60_000_000, agent, workflow)
+        row = self._windows.get(place)
         if row is None:
-            row = self._minutes[key] = [0] * (len(COUNTS) + 2)
+            row = self._windows[place] = [0] * (len(COUNTS) + 2)
         row[_EVENTS] += 1
         counted = _COUNTED.get(event.kind)
         if counted is not None:
@@ -55,26 +64,36 @@ class Figures:
                 micros = min(ending.micros, LONGEST)
                 row[_MICROS] += micros
                 row[_LONGEST] = max(row[_LONGEST], micros)
-                place = (*key, bucket_of(micros))
-                self._durations[place] = self._durations.get(place, 0) + 1
+                spot = (*place, bucket_of(micros))
+                self._durations[spot] = self._durations.get(spot, 0) + 1
 
     def write(self, tx: Transaction) -> None:
-        """Add everything to the file."""
-        hours: dict[tuple[int, int, int], list[int]] = {}
-        for (minute, agent, workflow), row in self._minutes.items():
-            key = (minute // 60, agent, workflow)
-            known = hours.get(key)
-            if known is None:
-                hours[key] = row.copy()
-            else:
-                longest = max(known[_LONGEST], row[_LONGEST])
-                known[:] = [a + b for a, b in zip(known, row, strict=True)]
-                known[_LONGEST] = longest
-        spread: dict[tuple[int, int, int, int], int] = {}
-        for (minute, agent, workflow, bucket), count in self._durations.items():
-            place = (minute // 60, agent, workflow, bucket)
-            spread[place] = spread.get(place, 0) + count
-        tx.db.executemany(_ADD, [(0, *key, *row) for key, row in sorted(self._minutes.items())])
-        tx.db.executemany(_ADD, [(1, *key, *row) for key, row in sorted(hours.items())])
-        tx.db.executemany(_ADD_DURATION, [(0, *place, count) for place, count in sorted(self._durations.items())])
-        tx.db.executemany(_ADD_DURATION, [(1, *place, count) for place, count in sorted(spread.items())])
+        """Add everything to the file: of each agent, and of all of them together; by minute and by hour."""
+        together = _regroup(self._windows, self._durations, minutes=1, agents=False)
+        for offset, (windows, durations) in ((0, (self._windows, self._durations)), (WHOLE, together)):
+            _add(tx, NUMBER[Grain.MINUTE] + offset, windows, durations)
+            _add(tx, NUMBER[Grain.HOUR] + offset, *_regroup(windows, durations, minutes=60, agents=True))
+
+
+def _regroup(windows: Windows, durations: Durations, *, minutes: int, agents: bool) -> tuple[Windows, Durations]:
+    """The same of longer windows, or of all agents together, who count as agent 0."""
+    rows: Windows = {}
+    for (at, agent, workflow), row in windows.items():
+        place = (at // minutes, agent if agents else 0, workflow)
+        known = rows.get(place)
+        if known is None:
+            rows[place] = row.copy()
+        else:
+            longest = max(known[_LONGEST], row[_LONGEST])
+            known[:] = map(add, known, row)
+            known[_LONGEST] = longest
+    counts: Durations = {}
+    for (at, agent, workflow, bucket), count in durations.items():
+        spot = (at // minutes, agent if agents else 0, workflow, bucket)
+        counts[spot] = counts.get(spot, 0) + count
+    return rows, counts
+
+
+def _add(tx: Transaction, grain: int, windows: Windows, durations: Durations) -> None:
+    tx.db.executemany(_ADD, [(grain, *place, *row) for place, row in sorted(windows.items())])
+    tx.db.executemany(_ADD_DURATION, [(grain, *spot, count) for spot, count in sorted(durations.items())])

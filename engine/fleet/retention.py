@@ -1,12 +1,13 @@
 """How long a recorder keeps what, and how its file stays within that, in small steps."""
 
 import math
+from itertools import product
 
 import msgspec
 
 from engine.crash import crash_point
 from engine.fleet import schema
-from engine.fleet.figures import NUMBER, SECONDS
+from engine.fleet.figures import NUMBER, SECONDS, WHOLE
 from engine.fleet.query import Grain
 from engine.store.transaction import Transaction
 
@@ -109,9 +110,9 @@ def _measure(tx: Transaction, segment: int) -> None:
 
 def _remove_figures(tx: Transaction, grain: Grain, before: int) -> int:
     """Windows that ended before, the oldest first. How many rows went; perhaps all of them if fewer than STEP."""
-    number, until = NUMBER[grain], before // (SECONDS[grain] * 1_000_000)
+    until = before // (SECONDS[grain] * 1_000_000)
     removed = 0
-    for table in ("windows", "durations"):
+    for table, number in product(("windows", "durations"), (NUMBER[grain], NUMBER[grain] + WHOLE)):
         step = tx.execute(
             f"SELECT start FROM {table} WHERE grain = ? AND start < ? ORDER BY start LIMIT 1 OFFSET ?",
             (number, until, STEP),

@@ -24,13 +24,17 @@ def middle(bucket: int) -> float:
     return 2.0 * GAMMA**bucket / (GAMMA + 1.0) if bucket else 1.0
 
 
-def quantile(counts: Mapping[int, int], q: float) -> float:
-    """Microseconds that the share `q` of the durations does not exceed: the one of rank q * (n - 1), rounded down.
-    There is at least one."""
-    rank = math.floor(q * (sum(counts.values()) - 1))
-    buckets = sorted(counts)
-    for bucket in buckets:
-        rank -= counts[bucket]
-        if rank < 0:
-            return middle(bucket)
-    return middle(buckets[-1])
+def quantiles(counts: Mapping[int, int], *shares: float) -> list[float]:
+    """For each share, the lowest first: the microseconds that this share of the durations does not exceed, which is the
+    duration of rank share * (n - 1), rounded down. There is at least one."""
+    last = sum(counts.values()) - 1
+    ranks = [math.floor(share * last) for share in shares]
+    found: list[float] = []
+    passed = 0
+    for bucket, count in sorted(counts.items()):
+        passed += count
+        while len(found) < len(ranks) and ranks[len(found)] < passed:
+            found.append(middle(bucket))
+        if len(found) == len(ranks):
+            break
+    return found

@@ -3,10 +3,10 @@
 import sqlite3
 from collections.abc import Iterable
 
-from engine.fleet.figures import COUNTS, NUMBER, SECONDS
+from engine.fleet.figures import COUNTS, NUMBER, SECONDS, WHOLE
 from engine.fleet.query import StatsQuery, Window
 from engine.fleet.selection import select_agents
-from engine.fleet.sketch import quantile
+from engine.fleet.sketch import quantiles
 
 Group = tuple[int, int, int, str]
 """Window, agent, workflow, label; 0 or empty where they are merged."""
@@ -61,7 +61,8 @@ def _source(
         join = "LEFT JOIN labels l ON l.agent = d.agent AND l.name = ? "
         arguments.append(query.by_label)
     where = ["d.grain = ?", "d.start >= ?", "d.start < ?"]
-    arguments += [NUMBER[query.grain], -(-query.since // unit), -(-query.until // unit)]
+    whole = not query.by_agent and not query.by_label and agents is None
+    arguments += [NUMBER[query.grain] + WHOLE * whole, -(-query.since // unit), -(-query.until // unit)]
     for column, ids in (("agent", agents), ("workflow", workflows)):
         if ids is not None:
             where.append(f"d.{column} IN ({', '.join(map(str, ids))})")
@@ -89,7 +90,7 @@ def _window(
     rate = by_name["failed"] / ended if ended else None
     if not durations:
         return Window(start=start, agent=agent, workflow=workflow, label=label, failure_rate=rate, **by_name)
-    p50, p95, p99 = (min(quantile(durations, q), longest) / 1e6 for q in (0.5, 0.95, 0.99))
+    p50, p95, p99 = (min(micros, longest) / 1e6 for micros in quantiles(durations, 0.5, 0.95, 0.99))
     return Window(
         start=start, agent=agent, workflow=workflow, label=label, failure_rate=rate,
         mean=micros / sum(durations.values()) / 1e6, p50=p50, p95=p95, p99=p99, longest=longest / 1e6, **by_name,

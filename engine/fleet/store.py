@@ -57,7 +57,10 @@ class FleetStore:
         return batch.recorded
 
     async def remember(self, labels: dict[str, dict[str, str]]) -> None:
-        """Agent -> its labels, as they are now: for queries and figures by label. Cheap where nothing changed."""
+        """Agent -> its labels, as they are now: for queries and figures by label. Cheap where nothing changed.
+
+        Raises StoreFull when nothing was kept, as do `asked` and `give_up`.
+        """
         if self._labels is None:
             self._labels = await self._store.read(labelling.select)
         changed = {agent: own for agent, own in labels.items() if self._labels.get(agent) != own}

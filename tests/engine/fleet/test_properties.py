@@ -233,6 +233,13 @@ async def compare(store: FleetStore, oracle: Oracle) -> None:
         assert [(window.start, window.agent, window.workflow) for window in windows] == sorted(expected)
         for window in windows:
             check_window(window, expected[window.start, window.agent, window.workflow])
+        together = defaultdict(list)
+        for (start, _, workflow), events in expected.items():
+            together[start, workflow] += events
+        windows = await store.stats(StatsQuery(grain=grain, since=0, until=NOW + HOUR, by_agent=False))
+        assert [(window.start, window.workflow) for window in windows] == sorted(together)
+        for window in windows:
+            check_window(window, together[window.start, window.workflow])
 
 
 def check_window(window, events: list[FleetEvent]) -> None:

@@ -78,6 +78,7 @@ async def test_figures_of_minutes_stay_48_hours_and_those_of_hours_ten_times_as_
     async def left(grain: Grain) -> int:
         windows = await fleet.stats(StatsQuery(grain=grain, since=0, until=now))
         assert all(window.longest for window in windows)
+        assert len(windows) == len(await fleet.stats(StatsQuery(grain=grain, since=0, until=now, by_agent=False)))
         return len(windows)
 
     await tidy(fleet, age=86_400.0)

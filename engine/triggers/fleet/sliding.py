@@ -79,15 +79,16 @@ class Sliding:
         in whose stretch none has, or none in the `again` before it. It tells the newest `keep` events."""
         self.remember(time, number)
         marks = self._around(time)
-        found: list[tuple[Stretch, int]] = []
+        full: list[int] = []
         for place in range(bisect_right(marks, (time, -1)), len(marks)):
             end, first = marks[place][0], place - self._least + 1
             if first >= 0 and marks[first][0] > end - self._within:
                 self._cover(end, marks[first][0] + self._within)
-                found.append((self._at(end), place))
+                full.append(place)
         chosen: int | None = None
-        for stretch, place in found:
+        for place in full:  # once all is covered: a later window may have joined an earlier one to what has fired
             end = marks[place][0]
+            stretch = self._at(end)
             if end >= since and (stretch.fired is None or (again is not None and end >= stretch.fired + again)):
                 stretch.fired = end
                 chosen = place if chosen is None else chosen

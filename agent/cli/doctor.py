@@ -61,7 +61,6 @@ def _show(answer: AgentStatus) -> None:
         ("agent", f"{answer.agent} ({answer.tenant}), ganglion {answer.version}, process {answer.pid}"),
         ("state", engine.state),
         ("nats", ", ".join(filter(None, (answer.nats, answer.mqtt and f"mqtt {answer.mqtt}"))) or "off"),
-        *((("credentials", f"expire {local_time(answer.credentials_expire)}"),) if answer.credentials_expire else ()),
         ("memory", f"{answer.memory_bytes / 2**20:.0f} MiB"),
         ("workflows", str(engine.workflows)),
         ("executions", ", ".join(f"{count} {name}" for name, count in engine.executions.items()) or "none open"),

@@ -4,9 +4,11 @@ import msgspec
 import pytest
 
 from engine.definition import InvalidWorkflow
+from engine.definition.model import At, Deliver
 from engine.events import Kind
 from engine.states import FINISHED, ExecutionState
 from engine.triggers.message import Fate, Message
+from engine.triggers.routes import External
 
 PAID = """\
 name: w
@@ -275,6 +277,26 @@ nodes:
     assert (await sender.send("a.one", 1)).fate is Fate.ACCEPTED
     assert (await sender.send("b.one", 1, stream="")).fate is Fate.ACCEPTED
     assert (await sender.send("c.one", 1, stream="OTHER", workflow="w")).fate is Fate.ACCEPTED
+    await rig.end(execution)
+
+
+async def test_what_a_wait_is_for_goes_to_every_agent_that_shares_the_stream(rig):
+    await rig.deploy("""\
+name: w
+triggers: [{nats: {subject: orders.new, stream: ORDERS, at: hub}}]
+nodes:
+  paid: {type: wait, message: {subject: "orders.*.paid", stream: ORDERS, at: hub}}
+""")
+    assert rig.engine.intake.routes.externals == (
+        External("w", "ORDERS", ("orders.*.paid",), At.HUB, Deliver.ALL),
+        External("w", "ORDERS", ("orders.new",), At.HUB, Deliver.ONE),
+    )
+    execution = await rig.start()
+    await parked(rig, execution)
+    sender, here = Sender(rig), {"stream": "ORDERS", "workflow": "w", "at": At.HUB}
+    assert (await sender.send("orders.1.paid", 1, **{**here, "at": At.OWN})).fate is not Fate.ACCEPTED
+    assert (await sender.send("orders.1.paid", 1, **here, deliver=Deliver.ONE)).fate is not Fate.ACCEPTED
+    assert (await sender.send("orders.1.paid", 1, **here, deliver=Deliver.ALL)).fate is Fate.ACCEPTED
     await rig.end(execution)
 
 

@@ -35,6 +35,7 @@ def examine(config: Config, file: Path | None) -> Iterator[Finding]:
     yield from _secrets(config.data_path / "secrets")
     if config.mesh.mode is Mode.EMBEDDED:
         yield _nats_server()
+    yield from _credentials(config)
     yield _clock()
 
 
@@ -108,6 +109,37 @@ def _secrets(path: Path) -> Iterator[Finding]:
         )
     elif names:
         yield Finding("secrets", Verdict.OK, f"{len(names)} in {path}")
+
+
+def _credentials(config: Config) -> Iterator[Finding]:
+    """Of the external server, or of the hub."""
+    from agent.access import credentials_of
+    from mesh.errors import InvalidAccess
+    from mesh.key_files import WARN_SECONDS, span
+
+    credentials, what = credentials_of(config), "credentials"
+    if credentials == type(credentials)():
+        return
+    try:
+        credentials.check()
+        expires = credentials.login().expires
+    except InvalidAccess as error:
+        yield Finding(what, Verdict.FAIL, str(error), "mend it; the agent reads it again by itself")
+        return
+    open_ones = [path for path in credentials.files if Path(path).stat().st_mode & 0o077]
+    if open_ones:
+        yield Finding(
+            what, Verdict.FAIL, f"other users can read {', '.join(open_ones)}", f"chmod 600 {' '.join(open_ones)}"
+        )
+    left = None if expires is None else expires - time.time()
+    if left is None:
+        yield Finding(what, Verdict.OK, f"{credentials!r}, without an end that is known")
+    elif left <= 0:
+        yield Finding(what, Verdict.FAIL, f"they expired {span(-left)} ago", "renew their file: it is read at once")
+    elif left <= WARN_SECONDS[0]:
+        yield Finding(what, Verdict.WARN, f"they expire in {span(left)}", "renew their file: it is read at once")
+    else:
+        yield Finding(what, Verdict.OK, f"{credentials!r}, expire in {span(left)}")
 
 
 def _nats_server() -> Finding:

@@ -56,6 +56,11 @@ class Mesh:
         return self.hub is not None or self._server is None
 
     @property
+    def expires(self) -> float | None:
+        """Until when the external server or the hub lets us in, in seconds since 1970."""
+        return self._server.expires if self._server else self.connection.expires
+
+    @property
     def nats(self) -> str:
         """Where clients find NATS."""
         return self._server.url if self._server else self.connection.servers

@@ -33,6 +33,8 @@ class AgentStatus(Answer, frozen=True, kw_only=True):
     """The hub behind its server; empty if it has none."""
     hub_connected: bool = False
     """The hub answers through the leaf link."""
+    credentials_expire: str = ""
+    """Until when the external server or the hub lets it in, RFC 3339; empty: for ever, as far as is known."""
     memory_bytes: int
     """Resident."""
     uptime: float

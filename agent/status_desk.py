@@ -11,6 +11,7 @@ from agent.mesh_wiring import Mesh
 from agent.ready import Ready
 from agent.recording import Recording
 from agent.status import AgentStatus
+from engine.clock import format_time
 from engine.control import Verb
 from engine.control.messages import EngineStatus, Nothing
 from engine.control.observing_verbs import observing_verbs
@@ -48,6 +49,7 @@ class StatusDesk:
     async def _status(self, request: Nothing) -> AgentStatus:
         ready = self.ready()
         hub = self._mesh.hub if self._mesh else None
+        expires = self._mesh.expires if self._mesh else None
         status = msgspec.convert(await self._engine_status.handle(request), EngineStatus, from_attributes=True)
         return AgentStatus(
             agent=ready.agent,
@@ -59,6 +61,7 @@ class StatusDesk:
             connected=self._mesh is not None and self._mesh.connection.is_connected,
             hub=hub.servers if hub else "",
             hub_connected=hub is not None and hub.is_connected,
+            credentials_expire=format_time(int(expires * 1_000_000)) if expires else "",
             memory_bytes=psutil.Process().memory_info().rss,
             uptime=time.monotonic() - self._since,
             outbox_depth=max(0, status.last_seq - self._mesh.sent_seq) if self._mesh else 0,

@@ -9,7 +9,7 @@ from nats.aio.msg import Msg
 
 from mesh.credentials import Credentials, Tls
 from mesh.errors import AgentUnreachable, LinkBroken
-from mesh.nats_client import LOST, AnySubjectClient, connect, retire, servers_of, shown
+from mesh.nats_client import LOST, AnySubjectClient, NotAllowed, connect, retire, servers_of, shown
 
 LOCAL_API = "$JS.API"
 
@@ -46,7 +46,7 @@ class Line:
         """One question. Raises LinkBroken, nats.errors.NoRespondersError and TimeoutError, and ValueError."""
         if not self.nc.is_connected:
             raise LinkBroken(f"the connection to {self.url} broke")
-        asking = asyncio.ensure_future(self.nc.request(subject, body, timeout=seconds))
+        asking = asyncio.ensure_future(self.nc.question(subject, body, seconds=seconds))
         lost = asyncio.ensure_future(self._lost.wait())  # the library lets a request wait for an answer even then
         try:
             await asyncio.wait({asking, lost}, return_when=asyncio.FIRST_COMPLETED)
@@ -55,6 +55,8 @@ class Line:
             return asking.result()
         except nats.errors.NoRespondersError:
             raise
+        except NotAllowed as error:
+            raise AgentUnreachable(str(error)) from None
         except (nats.errors.TimeoutError, TimeoutError):
             raise TimeoutError from None
         except LOST as error:

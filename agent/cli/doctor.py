@@ -10,7 +10,7 @@ from agent.cli.failure import Exit, Failure
 from agent.cli.fleetwide import show_answer
 from agent.cli.options import AsJson
 from agent.cli.reach import Where, ask
-from agent.cli.screen import state, table, write_json
+from agent.cli.screen import local_time, state, table, write_json
 from agent.config import InvalidConfig, load_config
 from agent.lock import holder
 from agent.status import AgentStatus, FleetStatus
@@ -61,6 +61,7 @@ def _show(answer: AgentStatus) -> None:
         ("agent", f"{answer.agent} ({answer.tenant}), ganglion {answer.version}, process {answer.pid}"),
         ("state", engine.state),
         ("nats", ", ".join(filter(None, (answer.nats, answer.mqtt and f"mqtt {answer.mqtt}"))) or "off"),
+        *((("credentials", f"expire {local_time(answer.credentials_expire)}"),) if answer.credentials_expire else ()),
         ("memory", f"{answer.memory_bytes / 2**20:.0f} MiB"),
         ("workflows", str(engine.workflows)),
         ("executions", ", ".join(f"{count} {name}" for name, count in engine.executions.items()) or "none open"),

@@ -49,7 +49,7 @@ async def until_link(connection: Connection, number: int) -> None:
             await link.lost.wait()
 
 
-@pytest.mark.parametrize("kind", ["user", "password_file", "nkey", "creds"])
+@pytest.mark.parametrize("kind", ["user", "password_file", "token", "token_file", "nkey", "creds"])
 @pytest.mark.parametrize("secure", [False, True])
 async def test_the_hub_lets_in_who_proves_it_and_nothing_secret_is_said(
     guarded: Callable[..., Any], settings: Settle, ways: Any, certificates: Certificates, kind: str, secure: bool,

@@ -446,3 +446,22 @@ async def test_many_executions_at_once_all_complete_with_facts_without_gaps(open
         assert [fact.seq for fact in facts] == list(range(1, len(facts) + 1))
         assert sum(fact.kind is Kind.WORKFLOW_COMPLETED for fact in facts) == count
         assert len(rig.calls) == 3 * count
+
+
+async def test_a_drain_without_halt_lets_executions_go_on_to_their_end(open_rig):
+    text = "name: w\nnodes:\n  a: {type: act}\n  b: {type: act, needs: a}\n"
+    async with open_rig(running=False, max_executions=1) as rig:
+        gate = rig.acts["a"] = Gate()
+        running = asyncio.create_task(rig.engine.run())
+        await rig.deploy(text)
+        first, second = await rig.start(), await rig.start()
+        await gate.wait_until(1)
+        rig.engine.drain(halt=False)
+        assert rig.executor.running() == [first]
+        assert rig.executor.free_slots() == 0
+        gate.open()
+        await asyncio.wait_for(running, 10)
+
+        assert rig.ran() == ["a", "b"]
+        assert (await rig.row(first)).status is ExecutionState.COMPLETED
+        assert (await rig.row(second)).status is ExecutionState.QUEUED

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from agent.lookout import Lookout
+from engine.control.event_data import DATA
 from engine.events import Event, Kind
 from engine.store import Store
 from mesh.connection import Connection
@@ -38,7 +39,11 @@ class Watched:
         async with asyncio.timeout(10):
             fact = await self.told.get()
         assert isinstance(fact.data, msgspec.Raw)
-        return fact.kind, msgspec.json.decode(fact.data)
+        data = msgspec.json.decode(fact.data)
+        described = DATA[fact.kind]
+        msgspec.convert(data, described)
+        assert data.keys() == {field.encode_name for field in msgspec.structs.fields(described)}
+        return fact.kind, data
 
     async def is_told_nothing(self) -> bool:
         """Something else is told, and before it nothing."""

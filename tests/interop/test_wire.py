@@ -18,8 +18,12 @@ from tests.running import Running, running_agent
 
 pytestmark = pytest.mark.nats
 
-UNSEEN = {Kind.WORKFLOW_BLOCKED, Kind.OUTBOX_DROPPED, Kind.FLEET_GAP, Kind.AGENT_THROTTLED, Kind.AGENT_ADJUSTED}
-"""What no agent says in a few seconds without harm; tests/engine/control/test_event_data.py has it."""
+UNSEEN = {
+    Kind.WORKFLOW_BLOCKED, Kind.OUTBOX_DROPPED, Kind.FLEET_GAP, Kind.AGENT_THROTTLED, Kind.AGENT_ADJUSTED,
+    Kind.AGENT_LOST, Kind.AGENT_RETURNED, Kind.AGENT_TWIN,
+}  # fmt: skip
+"""What no agent says in a few seconds without harm; tests/engine/control/test_event_data.py has it, and
+tests/agent/test_lookout.py."""
 
 
 @pytest.fixture(scope="module")

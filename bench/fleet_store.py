@@ -178,19 +178,10 @@ async def _rates(place: Path, count: int) -> list[Row]:
     ):
         path = place / f"{len(rows)}.db"
         async with FleetStore.open(path, synchronous=synchronous) as store:
-            rows.append(
-                median(
-                    BENCH,
-                    US,
-                    f"recorded: {case}",
-                    [await _record(store, facts(count, agents), size)],
-                    "/s",
-                    goal=RATE_GOAL,
-                )
-            )
+            rows.append(_row(f"recorded: {case}", await _record(store, facts(count, agents), size), "/s", RATE_GOAL))
             if agents == 1:
                 again = await _record(store, facts(count, agents), size)
-                rows.append(median(BENCH, US, "recorded: the same again", [again], "/s", goal=RATE_GOAL))
+                rows.append(_row("recorded: the same again", again, "/s", RATE_GOAL))
         path.unlink()
     return rows
 
@@ -201,14 +192,18 @@ async def _measure(place: Path, options: argparse.Namespace) -> list[Row]:
     async with FleetStore.open(path) as store:
         await store.remember({f"agent-{n:04}": {"site": f"site-{n % SITES}", "arch": "arm"} for n in range(1000)})
         rate = await _record(store, facts(options.events, 1000), 1000)
-        rows.append(median(BENCH, US, "recorded: 1,000 agents, batches of 1,000", [rate], "/s", goal=RATE_GOAL))
+        rows.append(_row("recorded: 1,000 agents, batches of 1,000", rate, "/s", RATE_GOAL))
         rows += await _ask(store, options.rounds * 7)
     data = sum(len(event.data) for event in facts(options.events, 1000))
     for table, size in sizes(path).items():
-        rows.append(median(BENCH, US, f"bytes per event: {table}", [size / options.events], "B"))
+        rows.append(_row(f"bytes per event: {table}", size / options.events, "B"))
     own = (path.stat().st_size - data) / options.events
-    rows.append(median(BENCH, US, "bytes per event beside its data", [own], "B", goal=SIZE_GOAL))
+    rows.append(_row("bytes per event beside its data", own, "B", SIZE_GOAL))
     return rows
+
+
+def _row(case: str, value: float, unit: str, goal: Goal | None = None) -> Row:
+    return median(BENCH, US, case, [value], unit, goal=goal)
 
 
 def sizes(path: Path) -> dict[str, int]:

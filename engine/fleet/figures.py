@@ -12,8 +12,9 @@ from engine.store.transaction import Transaction
 SECONDS = {Grain.MINUTE: 60, Grain.HOUR: 3600}
 NUMBER = {Grain.MINUTE: 0, Grain.HOUR: 1}
 """What the file calls a grain of one agent."""
-WHOLE = 2
-"""Is added for all agents together: a question about the fleet reads as few rows as if it were one agent."""
+WHOLE_HOUR = 2
+"""An hour of all agents together: a long look at the fleet reads as few rows as if it were one agent. Minutes of the
+fleet hold hardly fewer rows than those of its agents, and are looked at for a short time."""
 COUNTS = ("events", "started", "completed", "partial", "failed", "cancelled", "node_failures", "retries")
 """The columns of counts, in the order of the table."""
 _EVENTS, _MICROS, _LONGEST = 0, len(COUNTS), len(COUNTS) + 1
@@ -68,11 +69,11 @@ class Figures:
                 self._durations[spot] = self._durations.get(spot, 0) + 1
 
     def write(self, tx: Transaction) -> None:
-        """Add everything to the file: of each agent, and of all of them together; by minute and by hour."""
-        together = _regroup(self._windows, self._durations, minutes=1, agents=False)
-        for offset, (windows, durations) in ((0, (self._windows, self._durations)), (WHOLE, together)):
-            _add(tx, NUMBER[Grain.MINUTE] + offset, windows, durations)
-            _add(tx, NUMBER[Grain.HOUR] + offset, *_regroup(windows, durations, minutes=60, agents=True))
+        """Add everything to the file: of each agent by minute and by hour, and of all of them together by hour."""
+        hours = _regroup(self._windows, self._durations, minutes=60, agents=True)
+        _add(tx, NUMBER[Grain.MINUTE], self._windows, self._durations)
+        _add(tx, NUMBER[Grain.HOUR], *hours)
+        _add(tx, WHOLE_HOUR, *_regroup(*hours, minutes=1, agents=False))
 
 
 def _regroup(windows: Windows, durations: Durations, *, minutes: int, agents: bool) -> tuple[Windows, Durations]:

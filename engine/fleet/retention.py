@@ -7,7 +7,7 @@ import msgspec
 
 from engine.crash import crash_point
 from engine.fleet import schema
-from engine.fleet.figures import NUMBER, SECONDS, WHOLE
+from engine.fleet.figures import NUMBER, SECONDS, WHOLE_HOUR
 from engine.fleet.query import Grain
 from engine.store.transaction import Transaction
 
@@ -112,7 +112,8 @@ def _remove_figures(tx: Transaction, grain: Grain, before: int) -> int:
     """Windows that ended before, the oldest first. How many rows went; perhaps all of them if fewer than STEP."""
     until = before // (SECONDS[grain] * 1_000_000)
     removed = 0
-    for table, number in product(("windows", "durations"), (NUMBER[grain], NUMBER[grain] + WHOLE)):
+    numbers = (NUMBER[grain], WHOLE_HOUR) if grain is Grain.HOUR else (NUMBER[grain],)
+    for table, number in product(("windows", "durations"), numbers):
         step = tx.execute(
             f"SELECT start FROM {table} WHERE grain = ? AND start < ? ORDER BY start LIMIT 1 OFFSET ?",
             (number, until, STEP),

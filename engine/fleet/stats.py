@@ -3,8 +3,8 @@
 import sqlite3
 from collections.abc import Iterable
 
-from engine.fleet.figures import COUNTS, NUMBER, SECONDS, WHOLE
-from engine.fleet.query import StatsQuery, Window
+from engine.fleet.figures import COUNTS, NUMBER, SECONDS, WHOLE_HOUR
+from engine.fleet.query import Grain, StatsQuery, Window
 from engine.fleet.selection import select_agents
 from engine.fleet.sketch import quantiles
 
@@ -61,8 +61,9 @@ def _source(
         join = "LEFT JOIN labels l ON l.agent = d.agent AND l.name = ? "
         arguments.append(query.by_label)
     where = ["d.grain = ?", "d.start >= ?", "d.start < ?"]
-    whole = not query.by_agent and not query.by_label and agents is None
-    arguments += [NUMBER[query.grain] + WHOLE * whole, -(-query.since // unit), -(-query.until // unit)]
+    whole = query.grain is Grain.HOUR and not query.by_agent and not query.by_label and agents is None
+    number = WHOLE_HOUR if whole else NUMBER[query.grain]
+    arguments += [number, -(-query.since // unit), -(-query.until // unit)]
     for column, ids in (("agent", agents), ("workflow", workflows)):
         if ids is not None:
             where.append(f"d.{column} IN ({', '.join(map(str, ids))})")

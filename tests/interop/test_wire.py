@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
@@ -12,7 +11,8 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from engine.events import FACTS, LIVE, Kind
-from tests.interop.schemas import FOLDER, closed, files
+from tests.interop.checking import check
+from tests.interop.schemas import FOLDER, files
 from tests.interop.script import Script
 from tests.running import Running, running_agent
 
@@ -33,17 +33,6 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Script]:
         played = Script(agent)
         asyncio.run(played.play())
         yield played
-
-
-def schema(name: str) -> Any:
-    return closed(json.loads((FOLDER / name).read_text()))
-
-
-def check(value: Any, name: str) -> None:
-    """Valid, and nothing in it that the schema does not tell of."""
-    validator = jsonschema.Draft202012Validator(schema(name), format_checker=jsonschema.FormatChecker())
-    problems = [f"{'/'.join(map(str, error.path))}: {error.message}" for error in validator.iter_errors(value)]
-    assert not problems, f"{name} against {json.dumps(value)[:2000]}:\n" + "\n".join(problems)
 
 
 def kind_of(body: bytes) -> str:
@@ -123,6 +112,7 @@ def test_what_workflows_publish_is_as_described(script: Script) -> None:
 
 
 def test_heartbeats_are_as_described(script: Script) -> None:
+    assert script.heartbeats
     for message in script.heartbeats:
         assert message.subject == "$KV.ganglion_agents.default.edge"
         check(json.loads(message.data), "heartbeat.json")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.hub import Hub
+from tests.interop.checking import check
 from tests.running import Running
 
 pytestmark = pytest.mark.nats
@@ -255,6 +256,12 @@ def test_a_lost_agent_comes_first_and_can_be_forgotten(fleet: Fleet) -> None:
 
     fleet.agents["pi-2"].start()
     until(lambda: len(fleet.json("fleet")["agents"]) == 3)
+    for kind in ("agent.lost", "agent.returned"):
+        until(lambda kind=kind: bool(fleet.events("--kind", kind)))  # type: ignore[misc]
+        [event] = fleet.events("--kind", kind)
+        assert event["data"]["agent"] == "pi-2"
+        del event["number"]
+        check(event, f"events/{kind}.json")
 
 
 def test_without_a_recorder_there_is_presence_and_a_hint(tmp_path: Path) -> None:

@@ -131,15 +131,16 @@ class ServiceClient:
 
         Ends when the connection does.
         """
+        nc = self.nc  # the line may have another one later
         queue: asyncio.Queue[Msg | None] = asyncio.Queue(maxsize=10_000)
 
         async def take(message: Msg) -> None:
             await queue.put(message)
 
         for subject in subjects:
-            await self.nc.subscribe(subject, cb=take)
-        await self.nc.flush()
-        while self.nc.is_connected:
+            await nc.subscribe(subject, cb=take)
+        await nc.flush()
+        while nc.is_connected:
             try:
                 async with asyncio.timeout(1.0):
                     message = await queue.get()

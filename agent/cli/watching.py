@@ -20,9 +20,10 @@ LOOK_SECONDS = 2.0
 async def watched(client: "ServiceClient", request: Show) -> AsyncIterator[Shown]:
     """The execution now, and each time it may have changed; the last one is its end.
 
-    Events only say when it is worth looking: what gets lost on the way is seen a little later.
+    Events only say when it is worth looking: what gets lost on the way is seen a little later, and so is everything
+    once the connection broke.
     """
-    shown = await client.call("show", request, Shown)
+    shown = await client.call("show", request, Shown, is_repeatable=True)
     id = shown.info.execution
     stirred = asyncio.Event()
     listener = asyncio.ensure_future(_listen(client, id, stirred))
@@ -30,7 +31,7 @@ async def watched(client: "ServiceClient", request: Show) -> AsyncIterator[Shown
         while True:
             stirred.clear()
             began = time.monotonic()
-            shown = await client.call("show", request, Shown)
+            shown = await client.call("show", request, Shown, is_repeatable=True)
             pause = max(PAUSE_SECONDS, 3 * (time.monotonic() - began))  # of many nodes a look is work for the agent
             yield shown
             if shown.info.status in FINISHED:

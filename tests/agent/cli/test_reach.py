@@ -1,5 +1,8 @@
 """From any box to any agent: `--agent` through the hub."""
 
+import json
+
+import psutil
 import pytest
 
 pytestmark = pytest.mark.nats
@@ -56,6 +59,37 @@ def test_a_trigger_keeps_its_id(fleet) -> None:
     assert "it was there already" in again.out
     other = fleet.north("trigger", "hello", "-d", '{"celsius": 3}', "--json").json
     assert (other["execution"] != first["execution"], other["duplicate"]) == (True, False)
+
+
+def test_events_of_another_agent_are_followed(fleet) -> None:
+    fleet.north("deploy", fleet.north.shell.directory / "hello.yaml", "--agent", "south")
+    place = ("--agent", "south", "--data-dir", fleet.north.data_dir)
+    following = fleet.north.shell.start("events", "-f", "--after", "0", "--json", *place)
+    try:
+        events = map(json.loads, following.stdout)
+        first = next(event for event in events if event["type"] == "ganglion.agent.started")
+        assert first["source"] == "/ganglion/default/south"
+        id = fleet.north("trigger", "hello", "-d", '{"celsius": 3}', "--json", *place[:2]).json["execution"]
+        ends = (event for event in events if event["type"] == "ganglion.workflow.completed")
+        assert next(event for event in ends if event["subject"] == id)["source"] == first["source"]
+    finally:
+        following.kill()
+        following.communicate()
+
+
+def test_waiting_goes_on_over_a_connection_that_broke(fleet, until) -> None:
+    north = fleet.north
+    north("deploy", north.shell.write("slow.yaml", SLOW))
+    waiting = north.shell.start("trigger", "slow", "--wait", "--json", "--data-dir", north.data_dir)
+    try:
+        [form] = until(lambda: north("forms", "--json").json["forms"])
+        [server] = psutil.Process(north.ready["pid"]).children()
+        server.kill()
+        until(lambda: north("submit", form["form"], "-d", "{}").code == 0)
+        out, err = waiting.communicate(timeout=60)
+    finally:
+        waiting.kill()
+    assert json.loads(out)["info"]["status"] == "completed", err
 
 
 def test_a_hub_that_is_gone_is_told(fleet) -> None:

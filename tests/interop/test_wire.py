@@ -23,7 +23,7 @@ UNSEEN = {
     Kind.AGENT_LOST, Kind.AGENT_RETURNED, Kind.AGENT_TWIN,
 }  # fmt: skip
 """What no agent says in a few seconds without harm; tests/engine/control/test_event_data.py has it, and
-tests/agent/test_lookout.py."""
+tests/agent/test_lookout.py, and tests/agent/cli/test_fleet.py."""
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ class Presence:
         """Instances of twins."""
         self._heart = Heart(
             mesh.fleet, self.beat, instance=secrets.token_hex(8), every=config.fleet.heartbeat,
-            clock=engine.store.clock, on_twin=self._meet_twin,
+            clock=engine.store.clock, on_twin=self._meet_twin, alone=not mesh.is_shared,
         )  # fmt: skip
         self._beating: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None

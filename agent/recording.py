@@ -42,7 +42,7 @@ class Recording:
         self._engine = engine
         self._retention = retention
         identity, clock = engine.identity, engine.store.clock
-        self.roster = Roster(mesh.fleet, identity.tenant, clock=clock)
+        self.roster = Roster(mesh.fleet, identity.tenant, clock=clock, alone=not mesh.is_shared)
         self._lookout = Lookout(engine.store, self.roster, agent=identity.agent)
         self._clock = clock
         self._recorder = Recorder(

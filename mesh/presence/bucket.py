@@ -121,10 +121,13 @@ def key_of(tenant: str, agent: str) -> str:
     return f"{tenant}.{agent}"
 
 
-async def ensure_bucket(nc: AnySubjectClient) -> None:
-    """Make the bucket where there is none; one that somebody made stays as it is. Raises ApiError and one of LOST."""
+async def ensure_bucket(nc: AnySubjectClient, *, in_memory: bool = False) -> None:
+    """Make the bucket where there is none; one that somebody made stays as it is. `in_memory`: at a server that is one
+    agent's alone nobody misses it, and a beat every few seconds wears out an SD card. Raises ApiError, one of LOST.
+    """
     if await stream_info(nc, STREAM) is None:
-        await ask(nc, f"STREAM.CREATE.{STREAM}", _Info, _CONFIG)
+        storage = {"storage": "memory"} if in_memory else {}
+        await ask(nc, f"STREAM.CREATE.{STREAM}", _Info, {**_CONFIG, **storage})
 
 
 async def put(nc: AnySubjectClient, key: str, value: bytes, *, after: int | None = None) -> int:

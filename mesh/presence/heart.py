@@ -39,13 +39,16 @@ class Heart:
         every: float,
         clock: Clock,
         on_twin: Callable[[Beat, Beat], None],
+        alone: bool = False,
     ) -> None:
+        """`alone`: the server is this agent's own, and no other agent is there."""
         self._connection = connection
         self._say = say
         self._instance = instance
         self._every = every
         self._clock = clock
         self._on_twin = on_twin
+        self._alone = alone
         self._sightings = Sightings(instance, every, clock)
         self._born = clock.monotonic()
         self._started = ""
@@ -76,7 +79,7 @@ class Heart:
                 await self._beat(link, State.STOPPED)
 
     async def _work(self, link: Link) -> None:
-        await ensure_bucket(link.nc)
+        await ensure_bucket(link.nc, in_memory=self._alone)
         if not self._started:
             now = await server_time(link.nc)
             if now:

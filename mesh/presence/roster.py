@@ -46,12 +46,20 @@ class Roster:
     """Follows the agents of a tenant; `run` is its service. `listeners` are told of each change on the event loop."""
 
     def __init__(
-        self, connection: Connection, tenant: str, *, clock: Clock, list_seconds: float = LIST_SECONDS
+        self,
+        connection: Connection,
+        tenant: str,
+        *,
+        clock: Clock,
+        list_seconds: float = LIST_SECONDS,
+        alone: bool = False,
     ) -> None:
+        """`alone`: the server is the watcher's own, and no other agent is there."""
         self._connection = connection
         self._tenant = tenant
         self._clock = clock
         self._list_seconds = list_seconds
+        self._alone = alone
         self._attendance = Attendance()
         self._known = asyncio.Event()
         self.listeners: list[Callable[[Change], None]] = []
@@ -72,7 +80,7 @@ class Roster:
         return list(self._attendance.beats())
 
     async def _work(self, link: Link) -> None:
-        await ensure_bucket(link.nc)
+        await ensure_bucket(link.nc, in_memory=self._alone)
         coming: asyncio.Queue[Msg] = asyncio.Queue(QUEUE)
 
         async def take(message: Msg) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from mesh.connection import Connection
+from mesh.jetstream import stream_info
 from mesh.presence import bucket
 from mesh.presence.beat import BUCKET, Beat
 from mesh.presence.bucket import MovedOn, ensure_bucket, get, key_of, listing, put
@@ -59,6 +60,17 @@ async def test_a_bucket_that_a_client_library_made_is_taken_as_it_is(
     assert entry.beat.last_seq == 2
 
 
+async def test_a_bucket_of_one_agent_alone_is_in_memory(fleet: Connection, beat: Callable[..., Beat]) -> None:
+    nc = (await fleet.link()).nc
+    await ensure_bucket(nc, in_memory=True)
+    await ensure_bucket(nc)
+    info = await stream_info(nc, bucket.STREAM)
+    assert info is not None
+    assert info.config["storage"] == "memory"
+    await say(fleet, beat("pi-1"))
+    assert len((await listing(nc, "default")).entries) == 1
+
+
 async def test_a_put_after_somebody_elses_is_refused(fleet: Connection, beat: Callable[..., Beat]) -> None:
     nc = (await fleet.link()).nc
     await ensure_bucket(nc)
@@ -96,9 +108,9 @@ async def test_more_agents_than_the_server_gives_at_once_are_listed(
         await ensure_bucket(nc)
         await nc.publish_batch(
             (f"$KV.{BUCKET}.default.pi-{number}", "", {}, msgspec.json.encode(beat(f"pi-{number}")))
-            for number in range(1100)
+            for number in range(1099)
         )
-        await nc.flush()
+        await say(connection, beat("pi-1099"))  # is stored behind the others
         assert len((await listing(nc, "default")).entries) == 1100
 
 

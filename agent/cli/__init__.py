@@ -9,7 +9,7 @@ follow.py       events of the past, and on from there
 complete.py     what the shell can complete
 addressed.py    the options that say which agent is meant
 reach.py        from a command to the agent that is to carry it out
-fleetwide.py    the same question to many agents
+fleetwide.py    the same question to many agents; selection.py: to which
 whereabouts.py  why an agent does not answer
 """
 

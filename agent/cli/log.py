@@ -10,10 +10,11 @@ import typer
 
 from agent.cli.addressed import to_fleet
 from agent.cli.failure import Exit, Failure
-from agent.cli.fleetwide import each, selected
+from agent.cli.fleetwide import each
 from agent.cli.options import AsJson
 from agent.cli.reach import Where, fleet_line, talk
 from agent.cli.screen import clean, console, local_time, remark, short, write_json
+from agent.cli.selection import selected
 from agent.cli.whereabouts import since
 from agent.config.model import Level
 from agent.log_tail import LogLine, LogLines, LogQuery

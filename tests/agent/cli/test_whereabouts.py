@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli.failure import Failure
-from agent.cli.fleetwide import labels_in_use, selected
+from agent.cli.selection import labels_in_use, selected
 from agent.cli.whereabouts import explained, known_members, who_is_there
 from engine.values import encode_json
 from mesh.client import ServiceClient

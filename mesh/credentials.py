@@ -48,6 +48,8 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     """Path of a `.creds` file: JWT and seed."""
     nkey: str = ""
     """Path of a file with an nkey seed."""
+    inbox: str = ""
+    """What this user's inboxes begin with, where the server keeps others from them; empty: as the library has it."""
 
     def __repr__(self) -> str:
         kinds = [field for field in ("user", "token", "token_file", "creds", "nkey") if getattr(self, field)]

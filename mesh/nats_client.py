@@ -168,7 +168,7 @@ async def connect(
             # As text, not as paths: the library reads a creds file that is cut off without end.
             user_credentials=RawCredentials(creds_text(login.jwt, login.seed)) if login.jwt else None,
             nkeys_seed_str=login.seed if login.seed and not login.jwt else None,
-            inbox_prefix=inbox or DEFAULT_INBOX_PREFIX,
+            inbox_prefix=inbox or credentials.inbox or DEFAULT_INBOX_PREFIX,
         )
     except LOST as error:
         raise explained(error, login, tls) or error from None

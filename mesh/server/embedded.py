@@ -18,7 +18,7 @@ from mesh.server.child import Child, Log
 from mesh.server.guard import Guard
 from mesh.server.remote import START, Remote, read_remote
 from mesh.server.room import room
-from mesh.server.settings import AGENT_USER, SYSTEM_USER, UPLINK_USER, Keys, Settings, check, render
+from mesh.server.settings import AGENT_USER, INBOX, SYSTEM_USER, UPLINK_USER, Keys, Settings, check, render
 
 _logger = logging.getLogger("ganglion.nats")
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
@@ -37,7 +37,8 @@ class EmbeddedServer:
         self._log = log
         self._program = find_server()
         known = read_access(settings.data_dir)
-        self.credentials = known.credentials if known else Credentials(user=AGENT_USER, password=new_password())
+        agent = known.credentials if known else Credentials(user=AGENT_USER, password=new_password())
+        self.credentials = msgspec.structs.replace(agent, inbox=INBOX)
         uplink = known.hub.password if known and known.hub else new_password()
         self._keys = Keys(agent=self.credentials, anonymous=new_password(), uplink=uplink, system=new_password())
         self.uplink = Credentials(user=UPLINK_USER, password=self._keys.uplink)

@@ -25,7 +25,10 @@ SYSTEM_USER = "system"
 """Watches the leaf link, and has it made anew."""
 
 _OURS = ("ganglion.service.>", "ganglion.job.>", "ganglion.journal.>", "ganglion.event.>", "ganglion.live.>")
-_STREAMS = ("GANGLION_TRIGGERS", "GANGLION_INTAKE")
+INBOX = "_INBOX.ganglion.own"
+"""What the inboxes of the agent and its command line begin with. Whoever could read these, or write there, would hear
+what they are answered, and could answer in the place of JetStream or of an agent."""
+_STREAMS = ("GANGLION_TRIGGERS", "GANGLION_INTAKE", "GANGLION_EVENTS")
 DEVICE_MAY_NOT_PUBLISH = (
     *_OURS,
     "$JS.API.>",
@@ -34,12 +37,18 @@ DEVICE_MAY_NOT_PUBLISH = (
     "$KV.ganglion_desired.>",
     "$KV.ganglion_reported.>",
     "$O.ganglion_artifacts.>",
+    "$SYS.>",
+    f"{INBOX}.>",
     # An acknowledgement in the agent's name would lose a message. Both forms of the subject: with and without domain.
     *(f"$JS.ACK.{stream}.>" for stream in _STREAMS),
     *(f"$JS.ACK.*.*.{stream}.>" for stream in _STREAMS),
 )
-DEVICE_MAY_NOT_SUBSCRIBE = ("ganglion.service.>", "ganglion.job.>")
+DEVICE_MAY_NOT_SUBSCRIBE = (
+    "ganglion.service.>", "ganglion.job.>", f"{INBOX}.>", "$SRV.*.ganglion", "$SRV.*.ganglion.>",
+)  # fmt: skip
 """Whoever subscribes to a service with its queue group answers in its name."""
+DEVICE_MAY_ANSWER = {"max": 1, "expires": "1h"}
+"""What it was asked by a workflow it may answer, though nothing else goes to the agent's inboxes."""
 
 
 class Hub(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,8 +149,9 @@ def render(settings: Settings, keys: Keys, remote: Remote | None = None) -> str:
             "user": device.user or DEVICE_USER,
             "password": device.password,
             "permissions": {
-                "publish": {"deny": list(DEVICE_MAY_NOT_PUBLISH)},
+                "publish": {"allow": [">"], "deny": list(DEVICE_MAY_NOT_PUBLISH)},
                 "subscribe": {"deny": list(DEVICE_MAY_NOT_SUBSCRIBE)},
+                "allow_responses": DEVICE_MAY_ANSWER,
             },
         },
     ]

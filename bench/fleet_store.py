@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -195,10 +196,13 @@ async def _measure(place: Path, options: argparse.Namespace) -> list[Row]:
         rows.append(_row("recorded: 1,000 agents, batches of 1,000", rate, "/s", RATE_GOAL))
         rows += await _ask(store, options.rounds * 7)
     data = sum(len(event.data) for event in facts(options.events, 1000))
-    for table, size in sizes(path).items():
-        rows.append(_row(f"bytes per event: {table}", size / options.events, "B"))
-    own = (path.stat().st_size - data) / options.events
-    rows.append(_row("bytes per event beside its data", own, "B", SIZE_GOAL))
+    by_table = sizes(path)
+    events = sum(size for table, size in by_table.items() if table.startswith("events"))
+    figures = sum(size for table, size in by_table.items() if table in ("windows", "durations"))
+    rows.append(_row("bytes per event, beside its data", (events - data) / options.events, "B", SIZE_GOAL))
+    rows.append(_row("bytes per event, of figures", figures / options.events, "B"))
+    rows.append(_row("bytes per event, of its data", data / options.events, "B"))
+    rows.append(_row("size of the file", path.stat().st_size / 1e6, "MB"))
     return rows
 
 
@@ -208,11 +212,8 @@ def _row(case: str, value: float, unit: str, goal: Goal | None = None) -> Row:
 
 def sizes(path: Path) -> dict[str, int]:
     """Bytes of each table and index."""
-    with sqlite3.connect(path) as db:
-        try:
-            return dict(db.execute("SELECT name, SUM(pgsize) FROM dbstat GROUP BY 1 ORDER BY 2 DESC LIMIT 12"))
-        except sqlite3.OperationalError:
-            return {}
+    with closing(sqlite3.connect(path)) as db:
+        return dict(db.execute("SELECT name, SUM(pgsize) FROM dbstat GROUP BY 1"))
 
 
 def main() -> None:

@@ -84,8 +84,8 @@ def told(twin: Twin) -> str:
     where = f" on {twin.host}" if twin.host else ""
     since = f", started {twin.started[:19]}Z" if twin.started else ""
     return (
-        f"another agent {twin.agent} is running{where}{since}: this data directory is a copy of its, or the other way "
-        "round, and two agents under one id would both do everything.\n"
+        f"another agent {twin.agent} is running{where}{since}: one data directory was copied from the other, or both "
+        "have the same [agent] id, and two agents under one id would both do everything.\n"
         "Make this one an agent of its own: ganglion identity new\n"
         "Or stop the other one for good, and say so here: ganglion identity keep"
     )

@@ -1,6 +1,11 @@
 """`ganglion drain` and a real agent."""
 
+import asyncio
+from pathlib import Path
+
 import pytest
+
+from tests.hub import running_hub
 
 pytestmark = pytest.mark.nats
 
@@ -83,3 +88,25 @@ def test_nothing_to_do_is_drained_at_once_and_nobody_there_is_said(agent) -> Non
     assert (done.code, done.json["phase"]) == (0, "drained")
     assert ended(agent) == 0
     assert agent("drain").code == 3
+
+
+async def test_a_part_of_the_fleet_is_drained_with_a_line_for_each(start, shell, tmp_path: Path) -> None:
+    async with running_hub(tmp_path / "hub") as hub:
+        for name, site in (("a", "berlin"), ("b", "berlin"), ("c", "paris")):
+            shell.write(
+                f"{name}.toml",
+                f"[agent]\nid = '{name}'\nlabels = {{site = '{site}'}}\n"
+                f"[mesh]\nmode = 'external'\nurl = '{hub.url}'\n[fleet]\nheartbeat = '1s'\n",
+            )
+        a, b, c = [await asyncio.to_thread(start, "--config", f"{name}.toml", data_dir=name) for name in "abc"]
+        done = await asyncio.to_thread(shell, "drain", "--config", "c.toml", "--fleet", "site=berlin", "--json")
+        assert done.code == 0, done.err
+        assert sorted((line["agent"], line["answer"]["phase"]) for line in done.lines) == [
+            ("a", "drained"), ("b", "drained"),
+        ]  # fmt: skip
+        assert [await asyncio.to_thread(ended, agent) for agent in (a, b)] == [0, 0]
+        seen = await asyncio.to_thread(
+            shell, "drain", "--config", "c.toml", "--fleet", "site=berlin", "--timeout", "1s"
+        )
+        assert seen.code == 3
+        assert c.process.poll() is None

@@ -44,7 +44,8 @@ class DrainDesk:
         """What runs now has no more time."""
         self._parked = self._engine.executor.running()
         if self._parked:
-            _log.info("%d executions are parked; they go on at the next start", len(self._parked))
+            count = {"executions": len(self._parked)}
+            _log.info("what still runs is parked, and goes on at the next start", extra={"fields": count})
 
     async def say_so(self) -> None:
         """Nothing runs any more: let those know who follow."""

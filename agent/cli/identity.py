@@ -12,8 +12,10 @@ from agent.backups import STORE
 from agent.cli.failure import Exit, Failure
 from agent.cli.options import AsJson, ConfigFile, DataDir, settings
 from agent.cli.screen import say, write_json
+from agent.fingerprint import FILE as FINGERPRINT
 from agent.fingerprint import fingerprint, is_where_it_was
 from agent.fingerprint import keep as keep_fingerprint
+from agent.identity import FILE as AGENT_ID
 from agent.identity import kept_id, renew_id
 from agent.lock import locked
 from agent.single import single_error
@@ -52,6 +54,7 @@ class Renewal(msgspec.Struct, frozen=True, kw_only=True):
     """What `new` did."""
 
     agent: str
+    """Empty with --image: named at the first start."""
     before: str
     epoch: str
     cancelled: int
@@ -90,13 +93,19 @@ def new(
         typer.Option("--keep-executions", help="Go on with what was under way, and send what waits: only if the other "
                      "agent never will."),
     ] = False,
+    image: Annotated[
+        bool,
+        typer.Option("--image", help="Leave the id to the first start: for a directory that is copied to many machines "
+                     "next."),
+    ] = False,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Make a copied data directory an agent of its own, also before it is copied to many machines.
+    """Make a copied data directory an agent of its own.
 
-    It gets a new id, and its store a new epoch. Workflows, params, state, secrets and finished executions stay.
+    It gets a new id, and its store a new epoch. Workflows, params, state, secrets and finished executions stay. With
+    --image each copy of the directory makes an id of its own when it starts first.
 
     What was under way when the directory was copied is the other agent's, which goes on with it. Here executions that
     had not ended are cancelled, facts and messages that had not been sent are dropped, and the embedded server's
@@ -109,6 +118,8 @@ def new(
     found = settings(config, data_dir)
     path = found.data_path
     twin = found_before(path)
+    if image and (name or found.agent.id):
+        raise Failure(f"--image: all copies would be {name or found.agent.id}: leave --id and [agent] id out")
     if name and not is_agent_id(name):
         raise Failure(f"--id {name}: expected up to 63 lower-case letters, digits and hyphens (and not `any`)")
     if found.agent.id and name:
@@ -125,8 +136,13 @@ def new(
         with locked(path):
             renewed = asyncio.run(_renewed(path, keep=keep_executions))
             aside = "" if keep_executions else _set_aside(path)
-            agent = found.agent.id or renew_id(path, name)
-            keep_fingerprint(path, fingerprint(path))
+            if image:
+                agent = ""
+                for kept in (AGENT_ID, FINGERPRINT):
+                    (path / kept).unlink(missing_ok=True)
+            else:
+                agent = found.agent.id or renew_id(path, name)
+                keep_fingerprint(path, fingerprint(path))
             (path / FILE).unlink(missing_ok=True)
     except (StoreError, OSError) as error:
         raise Failure(f"{error}; run it again when that is mended", Exit.FAILED) from None
@@ -137,7 +153,10 @@ def new(
     if as_json:
         write_json(done)
         return
-    say(f"this is agent {agent} from now on{f', no longer {before}' if before and before != agent else ''}")
+    if image:
+        say(f"each copy of {path} is an agent of its own from its first start on")
+    else:
+        say(f"this is agent {agent} from now on{f', no longer {before}' if before and before != agent else ''}")
     if done.cancelled:
         say(f"{done.cancelled} executions that were under way are cancelled: they are the other agent's")
     if aside:

@@ -73,7 +73,7 @@ def test_what_is_not_done_in_time_is_parked_and_goes_on_at_the_next_start(agent,
     assert "1 execution still running" in following.stderr.readline()
     if how == "signal":
         agent.process.terminate()
-    until(lambda: "1 executions are parked" in agent.said())
+    until(lambda: "what still runs is parked" in agent.said())
     gate.touch()  # the attempt itself has the grace time
     out, _ = following.communicate(timeout=30)
     assert following.returncode == 1

@@ -18,7 +18,7 @@ def data(shell):
     return path
 
 
-def test_a_master_image_becomes_another_agent_with_streams_set_aside(shell, data) -> None:
+def test_a_copy_becomes_another_agent_with_streams_set_aside(shell, data) -> None:
     done = shell("identity", "new", "--data-dir", data)
     assert done.code == 0
     agent = (data / "agent-id").read_text().strip()
@@ -28,6 +28,17 @@ def test_a_master_image_becomes_another_agent_with_streams_set_aside(shell, data
     assert len(list(data.glob("nats.replaced-*"))) == 1
     shown = shell("identity", "show", "--data-dir", data)
     assert shown.out == f"agent {agent}\n"
+
+
+def test_each_copy_of_an_image_names_itself(shell, data) -> None:
+    shell("identity", "new", "--data-dir", data, "--id", "workshop")
+    done = shell("identity", "new", "--data-dir", data, "--image")
+    assert done.code == 0
+    assert "each copy" in done.out
+    assert "named at the first start" in shell("identity", "show", "--data-dir", data).out
+    copy = shutil.copytree(data, shell.directory / "copy")
+    assert "moved" not in shell("identity", "show", "--data-dir", copy).out
+    assert "all copies would be x" in shell("identity", "new", "--data-dir", data, "--image", "--id", "x").err
 
 
 def test_a_new_identity_may_be_named_and_keep_what_was_under_way(shell, data) -> None:

@@ -106,7 +106,10 @@ class ServiceClient:
 
     async def _ask(self, verb: str, request: msgspec.Struct, answer: type[A], seconds: float | None) -> A:
         patience = self.seconds if seconds is None else seconds
-        subject = verb_subject(self.tenant, self.agent, verb)
+        try:
+            subject = verb_subject(self.tenant, self.agent, verb)
+        except ValueError as error:
+            raise AgentUnreachable(str(error)) from None
         try:
             reply = await self.line.request(subject, encode_json(request), patience)
         except nats.errors.NoRespondersError:

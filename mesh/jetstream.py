@@ -87,10 +87,13 @@ async def ask(nc: AnySubjectClient, subject: str, type: type[T], body: dict[str,
     NoRespondersError."""
     payload = msgspec.json.encode(body) if body is not None else b""
     reply = await nc.question(f"{nc.api}.{subject}", payload, seconds=API_SECONDS)
-    problem = msgspec.json.decode(reply.data, type=_Answer).error
-    if problem is not None:
-        raise ApiError(problem.code, problem.err_code, problem.description)
-    return msgspec.json.decode(reply.data, type=type)
+    try:
+        problem = msgspec.json.decode(reply.data, type=_Answer).error
+        if problem is None:
+            return msgspec.json.decode(reply.data, type=type)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # no server says this
+        raise ApiError(0, 0, f"something else answers {subject}: {str(error)[:200]}") from None
+    raise ApiError(problem.code, problem.err_code, problem.description)
 
 
 async def stream_info(nc: AnySubjectClient, name: str) -> StreamInfo | None:
@@ -119,7 +122,7 @@ async def last_message(nc: AnySubjectClient, stream: str, subject: str, *, direc
         headers = reply.headers or {}
         if headers.get("Status") == str(NOT_FOUND):
             return None
-        if "Nats-Sequence" not in headers:
+        if not headers.get("Nats-Sequence", "").isascii() or not headers.get("Nats-Sequence", "").isdigit():
             raise ApiError(0, 0, f"{stream} answers with something else: {headers.get('Status', 'no status')}")
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return Stored(

@@ -14,7 +14,7 @@ import msgspec
 from mesh.intake.source import Source, addressed, anyones
 from mesh.presence.bucket import PREFIX, STREAM, key_of
 from mesh.recorder.reader import recorder_name
-from mesh.service import NAME, verb_subject
+from mesh.service import NAME, SUBJECTS
 from mesh.streams import EVENTS, TRIGGERS, facts_subject
 
 API = "$JS.API"
@@ -92,7 +92,7 @@ def agent_rights(member: Member) -> Rights:
 def operator_rights(tenant: str, *, api: str = API) -> Rights:
     """For a person's command line: asks agents, reads events, and makes the streams of everybody."""
     publish = [
-        Right(verb_subject(tenant, "*", "*"), "commands to agents"),
+        Right(f"{SUBJECTS}.{tenant}.*.*", "commands to agents"),
         Right(f"ganglion.trigger.{tenant}.>", "start workflows"),
         Right(f"$SRV.PING.{NAME}", "which agents answer now"),
         Right("$SRV.>", "nats micro ls, info and stats"),
@@ -148,12 +148,12 @@ def _agent_publishes(member: Member) -> Iterator[Right]:
         yield from _reads_presence(api)
         filters = (f"ganglion.event.{tenant}.>",)
         yield from _consumes(api, EVENTS, recorder_name(tenant, agent), filters, "the fleet's facts", drops=True)
-        yield Right(verb_subject(tenant, "*", "events"), "ask agents for facts that did not come")
+        yield Right(f"{SUBJECTS}.{tenant}.*.events", "ask agents for facts that did not come")
 
 
 def _agent_hears(member: Member) -> Iterator[Right]:
     yield Right(f"{inbox_of(member.tenant, member.agent)}.>", "answers to it, and to no other")
-    yield Right(verb_subject(member.tenant, member.agent, "*"), "commands to it")
+    yield Right(f"{SUBJECTS}.{member.tenant}.{member.agent}.*", "commands to it")
     for depth in ("*", f"*.{NAME}", f"*.{NAME}.*"):
         yield Right(f"$SRV.{depth}", "nats micro ls, info and stats")
     yield from (Right(subject, "plain triggers of its workflows") for subject in member.subscribe)

@@ -7,6 +7,7 @@ from nats.aio.client import Client
 
 from engine.values import InvalidValue, decode_json
 from mesh.service import NAME
+from mesh.wire import is_id
 
 ROLL_SECONDS = 0.5
 """How long agents may take to say that they are there."""
@@ -31,8 +32,9 @@ async def roll_call(nc: Client, tenant: str, *, seconds: float = ROLL_SECONDS) -
                     ping = msgspec.convert(decode_json(message.data), _Ping)
                 except (InvalidValue, msgspec.ValidationError):
                     continue
-                if ping.metadata.get("tenant") == tenant and "agent" in ping.metadata:
-                    found.add(ping.metadata["agent"])
+                agent = ping.metadata.get("agent", "")
+                if ping.metadata.get("tenant") == tenant and is_id(agent):
+                    found.add(agent)
     except TimeoutError:
         pass
     finally:

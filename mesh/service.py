@@ -24,9 +24,12 @@ from engine.store.errors import StoreError
 from engine.values import InvalidValue, decode_json, encode_json
 from mesh.connection import Connection, Link
 from mesh.micro import ERROR, ERROR_CODE, Endpoint, MicroService
+from mesh.wire import check_verb
 
 _logger = logging.getLogger("ganglion.mesh")
 NAME = "ganglion"
+SUBJECTS = "ganglion.service"
+"""What the subjects of all verbs begin with."""
 MAX_REQUESTS = 64
 """Requests carried out at the same time; more get 503 at once."""
 MAX_DESCRIPTION = 2000
@@ -34,8 +37,9 @@ MAX_DESCRIPTION = 2000
 
 
 def verb_subject(tenant: str, agent: str, verb: str) -> str:
-    """Where a verb of an agent is asked."""
-    return f"ganglion.service.{tenant}.{agent}.{verb}"
+    """Where a verb of an agent is asked. Raises ValueError for what is no id or no verb."""
+    check_verb(tenant, agent, verb)
+    return f"{SUBJECTS}.{tenant}.{agent}.{verb}"
 
 
 class ControlService:

@@ -9,8 +9,31 @@ from collections.abc import Mapping
 
 from engine.subjects import check_subject
 
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_VERB = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_ACK = re.compile(r"\$JS\.ACK\.(?:[^.]+\.[^.]+\.)?[^.]+\.[^.]+(?:\.[0-9]{1,19}){5}(?:\.[^.]+)?")
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _OURS, _STARTS = "ganglion.", "ganglion.trigger."
+
+
+def is_id(text: str) -> bool:
+    """Whether this may stand for an agent or a tenant in a subject; what others say of themselves may be anything."""
+    return _ID.fullmatch(text) is not None
+
+
+def is_ack(reply: str) -> bool:
+    """Whether a message with this reply subject can have come from a stream: anybody who knows an inbox may write
+    there. `$JS.ACK.[<domain>.<account>.]<stream>.<consumer>.` and five numbers."""
+    return _ACK.fullmatch(reply) is not None
+
+
+def check_verb(tenant: str, agent: str, verb: str) -> None:
+    """Raise ValueError unless a verb of this agent has a subject of its own; the text says why."""
+    for what, text in (("tenant", tenant), ("agent", agent)):
+        if not is_id(text):
+            raise ValueError(f"{text[:80]!r} is not the id of {what}: lower-case letters, digits and hyphens")
+    if not _VERB.fullmatch(verb):
+        raise ValueError(f"{verb[:80]!r} is not a verb")
 
 
 def check_outgoing(subject: str) -> None:

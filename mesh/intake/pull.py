@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 from engine.signal import Signal
 from mesh.connection import LOST, Link
 from mesh.nats_client import AnySubjectClient
+from mesh.wire import is_ack
 
 HEARTBEAT_SECONDS = 5.0
 EXPIRES_SECONDS = 60.0
@@ -24,7 +25,6 @@ MAX_BATCH = 1024
 TOP_UP = 32
 """An open request is topped up when so many more could come: not for each slot that gets free."""
 _HEARTBEAT_NS = int(HEARTBEAT_SECONDS * 1e9)
-_ACK = "$JS.ACK."
 _NAK = b"-NAK"
 _HEARTBEAT, _NO_MESSAGES, _EXPIRED, _CONFLICT = "100", "404", "408", "409"
 _PASSING = ("batch completed", "exceeded", "leadership change", "server shutdown", "message size")
@@ -141,7 +141,7 @@ class Pull:
 
     async def _receive(self, msg: Msg) -> None:
         self._heard_at = self._loop.time()
-        if msg.reply.startswith(_ACK):
+        if is_ack(msg.reply):
             self.asked -= 1
             if self._shut:
                 await self.give_back([msg])

@@ -21,6 +21,7 @@ from mesh.presence.beat import Beat
 from mesh.presence.bucket import PREFIX, STREAM, ensure_bucket, listing
 from mesh.presence.members import Member
 from mesh.presence.reading import read_beat
+from mesh.wire import is_ack
 
 LIST_SECONDS = 60.0
 """How often the whole list is read."""
@@ -127,7 +128,7 @@ class Roster:
     def _hear(self, message: Msg) -> None:
         if not message.data:
             return  # the server's own word that the consumer is idle, or the marker of a deleted key
-        beat = read_beat(message.subject.removeprefix(PREFIX), message.data)
+        beat = read_beat(message.subject.removeprefix(PREFIX), message.data) if is_ack(message.reply) else None
         if beat is None or beat.tenant != self._tenant:
             self.bad += 1
             return

@@ -18,6 +18,8 @@ Reading order, the way of a message and of what comes of it:
     roll_call.py     which agents answer now
     station.py       all that an agent does at one server: its own, or the hub that it shares with others
     requester.py     request-reply for nodes
-    credentials.py   how a client proves who it is           wire.py       what may go onto the wire
+    credentials.py   how a client proves who it is           wire.py       what may go onto the wire, and what to
+    key_files.py     its files: renewed, or about to expire                believe of what comes from it
+    refusal.py       why a server did not let us in          permissions.py  what each user must be allowed there
     errors.py        what is refused, with what to do next
 """

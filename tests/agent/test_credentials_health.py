@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.config import load_config
+from agent.config import InvalidConfig, load_config
 from agent.doctor import examine
 from agent.finding import Verdict
 from mesh.key_files import DAY
@@ -73,3 +73,19 @@ async def test_status_tells_until_when_the_server_lets_the_agent_in(
         written = [path.read_bytes() for path in agent.data_dir.rglob("*") if path.is_file()]
         assert not [content for content in written if seed.encode() in content]
         assert seed not in (shell.directory / "agent.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        ('mode = "external"\nurl = "nats://x:4222"\ntls = {ca = "ca.pem"}', "write tls://host:port in mesh.url"),
+        ('hub = "nats-leaf://x:7422"\ntls = {ca = "ca.pem"}', "write tls://host:port in mesh.url or mesh.hub"),
+        ('hub = "tls://x:7422"\ntls = {hostname = "y"}', "write the certificate's name into mesh.hub"),
+    ],
+)
+def test_tls_that_would_have_no_effect_is_refused(tmp_path: Path, lines: str, text: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f"[mesh]\n{lines}\n")
+    with pytest.raises(InvalidConfig) as caught:
+        load_config(file, environ={"HOME": str(tmp_path)})
+    assert text in "\n".join(caught.value.problems)

@@ -7,7 +7,6 @@ import platform
 import secrets
 import socket
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 
@@ -39,6 +38,7 @@ class Presence:
         self._stopping = stopping
         self._gauge = engine.services.gauge or MachineGauge(engine.store.clock)
         self._process = psutil.Process()
+        self._since = engine.store.clock.now()
         self._told_of: set[str] = set()
         """Instances of twins."""
         self._heart = Heart(
@@ -100,7 +100,7 @@ class Presence:
     def _meet_twin(self, other: Beat, own: Beat) -> None:
         if is_later(own, other):
             self._heart.hush()
-            self._stopping.give_up(remember(Path(self._config.data_dir), other))
+            self._stopping.give_up(remember(self._config.data_path, other, own_since=self._since))
         elif other.instance not in self._told_of:
             self._told_of.add(other.instance)
             _log.error(

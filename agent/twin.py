@@ -44,6 +44,8 @@ class Twin(msgspec.Struct, frozen=True, kw_only=True):
     started: str = ""
     found: str = ""
     """When, by our clock."""
+    own_since: int = 0
+    """What came at this time or later is this agent's own: it had run for a while. Microseconds; 0: it had not."""
 
 
 def refuse_a_twin(data_dir: Path) -> None:
@@ -62,11 +64,11 @@ def found_before(data_dir: Path) -> Twin | None:
         return Twin(agent="")  # somebody wrote it: that alone says enough
 
 
-def remember(data_dir: Path, other: Beat) -> TwinLives:
+def remember(data_dir: Path, other: Beat, *, own_since: int = 0) -> TwinLives:
     """Let each next start refuse; the error for this one."""
     twin = Twin(
         agent=other.agent, host=other.host, instance=other.instance, started=other.started,
-        found=format_time(SystemClock().now()),
+        found=format_time(SystemClock().now()), own_since=own_since,
     )  # fmt: skip
     with suppress(OSError):  # a full disk: the next start finds it again
         write_whole(data_dir / FILE, msgspec.json.encode(twin) + b"\n")

@@ -109,7 +109,8 @@ def new(
 
     What was under way when the directory was copied is the other agent's, which goes on with it. Here executions that
     had not ended are cancelled, facts and messages that had not been sent are dropped, and the embedded server's
-    streams are set aside with the messages that wait in them. --keep-executions keeps all of that.
+    streams are set aside with the messages that wait in them. What this agent accepted itself, between its start and
+    the moment when it found the other one, goes on. --keep-executions keeps everything.
 
     The agent must not run.
     """
@@ -134,8 +135,9 @@ def new(
     before = (twin.agent if twin is not None else "") or kept_id(path)
     try:
         with locked(path):
-            renewed = asyncio.run(_renewed(path, keep=keep_executions))
-            aside = "" if keep_executions else _set_aside(path)
+            own_since = 0 if twin is None else twin.own_since
+            renewed = asyncio.run(_renewed(path, keep=keep_executions, own_since=own_since))
+            aside = "" if keep_executions or own_since else _set_aside(path)
             if image:
                 agent = ""
                 for kept in (AGENT_ID, FINGERPRINT):
@@ -186,7 +188,7 @@ def keep(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = 
         say(f"this is agent {agent}; its next start looks around before anything runs")
 
 
-async def _renewed(data_dir: Path, *, keep: bool) -> "Renewed":
+async def _renewed(data_dir: Path, *, keep: bool, own_since: int) -> "Renewed":
     from engine.dispatch.renewal import Renewed, renew
     from engine.store import Store
 
@@ -194,7 +196,7 @@ async def _renewed(data_dir: Path, *, keep: bool) -> "Renewed":
         return Renewed("", 0, 0)
     with single_error():
         async with Store.open(data_dir / STORE) as store:
-            return await renew(store, keep=keep)
+            return await renew(store, keep=keep, own_since=own_since)
 
 
 def _set_aside(data_dir: Path) -> str:

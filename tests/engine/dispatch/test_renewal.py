@@ -60,6 +60,20 @@ async def test_a_renewal_that_was_interrupted_is_repeated(open_rig) -> None:
         assert await rig.store.read(lambda db: executions.open_ids(db, *ExecutionState)) == []
 
 
+async def test_what_the_clone_accepted_itself_goes_on(open_rig) -> None:
+    async with open_rig() as rig:
+        _, waiting, queued = await some_work(rig)
+        border = (await rig.row(queued)).created_at
+        assert (await rig.row(waiting)).created_at < border
+    async with open_rig(running=False) as rig:
+        renewed = await renew(rig.store, own_since=border)
+        assert renewed.cancelled == 1
+        assert await rig.store.read(lambda db: count(db, "publications")) == 1
+        assert (await rig.row(waiting)).status is ExecutionState.CANCELLED
+    async with open_rig() as rig:
+        await rig.event(lambda event: event.kind is Kind.NODE_WAITING and event.execution == queued)
+
+
 async def test_with_keep_everything_goes_on(open_rig) -> None:
     async with open_rig() as rig:
         _, waiting, queued = await some_work(rig)

@@ -81,19 +81,20 @@ class Running:
     def command(self, *arguments: object) -> "subprocess.CompletedProcess[str]":
         """A command to this agent, and all that became of it."""
         return subprocess.run(
-            self._line(*arguments),
+            self.line(*arguments),
             cwd=self.folder, env=self.environ, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 
     def follow(self, *arguments: object) -> "subprocess.Popen[str]":
         """A command that goes on by itself."""
         return subprocess.Popen(
-            self._line(*arguments),
+            self.line(*arguments),
             cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def _line(self, *arguments: object) -> list[str]:
+    def line(self, *arguments: object) -> list[str]:
+        """The command as it is run."""
         at = ["--config", str(self.config), "--data-dir", str(self.data_dir)]
         return [*COMMAND, *map(str, arguments), *at]
 

@@ -153,7 +153,7 @@ def print_event(event: Shown) -> None:
     from rich.text import Text
 
     kind = str(event.get("type", "")).removeprefix("ganglion.")
-    line = Text(f"{event.get('number', ''):>6}  {local_time(event.get('time'))}  ", style="dim")
+    line = Text().append(f"{event.get('number', ''):>6}  {local_time(event.get('time'))}  ", style="dim")
     line.append(f"{str(event.get('source', '')).rpartition('/')[2]:<16}  ", style="cyan")
     line.append(f"{kind:<20} ", style=state(kind.rpartition(".")[2]).style)
     workflow = event.get("workflow", "_")

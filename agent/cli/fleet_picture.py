@@ -26,7 +26,7 @@ def picture(view: View, minutes: int) -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
-    head = Text(f"{view.time}  ", style="dim")
+    head = Text().append(f"{view.time}  ", style="dim")
     head.append(told(view.agents), style="bold")
     head.append(f"; {view.summary['running']} running, {view.summary['queued']} queued")
     head.append(f"; recorded by {view.recorder}" if view.recorder else "", style="dim")
@@ -50,7 +50,7 @@ def _pulse(view: View, minutes: int) -> "RenderableType":
     moments = [time.strftime("%Y-%m-%dT%H:%M", time.gmtime((now - back) * 60)) for back in range(minutes - 1, -1, -1)]
     values = [counts.get(moment, 0) for moment in moments[-PULSE_WIDTH:]]
     total, failed = sum(map(ended, view.minutes)), sum(one.failed for one in view.minutes)
-    line = Text(f"ended in {minutes} min  ", style="dim")
+    line = Text().append(f"ended in {minutes} min  ", style="dim")
     line.append(sparkline(values), style="cyan")
     line.append(f"  {total:,}, {total / minutes:.1f}/min, the most {max(values, default=0)}/min")
     line.append(f"; {failed:,} failed ({rate(failed, total)})" if failed else "", style="bold red")

@@ -1,6 +1,7 @@
 """`fleet top`: the fleet as it works now, looked at again each second."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -90,7 +91,7 @@ async def _keys() -> AsyncIterator["asyncio.Queue[str]"]:
     loop = asyncio.get_running_loop()
     try:
         tty.setcbreak(descriptor)
-        loop.add_reader(descriptor, lambda: pressed.put_nowait(sys.stdin.read(1)))
+        loop.add_reader(descriptor, lambda: pressed.put_nowait(os.read(descriptor, 64).decode(errors="replace")))
         yield pressed
     finally:
         loop.remove_reader(descriptor)
@@ -101,7 +102,12 @@ async def _is_quit(pressed: "asyncio.Queue[str]") -> bool:
     """Whether somebody asks for the end until it is time to look again."""
     with suppress(TimeoutError):
         async with asyncio.timeout(LOOK_SECONDS):
-            while (await pressed.get()).lower() not in ("q", "\x03", "\x04", ""):
+            while not _asks_for_the_end(await pressed.get()):
                 continue
             return True
     return False
+
+
+def _asks_for_the_end(keys: str) -> bool:
+    """q, Ctrl-D, or nobody there any more."""
+    return not keys or not {"q", "Q", "\x04"}.isdisjoint(keys)

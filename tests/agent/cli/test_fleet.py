@@ -2,10 +2,15 @@
 
 import asyncio
 import json
+import os
+import pty
 import signal
+import subprocess
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +217,33 @@ def test_top_shows_rates_failures_and_the_busiest_once(fleet: Fleet) -> None:
     assert [one["info"]["agent"] for one in view["agents"]] == ["pi-2"]
 
 
+def test_top_goes_on_until_somebody_presses_q(fleet: Fleet) -> None:
+    recorder = fleet.agents["rec"]
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, 120))
+    top = subprocess.Popen(
+        recorder.line("fleet", "top"), cwd=recorder.folder, env=recorder.environ | {"TERM": "xterm"},
+        stdin=theirs, stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    watchdog = threading.Timer(PATIENCE, top.kill)
+    watchdog.start()
+    try:
+        with suppress(OSError):  # how the end of the other side looks
+            seen = os.read(ours, 65536)
+            while seen.count(b"3 agents: 3 up") < 2:  # it looks again
+                seen += os.read(ours, 65536)
+            os.write(ours, b"xq")
+            while os.read(ours, 65536):
+                pass
+        top.wait(PATIENCE)
+    finally:
+        watchdog.cancel()
+        top.kill()
+        os.close(ours)
+    assert top.returncode == 0
+
+
 def test_following_goes_on_where_it_was_when_the_server_comes_back(fleet: Fleet) -> None:
     before = fleet.events("-n", 1)[0]["number"]
     follower = fleet.agents["rec"].follow(
@@ -277,3 +309,30 @@ def test_without_a_recorder_there_is_presence_and_a_hint(tmp_path: Path) -> None
         assert "set `[fleet] record = true`" in alone("fleet", "top", "--once")
     finally:
         alone.end(signal.SIGKILL)
+
+
+def test_behind_a_hub_the_same_is_seen(tmp_path: Path) -> None:
+    hub = Hub(tmp_path / "hub")
+    asyncio.run(hub.start())
+    agents: list[Running] = []
+    try:
+        for id, way, record in (
+            ("rec", f'mode = "external"\nurl = "{hub.url}"', "true"),
+            ("edge", f'listen = "127.0.0.1:0"\nhub = "{hub.leaf_url}"\nhub_domain = "{hub.domain}"', "false"),
+        ):
+            (tmp_path / id).mkdir()
+            text = f'[agent]\nid = "{id}"\n[mesh]\n{way}\n[fleet]\nrecord = {record}\nheartbeat = "1s"\n'
+            agents.append(Running(tmp_path / id, text))
+            agents[-1].start()
+        edge = agents[-1]
+        edge.deploy(WORK)
+        edge("trigger", "work", "-d", '{"bad": true}', "--wait", code=1)
+        until(lambda: bool(edge("events", "--fleet", "--on", "edge", "--status", "failed")))
+
+        assert "2 agents: 2 up; 1 version; recorded by rec" in edge("fleet")
+        [work] = json.loads(edge("stats", "-w", "work", "--json"))["windows"]
+        assert work["failed"] == 1
+    finally:
+        for agent in agents:
+            agent.end(signal.SIGKILL)
+        hub.kill()

@@ -55,7 +55,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     """Whose messages for `any` agent it may take; `*` is all, and then tenants reach each other's consumers."""
     streams: tuple[Stream, ...] = ()
     publish: tuple[str, ...] = ()
-    """Subjects of its publish and request nodes."""
+    """Subjects of its publish and request nodes; beyond a leaf link those that it shares with the hub."""
     subscribe: tuple[str, ...] = ()
     """Subjects of its plain triggers."""
     fleet: bool = False
@@ -119,8 +119,8 @@ def _agent_publishes(member: Member) -> Iterator[Right]:
     yield Right(facts_subject(tenant, agent, ">"), "its facts")
     yield Right(f"ganglion.live.{tenant}.{agent}.>", "its live events")
     yield Right(f"ganglion.trigger.{tenant}.>", "its workflows may start workflows of their tenant")
-    yield from (Right(subject, "its publish and request nodes") for subject in member.publish)
-    if member.publish:
+    yield from (Right(subject, "what it publishes and asks") for subject in member.publish)
+    if member.publish and api == API:
         yield Right(f"{api}.STREAM.NAMES", "which stream keeps what it publishes")
     if api != API:
         yield Right(f"{api}.INFO", "whether the hub is there")

@@ -154,7 +154,7 @@ def _agent(
     known = {stream.name for stream in needs.streams}
     member = member_of(
         needs, tenant=tenant, agent=agent, api=api,
-        publish=tuple(sorted({*needs.publish, *publish})) if api == API else (),
+        publish=tuple(sorted({*(needs.publish if api == API else config.mesh.share), *publish})),
         subscribe=tuple(sorted({*needs.subscribe, *subscribe})),
         streams=(*needs.streams, *(Stream(name) for name in streams if name not in known)),
         fleet=recorder or needs.fleet,

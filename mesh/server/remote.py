@@ -1,7 +1,8 @@
 """The leaf remote: how the embedded server gets into the hub, as its configuration file says it.
 
 What it is to read are copies of ours, named by their content. So the server never sees a file that is half written, and
-a reload tells it that something has changed: it ends the old link and makes a new one (nats-server from 2.14 on).
+a reload tells it that something has changed: it ends the old link and makes a new one (nats-server 2.15 does; older
+ones refuse the reload, and are started again).
 """
 
 import hashlib

@@ -260,3 +260,12 @@ def test_the_lists_can_be_pasted_as_they_are(shell: Any) -> None:
     command = [str(find_server()), "-t", "-c", str(shell.directory / "server.conf")]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
+
+
+def test_what_an_agent_shares_with_its_hub_crosses_the_leaf_link(shell: Any) -> None:
+    config = shell.write("edge.toml", '[mesh]\nhub = "nats-leaf://x:7422"\nhub_domain = "far"\nshare = ["orders.>"]\n')
+    said = shell("mesh", "permissions", "--agent", "a1", "--config", config).out
+    assert '"orders.>"' in said
+    assert '"$JS.far.API.STREAM.INFO.GANGLION_EVENTS"' in said
+    assert '"$JS.API' not in said
+    assert "allow_responses" not in said

@@ -119,6 +119,30 @@ async def test_renewed_credentials_make_a_new_leaf_link_and_leave_local_clients_
         assert len(copies) == (1 if kind == "creds" else 0), "old copies are removed"
 
 
+async def test_a_server_that_can_not_change_its_hub_is_started_again(
+    guarded: Callable[..., Any],
+    settings: Settle,
+    tmp_path: Path,
+    log: Any,
+    operator: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mesh.server.child.RELOAD_SECONDS", 0)  # as if it did not say that it has done so
+    path = tmp_path / "edge.creds"
+    operator.fleet.creds(path)
+    async with (
+        guarded(operator.config) as hub,
+        edge(hub, settings, tmp_path / "edge", Credentials(creds=str(path))) as (server, own, beyond),
+    ):
+        pid = server.pid
+        await asyncio.gather(own.link(), beyond.link())
+        operator.fleet.creds(path)
+        await log.wait_for("it is started again")
+        await until_link(own, 2)
+        await until_link(beyond, 2)
+        assert server.pid != pid
+
+
 async def test_credentials_that_expired_are_tried_on_until_they_are_renewed(
     guarded: Callable[..., Any], settings: Settle, tmp_path: Path, log: Any, operator: Any
 ) -> None:

@@ -171,3 +171,15 @@ async def test_labels_are_those_last_heard_of(fleet, fact):
     await fleet.remember({"a1": {"site": "berlin", "arch": "arm"}, "a2": {}})
     await fleet.remember({"a1": {"site": "paris"}})
     assert await fleet.labels() == {"a1": {"site": "paris"}, "a2": {}, "silent": {}}
+
+
+async def test_a_caller_that_goes_away_takes_nothing_back(fleet, fact):
+    told = []
+    fleet.listeners.append(told.extend)
+    caller = asyncio.ensure_future(fleet.record([fact(1)]))
+    await asyncio.sleep(0)  # it has handed the batch over
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert await fleet.record([fact(1), fact(2)]) == Recorded(new=1, duplicates=1)
+    assert [numbered.event.seq for numbered in told] == [1, 2]

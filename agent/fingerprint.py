@@ -2,6 +2,7 @@
 fingerprint. So does one that was moved, which is why this is a suspicion and no more."""
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from agent.small_file import write_whole
 
 FILE = "fingerprint.json"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _MACHINE_ID = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 
 
@@ -40,6 +42,16 @@ def is_where_it_was(data_dir: Path) -> bool:
     except (OSError, msgspec.DecodeError):
         return False
     return kept == fingerprint(data_dir)
+
+
+def named_after(data_dir: Path, name: str, *, for_good: bool) -> str:
+    """A name that a copy of the directory does not have: from its fingerprint and, unless the name has to stay the same
+    for good, from the start of the machine, since a disk that was copied bit by bit has no other difference."""
+    place = [msgspec.json.encode(fingerprint(data_dir))]
+    if not for_good:
+        with suppress(OSError):
+            place.append(_BOOT_ID.read_bytes())
+    return f"{name}-{hashlib.sha256(b' '.join(place)).hexdigest()[:8]}"
 
 
 def keep(data_dir: Path, place: Fingerprint) -> None:

@@ -9,6 +9,7 @@ from agent import __version__
 from agent.access import credentials_of, hub_of, tls_of
 from agent.config import Config
 from agent.config.model import Mode
+from agent.fingerprint import named_after
 from engine.control import Refused, Verb
 from engine.engine import Engine
 from engine.triggers.routes import Routes
@@ -171,5 +172,7 @@ def server_settings(config: Config, agent: str) -> Settings:
         max_file_bytes=mesh.max_file_bytes,
         max_payload_bytes=mesh.max_payload_bytes,
         domain=mesh.domain,
+        # The server keeps its MQTT sessions under its name.
+        server_name=named_after(config.data_path, agent, for_good=bool(mesh.mqtt)) if mesh.hub else "",
         hub=hub_of(config),
     )

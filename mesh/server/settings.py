@@ -91,6 +91,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Larger than a message body may be, so that one that is too large becomes a dead letter and is seen."""
     domain: str = ""
     """Of our JetStream, once there is a hub; empty for the name."""
+    server_name: str = ""
+    """What a hub knows the server by: of two with one name each would cut the other's link. Empty for the name."""
     hub: Hub | None = None
 
     @property
@@ -156,7 +158,7 @@ def render(settings: Settings, keys: Keys, remote: Remote | None = None) -> str:
         },
     ]
     lines = [
-        f"server_name: {json.dumps(settings.name)}",
+        f"server_name: {json.dumps(settings.server_name or settings.name)}",
         f"listen: {_listen(settings.listen)}",
         "logtime: false",
         f"max_payload: {settings.max_payload_bytes}",

@@ -82,6 +82,7 @@ class Connection:
         self._name = name
         self._inbox = inbox
         self._files = KeyFiles(credentials, tls)
+        self._expires: float | None = None
         self._next: AnySubjectClient | None = None
         """Connected with renewed credentials, to follow the one there is."""
         self._beyond = beyond
@@ -116,8 +117,9 @@ class Connection:
 
     @property
     def expires(self) -> float | None:
-        """When the server will end the connection for its credentials' age, in seconds since 1970; None: never."""
-        return self._link.nc.expires if self._link is not None else None
+        """When the server ends, or has ended, the connection for its credentials' age, in seconds since 1970; None:
+        never."""
+        return self._expires
 
     async def run(self) -> None:
         """Connect, watch, connect again, until cancelled. Raises InvalidAccess for credentials that can't be read now;
@@ -266,10 +268,13 @@ class Connection:
         self._files.taken()
         server = self._servers[self._turn % len(self._servers)]
         self._turn += 1
-        await connect(
-            client, [server], self._credentials, self._tls, name=self._name, on_error=failed, on_close=hint,
-            inbox=self._inbox,
-        )  # fmt: skip
+        try:
+            await connect(
+                client, [server], self._credentials, self._tls, name=self._name, on_error=failed, on_close=hint,
+                inbox=self._inbox,
+            )  # fmt: skip
+        finally:
+            self._expires = client.expires
         self._turn -= 1  # this one is there
         if self._beyond is not None:
             client.api = self._beyond.api

@@ -89,6 +89,8 @@ async def test_credentials_that_expired_are_tried_on_until_they_are_renewed(
         await connection.link()
         await log.wait_for("is lost: nats: user authentication expired")
         await log.wait_for("the credentials expired ")
+        assert connection.expires is not None
+        assert connection.expires <= time.time()
         operator.fleet.creds(path, expires=time.time() + 60)
         await until_link(connection, 2)
 

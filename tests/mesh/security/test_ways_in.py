@@ -129,7 +129,7 @@ async def test_who_speaks_plainly_to_a_server_that_begins_with_tls_is_told(
         ("", "is not a .creds file"),
         ("-----BEGIN NATS USER JWT-----\n", "is not a .creds file"),
         ("-----BEGIN NATS USER JWT-----\na.b.c\n------END NATS USER JWT------\n", "is not a .creds file"),
-        ("\udcff", "can be read"),
+        ("\udcff", "is not text"),
         ("x" * 70_000, "larger than credentials are"),
     ],
 )

@@ -121,7 +121,11 @@ async def test_a_gzip_bomb_stops_at_the_limit(server, send, reply) -> None:
     assert peak < 4_000_000
 
 
-@pytest.mark.parametrize("body", [gzip.compress(b"x" * 1000)[:-9], b"no gzip at all", gzip.compress(b"abc")[:12]])
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(b"x" * 1000)[:-9], b"no gzip at all", gzip.compress(b"abc")[:12]],
+    ids=["without its end", "something else", "hardly begun"],
+)
 async def test_a_compressed_body_that_is_broken_is_not_taken_for_whole(server, send, reply, body) -> None:
     server.answer(reply(200, body, content_encoding="gzip"))
     with pytest.raises(Unreachable, match="body"):

@@ -185,9 +185,16 @@ class Colour(enum.Enum):
     RED = "red"
 
 
+class Thing:
+    """Of no kind that JSON knows."""
+
+    def __repr__(self) -> str:
+        return "thing"
+
+
 @pytest.mark.parametrize(
     "output",
-    [object(), {1: 2}, math.nan, {"x": math.inf}, 2**64, {"deep": None}, b"bytes", Colour.RED, {"\ud800": 1}, "\ud800"],
+    [Thing(), {1: 2}, math.nan, {"x": math.inf}, 2**64, {"deep": None}, b"bytes", Colour.RED, {"\ud800": 1}, "\ud800"],
     ids=str,
 )
 async def test_output_that_is_not_json_fails_the_node(rig, output, decoded):
@@ -237,7 +244,7 @@ async def test_later_nodes_see_what_the_row_holds(rig, decoded):
         Retry("again", after=math.nan),
         Wait(2**80),
         Wait("tomorrow"),
-        Wait(0, memo=object()),
+        Wait(0, memo=Thing()),
     ],
     ids=str,
 )

@@ -30,7 +30,8 @@ async def ensure(link: Link, source: Source, stream: StreamInfo) -> None:
         what = f"the workflow {source.workflow}" if source.workflow else "this agent"
         raise StreamConflict(
             f"{what} can't take from the stream {source.stream}: {error.description} ({error.number}); "
-            f"look at its consumers with `nats consumer report {source.stream}`"
+            f"look at its consumers with `nats consumer report {source.stream}`, and remove one that nobody needs any "
+            f"more with `nats consumer rm {source.stream} NAME`"
         ) from error
 
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from nats.aio.msg import Msg
 
@@ -15,7 +16,7 @@ from engine.clock import Clock
 from engine.crash import crash_point
 from engine.store import StoreFull
 from engine.triggers.message import Message, Receipt
-from mesh.connection import Link
+from mesh.connection import LOST, Link
 from mesh.intake import consumer
 from mesh.intake.answers import Answers, sequence_in
 from mesh.intake.hand import Hand
@@ -139,8 +140,9 @@ class Lane:
             with self._hand.holding(len(fetched)):
                 receipts = await self._accept(self._messages(fetched, created))
         except StoreFull:
-            await pull.give_back(fetched)
             with pull.shut():
+                with suppress(*LOST):
+                    await pull.give_back(fetched)
                 await asyncio.sleep(ROOM_SECONDS)
             _settle(accepted)
             return

@@ -12,8 +12,10 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 import msgspec
 import nats.errors
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from engine.signal import Signal
+from engine.uninterrupted import uninterrupted
 from mesh.connection import LOST, Link
 from mesh.nats_client import AnySubjectClient
 from mesh.wire import is_ack
@@ -88,9 +90,10 @@ class Pull:
         try:
             yield pull
         finally:
+            pull._shut = True
             with suppress(*LOST):
-                await subscription.unsubscribe()
-                await pull.give_back(pull._messages)  # nobody took them: not after the ack wait, but at once
+                await pull.give_back(pull.collected())  # nobody took them: not after the ack wait, but at once
+            await uninterrupted(_drained(link, subscription))  # what is on its way comes first, and is given back too
 
     async def take(self, room: int) -> list[Msg]:
         """Messages that have come, at least one; none when the request has run out and `room` is to be asked again.
@@ -162,3 +165,15 @@ class Pull:
             self.asked = 0
             self._problem = f"the server ended {self._next}: {status} {reason or 'no consumer'}"
         self._signal.set()
+
+
+async def _drained(link: Link, subscription: Subscription) -> None:
+    """Unsubscribe, and wait for what the server has sent before it knew. Not to be cancelled while there is a link: the
+    library's client dies of the answer to a ping that nobody waits for."""
+    draining = asyncio.create_task(subscription.drain(), name="draining a pull")  # type: ignore[no-untyped-call]
+    lost = asyncio.create_task(link.lost.wait(), name="draining a pull: watching its link")
+    await asyncio.wait({draining, lost}, return_when=asyncio.FIRST_COMPLETED)
+    lost.cancel()
+    if not draining.done():
+        draining.cancel()
+    await asyncio.gather(draining, lost, return_exceptions=True)

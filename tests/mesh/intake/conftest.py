@@ -55,6 +55,12 @@ class Inbox:
 
 
 @pytest.fixture
+def short_ack_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the server sends to a request in the moment in which that ends comes again soon."""
+    monkeypatch.setattr("mesh.intake.consumer.ACK_WAIT_SECONDS", 2.0)
+
+
+@pytest.fixture
 def inbox() -> Inbox:
     return Inbox()
 
@@ -64,6 +70,7 @@ async def _pumping(connection: Connection, inbox: Inbox, **options: Any) -> Asyn
     pump = Pump(connection, inbox, options.pop("slots", inbox), agent=options.pop("agent", "edge"), **options)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(pump.run())
+        await asyncio.sleep(0)  # it has begun: what is wanted from now on is waited for
         try:
             yield pump
         finally:

@@ -231,6 +231,7 @@ async def test_an_existing_stream_is_taken_from_its_newest_on_and_keeps_its_mess
     await left_in(link, "DOORS", 4)
 
 
+@pytest.mark.usefixtures("short_ack_wait")
 async def test_a_durable_of_an_existing_stream_outlives_undeploy(
     pump: Pump, inbox: Any, link: Link, device: Client
 ) -> None:

@@ -5,98 +5,25 @@
 Their descriptions are the docstrings of the classes and of their fields.
 """
 
-import ast
 import asyncio
-import functools
-import importlib
-import inspect
-import pkgutil
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
-from msgspec import inspect as types
 from nats.aio.client import Client
 
-import agent
-import engine.control
 from engine.control.event_data import DATA
-from engine.control.messages import Answer, Request
 from engine.events import LIVE, Kind
 from engine.events.cloudevent import CloudEvent
 from engine.triggers.envelope import MAX_HOPS, MAX_ID
 from mesh.presence.beat import Beat
+from tests.interop.describing import Schema, docstrings, schema_of
+from tests.interop.verbs import DRAFT, service
 
-Schema = dict[str, Any]
 FOLDER = Path(__file__).parents[2] / "docs/schemas"
-DRAFT = "https://json-schema.org/draft/2020-12/schema"
-WHOLE = "#/$defs/{name}"
 ABOUT_EXECUTIONS = ("workflow.", "node.", "iteration.", "level.", "limit.", "form.", "checkpoint.", "progress.")
-
-
-def schema_of(struct: type[msgspec.Struct]) -> Schema:
-    """The schema of a struct with all descriptions; what it consists of is in `$defs`."""
-    (ref,), defs = msgspec.json.schema_components([struct], ref_template=WHOLE)
-    for part in parts_of(struct):
-        found = defs.get(part.__name__)
-        if found is not None:
-            found["properties"] = {
-                name: field | ({"description": said} if (said := said_of(part, name)) else {})
-                for name, field in found["properties"].items()
-            }
-    own = defs.pop(ref["$ref"].rpartition("/")[2])
-    if own.get("description", "").startswith(f"{struct.__name__}("):
-        del own["description"]  # a class without a docstring
-    return own | ({"$defs": defs} if defs else {})
-
-
-def parts_of(struct: type[msgspec.Struct]) -> set[type[msgspec.Struct]]:
-    """The struct and all structs that it consists of."""
-    found: set[type[msgspec.Struct]] = set()
-
-    def look(about: object) -> None:
-        if isinstance(about, types.StructType):
-            if about.cls in found:
-                return
-            found.add(about.cls)
-            for field in about.fields:
-                look(field.type)
-        elif isinstance(about, types.Type):
-            for name in about.__struct_fields__:
-                inner = getattr(about, name)
-                for one in inner if isinstance(inner, tuple) else (inner,):
-                    look(one)
-
-    look(types.type_info(struct))
-    return found
-
-
-def said_of(struct: type[msgspec.Struct], encoded: str) -> str:
-    """The docstring of a field, which stands below it; "" without one."""
-    name = next(field.name for field in msgspec.structs.fields(struct) if field.encode_name == encoded)
-    return next((said for base in struct.__mro__ if (said := docstrings(base).get(name))), "")
-
-
-@functools.cache
-def docstrings(cls: type) -> dict[str, str]:
-    """Field -> docstring, of the class itself."""
-    if cls.__module__.partition(".")[0] not in ("agent", "engine", "mesh"):
-        return {}
-    [found] = ast.parse(inspect.getsource(cls)).body
-    assert isinstance(found, ast.ClassDef)
-    said: dict[str, str] = {}
-    for one, below in zip(found.body, found.body[1:], strict=False):
-        match one, below:
-            case (
-                ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]),
-                ast.Expr(value=ast.Constant(value=str(text))),
-            ):
-                said[name] = " ".join(text.split())
-    return said
 
 
 def event(kind: Kind) -> Schema:
@@ -237,59 +164,6 @@ def refusal() -> Schema:
         },
         "required": ["code", "message"],
     }
-
-
-# --- the service, as a running agent describes it --------------------------------------------------------------------
-
-
-def verb(endpoint: Schema) -> Schema:
-    """One verb from its entry in `$SRV.INFO.ganglion`: what is asked, and what is answered."""
-    about = endpoint["metadata"]
-    request = schema_of(_struct(Request, about["request"]))
-    answer = schema_of(_struct(Answer, about["answer"]))
-    inner = {**request.pop("$defs", {}), **answer.pop("$defs", {})}
-    return {
-        "$schema": DRAFT,
-        "title": endpoint["name"],
-        "description": f"{about['description']}\n\n"
-        f"A request to ganglion.service.<tenant>.<agent>.{endpoint['name']}; an empty body is read as {{}}.",
-        "type": "object",
-        "properties": {"request": request, "answer": answer},
-        **({"$defs": inner} if inner else {}),
-    }
-
-
-def _struct(base: type[msgspec.Struct], described: str) -> type[msgspec.Struct]:
-    """The class that describes itself so."""
-    wanted = msgspec.json.decode(described)
-    for one in _subclasses(base):
-        if msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(one))) == wanted:
-            return one
-    raise AssertionError(f"no {base.__name__} of the code describes itself as {wanted.get('$ref', described)}")
-
-
-@functools.cache
-def _subclasses(base: type[msgspec.Struct]) -> tuple[type[msgspec.Struct], ...]:
-    for package in (engine.control, agent):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.startswith("agent.cli"):
-                importlib.import_module(module.name)
-
-    def below(one: type) -> Iterator[type]:
-        yield one
-        for inner in one.__subclasses__():
-            yield from below(inner)
-
-    return tuple(below(base))
-
-
-async def service(nc: Client) -> dict[str, Schema]:
-    """Verb -> its schema."""
-    told = await nc.request("$SRV.INFO.ganglion", timeout=5)
-    return {endpoint["name"]: verb(endpoint) for endpoint in msgspec.json.decode(told.data)["endpoints"]}
-
-
-# --- files -----------------------------------------------------------------------------------------------------------
 
 
 async def files(nc: Client) -> dict[str, str]:

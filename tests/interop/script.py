@@ -48,7 +48,7 @@ name: few
 triggers:
   - nats: {subject: few}
 flow: {concurrency: 1, queue: {max: 1, when_full: %s}}
-nodes: {wait: {type: wait, message: {subject: never}}}
+nodes: {busy: {type: request, subject: silent, timeout: 3s}}
 """
 PARSED = "name: parsed\ntriggers:\n  - nats: {subject: parsed%s}\nnodes: {a: {type: transform, data: 1}}\n"
 PATIENCE = 20.0
@@ -156,17 +156,19 @@ class Script:
         await self._wait_for("definition.undeployed", "parsed")
 
     async def _questions(self) -> None:
-        for verb in ("status", "engine", "workflows", "usage"):
+        for verb in ("status", "engine", "workflows", "usage", "log", "fleetagents", "fleetgaps", "fleetstats"):
             await self.ask(verb)
         listed = await self.ask("list", limit=100)
         newest = next(one["execution"] for one in listed["executions"] if one["workflow"] == "broad")
         await self.ask("show", execution=newest)
         await self.ask("checkpoints", execution=newest)
         await self.ask("events", limit=10)
+        await self.ask("fleetevents", limit=10, kinds=["workflow.*"], count=True)
         await self.ask("setstate", workflow="broad", key="seen", value=[1])
         await self.ask("statekey", workflow="broad", key="seen")
         await self.ask("state", workflow="broad")
         await self.ask("dropstate", workflow="broad", key="seen")
+        await self.ask("backup", path=str(self.agent.folder / "copy.db"))
         assert await self.ask("show", execution="nothing", refused=True)
         assert await self.ask("list", colour="red", refused=True)
 

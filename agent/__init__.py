@@ -1,7 +1,8 @@
 """The process: configuration, command line, life cycle.
 
 app.py             the wiring: what there is, in which order it starts and stops
-mesh_wiring.py     the NATS side of it: server, connection, ways in and out, the control service
+mesh_wiring.py     the NATS side of it: server, connections, stations, the relay
+fleet/             this agent among the others, and the recorder of all
 config/            where settings come from and what there is to set
 cli/               the commands; one small file per group
 file_watch/        files that start workflows
@@ -20,6 +21,10 @@ ready.py           what a running agent says of itself in files
 status.py          and when it is asked; status_desk.py answers
 stopping.py        the first signal drains, the second cancels
 logs.py            log lines for people and for machines
+about.py           what it says of itself as a service
+draining.py        finish what runs, take nothing new; drain_desk.py takes the request
+log_tail.py        its newest log lines, for whoever asks
+mesh_rights.py     what a server must allow it
 doctor.py          is this machine fit?
 
 trial.py           one execution in this process (`ganglion run`), with mocks.py and borrowed_nats.py

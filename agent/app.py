@@ -22,20 +22,20 @@ from agent.crashes import crash_file
 from agent.drain_desk import DrainDesk
 from agent.file_watch.places import Places
 from agent.file_watch.watch import FileWatch
-from agent.fleet_triggers import FleetTriggers
+from agent.fleet.presence import Presence
+from agent.fleet.recording import Recording, opened_recording, recording_verbs
+from agent.fleet.triggers import FleetTriggers
+from agent.fleet.twin import refuse_a_twin, rule_out_a_twin
 from agent.identity import agent_id
 from agent.lock import locked
 from agent.log_tail import LogTail, kept_tail
 from agent.logs import engine_log
 from agent.mesh_wiring import Mesh, opened_mesh
 from agent.node_types import node_types
-from agent.presence import Presence
 from agent.ready import FILE, announced
-from agent.recording import Recording, opened_recording, recording_verbs
 from agent.secret_files import SecretFiles
 from agent.status_desk import StatusDesk
 from agent.stopping import Stopping, canceller, two_phase_stop
-from agent.twin import refuse_a_twin, rule_out_a_twin
 from agent.upkeep import keep_house, retention, when_there_is_room
 from agent.workflow_files import deploy_files
 from engine.control.engine import engine_verbs

@@ -9,7 +9,7 @@ from agent import __version__
 from agent.access import credentials_of, hub_of, tls_of
 from agent.config import Config
 from agent.config.model import Mode
-from agent.fingerprint import named_after
+from agent.fleet.fingerprint import named_after
 from engine.control import Refused, Verb
 from engine.engine import Engine
 from engine.triggers.routes import Routes

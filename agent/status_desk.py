@@ -7,9 +7,9 @@ import msgspec
 import psutil
 
 from agent import __version__
+from agent.fleet.recording import Recording
 from agent.mesh_wiring import Mesh
 from agent.ready import Ready
-from agent.recording import Recording
 from agent.status import AgentStatus
 from engine.clock import format_time
 from engine.control import Verb

@@ -12,14 +12,14 @@ from agent.backups import STORE
 from agent.cli.failure import Exit, Failure
 from agent.cli.options import AsJson, ConfigFile, DataDir, settings
 from agent.cli.screen import say, write_json
-from agent.fingerprint import FILE as FINGERPRINT
-from agent.fingerprint import fingerprint, is_where_it_was
-from agent.fingerprint import keep as keep_fingerprint
+from agent.fleet.fingerprint import FILE as FINGERPRINT
+from agent.fleet.fingerprint import fingerprint, is_where_it_was
+from agent.fleet.fingerprint import keep as keep_fingerprint
+from agent.fleet.twin import FILE, Twin, forget, found_before
 from agent.identity import FILE as AGENT_ID
 from agent.identity import kept_id, renew_id
 from agent.lock import locked
 from agent.single import single_error
-from agent.twin import FILE, Twin, forget, found_before
 from engine.store.errors import StoreError
 
 if TYPE_CHECKING:

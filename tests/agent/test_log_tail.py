@@ -92,7 +92,9 @@ def test_secrets_are_masked_wherever_they_stand(tail: LogTail) -> None:
 
 
 def test_whatever_is_logged_can_be_answered(tail: LogTail) -> None:
-    fields = {"half": "\ud800", "huge": 10**400, "nan": float("nan"), "odd": object(), "deep": ["\ud800"], "no": None, "n": 3}
+    fields = {
+        "half": "\ud800", "huge": 10**400, "nan": float("nan"), "odd": object(), "deep": ["\ud800"], "no": None, "n": 3,
+    }  # fmt: skip
     LOG.info("half \ud800", extra={"fields": fields})
     [line] = tail.since(LogQuery(), "edge").lines
     assert (line.fields["n"], line.fields["no"]) == (3, None)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.fingerprint import NOWHERE, is_where_it_was, keep
+from agent.fleet.fingerprint import NOWHERE, is_where_it_was, keep
+from agent.fleet.twin import FILE, TwinLives, forget, found_before, refuse_a_twin, remember, rule_out_a_twin
 from agent.lock import locked
 from agent.mesh_wiring import Mesh
-from agent.twin import FILE, TwinLives, forget, found_before, refuse_a_twin, remember, rule_out_a_twin
 from mesh.connection import Connection
 from mesh.credentials import Credentials
 from mesh.presence.beat import Beat
@@ -31,7 +31,7 @@ async def test_a_lone_agent_that_was_moved_goes_on(data: Path, caplog: pytest.Lo
 async def test_without_an_answer_a_start_goes_on_and_the_next_one_looks_again(
     data: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.twin.REACH_SECONDS", 0.2)
+    monkeypatch.setattr("agent.fleet.twin.REACH_SECONDS", 0.2)
     nowhere = Mesh(Connection(["nats://127.0.0.1:1"], credentials=Credentials(), name="test"), None, None)
     with caplog.at_level(logging.WARNING, "ganglion"):
         await rule_out_a_twin(data, nowhere, tenant="default", agent="pi", every=1.0)

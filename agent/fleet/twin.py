@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent.fingerprint import NOWHERE, fingerprint, is_where_it_was, keep
+from agent.fleet.fingerprint import NOWHERE, fingerprint, is_where_it_was, keep
 from agent.mesh_wiring import Mesh
 from agent.small_file import write_whole
 from engine.clock import SystemClock, format_time

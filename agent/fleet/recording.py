@@ -10,7 +10,7 @@ import msgspec
 
 from agent.backups import RECORDING
 from agent.config import Config
-from agent.lookout import Lookout
+from agent.fleet.lookout import Lookout
 from agent.mesh_wiring import Mesh
 from agent.status import FleetStatus
 from agent.upkeep import keep_house

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.fingerprint import FILE, NOWHERE, fingerprint, is_where_it_was, keep
+from agent.fleet.fingerprint import FILE, NOWHERE, fingerprint, is_where_it_was, keep
 from agent.lock import locked
 
 
@@ -35,7 +35,7 @@ def test_a_copy_is_not(data: Path, tmp_path: Path) -> None:
 def test_the_same_files_on_another_machine_are_not(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keep(data, fingerprint(data))
     (tmp_path / "machine-id").write_text("another\n")
-    monkeypatch.setattr("agent.fingerprint._MACHINE_ID", (tmp_path / "machine-id",))
+    monkeypatch.setattr("agent.fleet.fingerprint._MACHINE_ID", (tmp_path / "machine-id",))
     assert not is_where_it_was(data)
     assert "another" not in str(fingerprint(data))
 

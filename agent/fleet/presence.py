@@ -12,9 +12,9 @@ import psutil
 
 from agent import __version__
 from agent.config import Config
+from agent.fleet.twin import remember
 from agent.mesh_wiring import Mesh
 from agent.stopping import Stopping
-from agent.twin import remember
 from engine.engine import Engine
 from engine.events import Event, Kind
 from engine.resources.machine import MachineGauge

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from agent.fleet.recording import Recording
 from agent.mesh_wiring import Mesh
-from agent.recording import Recording
 from engine.engine import Engine
 from engine.events import Identity, Kind
 from engine.execution.services import Services

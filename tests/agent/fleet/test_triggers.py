@@ -8,7 +8,7 @@ import pytest
 
 from tests.hub import running_hub
 
-EXAMPLE = Path(__file__).parents[2] / "examples/fleet-watch.yaml"
+EXAMPLE = Path(__file__).parents[3] / "examples/fleet-watch.yaml"
 FLAKY = """\
 name: flaky
 nodes: {a: {type: transform, data: "{{ trigger.data.level }}"}}

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from agent.lookout import Lookout
+from agent.fleet.lookout import Lookout
 from engine.control.event_data import DATA
 from engine.events import Event, Kind
 from engine.store import Store

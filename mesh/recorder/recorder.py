@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -19,6 +20,8 @@ from mesh.streams import Limits
 _logger = logging.getLogger("ganglion.mesh")
 LOOK_SECONDS = 5.0
 """How often what agents say of themselves is compared with what is recorded."""
+LEARN_SECONDS = 0.5
+"""How often labels are learnt: what an agent that has just come does is soon asked for by its labels."""
 
 
 class Roster(Protocol):
@@ -53,6 +56,8 @@ class Recorder:
         self._report = report
         self._there: set[str] = set()
         """Agents that were there at the last look."""
+        self._labels: dict[str, dict[str, str]] = {}
+        """What the store was told."""
         self.watch = Watch(clock)
         self.reader = Reader(store, tenant=tenant, agent=agent, limits=limits)
         self.asker = Asker(
@@ -74,13 +79,25 @@ class Recorder:
         there = {member.beat.agent for member in members if member.state in PRESENT}
         self.asker.hurry(there - self._there)
         self._there = there
-        await self._store.remember({member.beat.agent: member.beat.labels for member in members})
+        await self._learn(members)
+
+    async def _learn(self, members: Sequence[Member]) -> None:
+        labels = {member.beat.agent: member.beat.labels for member in members}
+        if labels != self._labels:
+            await self._store.remember(labels)
+            self._labels = labels
 
     async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        looked = -LOOK_SECONDS
         while True:
             with suppress(StoreFull):  # the labels are told again in a moment, and the reader tells of the disk
-                await self.look()
-            await asyncio.sleep(LOOK_SECONDS)
+                if loop.time() - looked >= LOOK_SECONDS:
+                    await self.look()
+                    looked = loop.time()
+                else:
+                    await self._learn(await self._roster.snapshot())
+            await asyncio.sleep(LEARN_SECONDS)
 
     async def _given_up(self, gap: Gap) -> None:
         if gap.first == 1:

@@ -32,7 +32,7 @@ demo: $(VENV)/.installed  ## See it work: messages, executions, kill -9, nothing
 
 .PHONY: test
 test: check  ## Run everything that CI runs
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: check
 check: $(VENV)/.installed  ## Lint, format, types, layers

@@ -51,9 +51,10 @@ bench: $(VENV)/.bench  ## Measure, side by side with others
 	@for program in bench/[a-z]*.py; do echo "== $$program"; $(BIN)/python "$$program" || exit 1; done
 
 .PHONY: chaos
-chaos: $(VENV)/.installed  ## Kill an agent 500 times over 10,000 executions; SEED=n plays one again (half an hour)
+chaos: $(VENV)/.installed  ## Kill an agent 500 times over 10,000 executions, and a hub 50 times; SEED=n plays one again (an hour)
 	GANGLION_CHAOS_KILLS=$${KILLS:-500} GANGLION_CHAOS_EXECUTIONS=$${EXECUTIONS:-10000} GANGLION_CHAOS_SEED=$${SEED:-$$(date +%s)} \
 		$(BIN)/pytest -q -s tests/faults/test_random_kills.py
+	GANGLION_CHAOS_HUB_KILLS=$${HUB_KILLS:-50} GANGLION_CHAOS_SEED=$${SEED:-$$(date +%s)} $(BIN)/pytest -q -s tests/faults/fleet
 
 .PHONY: clean
 clean:  ## Remove the virtual environment and everything made by tools

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from agent.cli.screen import clean, seconds, state, table
-from engine.clock import format_time
+from agent.fleet.seen import of_presence
 from engine.control.fleet_messages import FleetAgentInfo
 from engine.quantities import format_size
 from engine.values import Json
@@ -63,32 +63,6 @@ _SAID_BY_ITSELF = (
     "state", "version", "labels", "arch", "host", "started", "load", "memory_bytes", "slots", "free_slots", "running",
     "queued", "outbox_depth", "workflows", "records",
 )  # fmt: skip
-
-
-def of_presence(member: "Member", now: int) -> FleetAgentInfo:
-    """An agent as it says itself."""
-    beat = member.beat
-    return FleetAgentInfo(
-        agent=beat.agent,
-        state=member.state.value,
-        seen_at=format_time(now - round(member.age_seconds * 1_000_000)),
-        version=beat.version,
-        labels=beat.labels,
-        arch=beat.arch,
-        host=beat.host,
-        started=beat.started,
-        load=beat.load,
-        memory_bytes=beat.memory_bytes,
-        slots=beat.slots,
-        free_slots=beat.free_slots,
-        running=beat.running,
-        queued=beat.queued,
-        outbox_depth=beat.outbox_depth,
-        workflows=beat.workflows,
-        records=beat.record,
-        epoch=beat.epoch,
-        last_seq=beat.last_seq,
-    )
 
 
 def summary(found: Sequence[Line]) -> dict[str, Json]:

@@ -11,6 +11,7 @@ import msgspec
 from agent.backups import RECORDING
 from agent.config import Config
 from agent.fleet.lookout import Lookout
+from agent.fleet.seen import of_presence
 from agent.mesh_wiring import Mesh
 from agent.status import FleetStatus
 from agent.upkeep import keep_house
@@ -94,27 +95,9 @@ class Recording:
     def _seen(self, member: Member, now: int) -> FleetAgentInfo:
         beat, watch = member.beat, self._recorder.watch
         is_there = member.state in (Standing.UP, Standing.DRAINING)
-        return FleetAgentInfo(
-            agent=beat.agent,
-            state=member.state.value,
-            seen_at=format_time(now - round(member.age_seconds * 1_000_000)),
-            version=beat.version,
-            labels=beat.labels,
-            arch=beat.arch,
-            host=beat.host,
-            started=beat.started,
-            load=beat.load,
-            memory_bytes=beat.memory_bytes,
-            slots=beat.slots,
-            free_slots=beat.free_slots,
-            running=beat.running,
-            queued=beat.queued,
-            outbox_depth=beat.outbox_depth,
-            workflows=beat.workflows,
-            records=beat.record,
+        return msgspec.structs.replace(
+            of_presence(member, now),
             clock_skew=watch.skew_seconds(beat.agent) if is_there else None,
-            epoch=beat.epoch,
-            last_seq=beat.last_seq,
             lag_seconds=watch.late_seconds(beat.agent),
         )
 

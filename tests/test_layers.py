@@ -1,6 +1,7 @@
 """The arrows of the layout: agent -> mesh, plugins -> engine; and one owner folder for each third-party library."""
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,3 +128,10 @@ def test_no_file_of_ours_is_run_by_an_import_of_it() -> None:
 def test_folders_that_are_no_packages_stay_so(folder: str) -> None:
     found = list((ROOT / folder).rglob("__init__.py"))
     assert not found, f"{found} would shadow a library or break importlib mode"
+
+
+def test_the_command_line_loads_neither_nats_nor_the_engine_before_it_needs_them() -> None:
+    heavy = ("nats", "engine.engine", "httpx", "uvloop")
+    code = f"import agent.cli.root, sys; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -11,17 +11,19 @@ import asyncio
 import logging
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from agent.fleet.fingerprint import NOWHERE, fingerprint, is_where_it_was, keep
-from agent.mesh_wiring import Mesh
 from agent.small_file import write_whole
 from engine.clock import SystemClock, format_time
-from mesh.connection import Connection, Link
 from mesh.errors import MeshError
 from mesh.presence.beat import MISSED_BEATS, Beat
-from mesh.presence.twins import find_twin
+
+if TYPE_CHECKING:  # the command line reads what is remembered, and shall not load the engine and NATS for it
+    from agent.mesh_wiring import Mesh
+    from mesh.connection import Connection, Link
 
 FILE = "twin.json"
 REACH_SECONDS = 15.0
@@ -93,7 +95,7 @@ def told(twin: Twin) -> str:
     )
 
 
-async def rule_out_a_twin(data_dir: Path, mesh: Mesh | None, *, tenant: str, agent: str, every: float) -> None:
+async def rule_out_a_twin(data_dir: Path, mesh: "Mesh | None", *, tenant: str, agent: str, every: float) -> None:
     """Before anything runs: if the directory is not where it was, look whether its agent lives elsewhere.
 
     Raises TwinLives. Without an answer the start goes on, and the next one looks again.
@@ -120,7 +122,7 @@ async def rule_out_a_twin(data_dir: Path, mesh: Mesh | None, *, tenant: str, age
 class _Look:
     """One look around, over a connection that nobody uses yet."""
 
-    def __init__(self, fleet: Connection, tenant: str, agent: str, every: float) -> None:
+    def __init__(self, fleet: "Connection", tenant: str, agent: str, every: float) -> None:
         self._fleet = fleet
         self._tenant = tenant
         self._agent = agent
@@ -138,6 +140,8 @@ class _Look:
                     await self._fleet.serve(self._find, name="looking for a twin")
             connecting.cancel()
 
-    async def _find(self, link: Link) -> None:
+    async def _find(self, link: "Link") -> None:
+        from mesh.presence.twins import find_twin
+
         self.found = await find_twin(link, self._tenant, self._agent, every=self._every)
         self.is_done = True

@@ -72,6 +72,9 @@ class Siege:
     ) -> AsyncIterator["Siege"]:
         """In this directory; nothing runs yet. `deployed`: another one, where a siege with this sink was prepared."""
         agent = Agent(directory, data_dir)
+        agent.settings["GANGLION_OUTBOX__KEEP"] = (
+            "1d"  # the store's log is read whole, however long ago it was prepared
+        )
         if deployed is not None:
             shutil.copytree(deployed, agent.data_dir, dirs_exist_ok=True)
         sink = Sink()

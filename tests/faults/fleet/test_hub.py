@@ -10,7 +10,9 @@ from tests.faults.patience import until
 
 pytestmark = [pytest.mark.nats, pytest.mark.crash]
 
-KILLS = int(os.environ.get("GANGLION_CHAOS_HUB_KILLS", "5"))
+KILLS = int(os.environ.get("GANGLION_CHAOS_HUB_KILLS", "4"))
+EACH = 150
+"""Messages for each kill."""
 SEED = int(os.environ.get("GANGLION_CHAOS_SEED", "4"))
 
 
@@ -19,10 +21,10 @@ async def test_a_hub_that_is_killed_again_and_again_loses_nothing_and_repeats_no
     busy = 0
     for _ in range(KILLS):
         before = await fleet.recorded()
-        fleet.publish(40)
-        await fleet.has_recorded(chance.randrange(1, 40))  # some of it is on its way
+        fleet.publish(EACH)
+        await fleet.has_recorded(chance.randrange(1, 20))  # some of it is on its way
         fleet.hub.kill()
-        busy += await fleet.recorded() < before + 40 * 3  # three facts for each message
+        busy += await fleet.recorded() < before + EACH * 3  # three facts for each message
         await fleet.hub.start()
     assert busy >= KILLS / 2, "the kills came when all was done"
     await fleet.check()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from nats.aio.client import Client
+from nats.errors import NoRespondersError
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
@@ -95,7 +96,11 @@ async def until_ended(client: Client, *agents: str, count: int) -> "Counter[tupl
     """The executions, once so many have completed."""
     async with asyncio.timeout(SECONDS):
         while True:
-            counted = await executions(client, *agents)
+            try:
+                counted = await executions(client, *agents)
+            except NoRespondersError:  # an agent is ready before its hub has heard of it
+                await asyncio.sleep(0.05)
+                continue
             if sum(number for (_, _, status), number in counted.items() if status == "completed") >= count:
                 return counted
 

@@ -53,6 +53,6 @@ async def test_random_kills_lose_nothing(siege, record_property) -> None:
     )
     record_property("seed", SEED)
     assert len(siege.publisher.acked) == messages
-    assert working >= KILLS / 3, "the kills came when nothing was going on"
+    assert working >= KILLS / 2, "the kills came when nothing was going on"
     assert siege.sink.repeats > 0, "no kill hit a call"
     assert booting > 0

@@ -1,6 +1,8 @@
-"""The node types of this agent: the engine's control types and the built-in plugins."""
+"""The node types of this agent: the engine's control types, the built-in plugins, and those of the models."""
 
 from engine.execution.control import control_types
+from plugins.llm.models import Models
+from plugins.llm.nodes import llm_types
 from plugins.nodes import builtin_types
 from plugins.registry import Registry
 
@@ -10,7 +12,7 @@ SHELL_IS_OFF = (
 )
 
 
-def node_types(*, allow_shell: bool) -> Registry:
-    """All of them, in one registry."""
+def node_types(*, allow_shell: bool, models: Models | None = None) -> Registry:
+    """All of them, in one registry. `models` is needed to run nodes that ask one, not to read workflows."""
     disabled = {} if allow_shell else {"shell": SHELL_IS_OFF}
-    return Registry((*control_types(), *builtin_types()), disabled=disabled)
+    return Registry((*control_types(), *builtin_types(), *llm_types(models)), disabled=disabled)

@@ -38,6 +38,10 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     """Bodies of the same node that come before: their nodes are in its scope."""
     shielded: bool = False
     """It also runs when the construct is stopped."""
+    made: Callable[[Mapping[str, Json]], Mapping[str, Json]] | None = None
+    """Instead of standing in the file, its nodes are made from the node's fields as written, in the form of a file:
+    name -> fields. Their names need not be unique, and nothing outside can refer to them. None made: there is no such
+    body."""
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -49,6 +53,8 @@ class Opening(msgspec.Struct, frozen=True):
     """Its place under the node's path: `[17]`, `/catch`, `/pages[0]`; unique within the construct."""
     names: Mapping[str, Json] = {}
     """The values of `Body.names`."""
+    only: str = ""
+    """Of its nodes only this one runs, and its output stands for the body's; empty for all of them."""
 
 
 class Ending(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ and TimeoutError may escape it (they become `Retry`), and UnknownSecret, StateRe
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Annotated, Any, Protocol, TypeAlias
 
@@ -202,6 +203,20 @@ class Context(Protocol):
         CannotStart."""
         ...
 
+    def waiting(self, reason: str) -> AbstractContextManager[None]:
+        """Within the block the attempt waits for its turn with something that many share; `ps` and `show` say so.
+        `reason` is a few words, such as `model triage-tiny, 3 before it`; a block inside another one replaces it."""
+        ...
+
+    async def remembered(self, scope: str, key: bytes) -> Json | msgspec.UnsetType:
+        """What an attempt of this or another workflow remembered under a key, while it is fresh; else UNSET."""
+        ...
+
+    def remember(self, scope: str, key: bytes, value: Json, *, ttl: float) -> None:
+        """Keep a value of up to 64 KiB for all workflows of this agent, `ttl` seconds long, with the checkpoint of this
+        attempt; of one `scope` the 1,000 last used ones. It is a help and no record: it may be gone at any time."""
+        ...
+
     def secret(self, text: str) -> str:
         """The real text behind a value that may hold secrets. Never put it into an output, error, log or event."""
         ...
@@ -212,6 +227,11 @@ class Context(Protocol):
 
     def emit(self, progress: float | None = None, message: str = "", **data: Json) -> None:
         """A live `progress.update` event; best effort."""
+        ...
+
+    def stream(self, text: str) -> None:
+        """More of a text that is being written, as a live `llm.token` event; best effort. Pieces that come close
+        together may be told as one. An empty one says that what came before is void."""
         ...
 
 

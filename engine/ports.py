@@ -1,11 +1,12 @@
 """What the engine needs from outside. The agent joins these to their implementations; tests bring their own."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import msgspec
 
-__all__ = ["Http", "NoResponders", "Reply", "Requester", "Response", "Unreachable"]
+__all__ = ["Http", "NoResponders", "Reply", "Requester", "Response", "Streaming", "Unreachable"]
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -27,6 +28,19 @@ class NoResponders(ConnectionError):
     """Nobody serves this NATS subject now."""
 
 
+class Streaming(Protocol):
+    """An HTTP answer whose body is still coming."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case; repeated headers joined by a comma."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body, unpacked, as it comes, however it is cut. Raises Unreachable when it breaks off, ValueError when
+        it is longer than the caller's limit."""
+        ...
+
+
 class Http(Protocol):
     """An HTTP client."""
 
@@ -43,6 +57,15 @@ class Http(Protocol):
         verify: bool,
     ) -> Response:
         """One exchange. Raises Unreachable, TimeoutError, or ValueError for a URL or header that is not valid."""
+        ...
+
+    def stream(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, timeout: float, max_bytes: int,
+        verify: bool,
+    ) -> AbstractAsyncContextManager[Streaming]:  # fmt: skip
+        """The same, with a body that is read as it comes: `timeout` bounds each wait for more of it, not the whole.
+        Leaving the block ends the exchange; redirects are not followed. Raises Unreachable, TimeoutError, ValueError.
+        """
         ...
 
 

@@ -12,9 +12,10 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
-from engine.ports import Response, Unreachable
+from engine.ports import Response, Streaming, Unreachable
 from plugins.inflate import ENCODINGS, BrokenBody, Inflate
 
 if TYPE_CHECKING:
@@ -63,6 +64,12 @@ class HttpClient:
                 return await _exchange(client, method, url, headers, body, max_bytes, follow_redirects)
         except TimeoutError:
             raise TimeoutError(f"no complete answer within {timeout:g} s") from None
+
+    def stream(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, timeout: float, max_bytes: int,
+        verify: bool,
+    ) -> AbstractAsyncContextManager[Streaming]:  # fmt: skip
+        raise NotImplementedError
 
     async def aclose(self) -> None:
         """Close all connections; requests under way break."""

@@ -24,6 +24,9 @@ OWNERS = {
     "nats": ("mesh",),
     "nkeys": ("mesh",),
     "httpx": ("plugins",),
+    "jsonschema": ("plugins/llm",),
+    "llama_cpp": ("plugins/llm/local",),
+    "numpy": ("plugins/llm/local",),
     "typer": ("agent/cli",),
     "rich": ("agent/cli",),
     "uvloop": ("agent",),
@@ -131,7 +134,7 @@ def test_folders_that_are_no_packages_stay_so(folder: str) -> None:
 
 
 def test_the_command_line_loads_neither_nats_nor_the_engine_before_it_needs_them() -> None:
-    heavy = ("nats", "engine.engine", "httpx", "uvloop")
+    heavy = ("nats", "engine.engine", "httpx", "uvloop", "llama_cpp", "numpy", "jsonschema")
     code = f"import agent.cli.root, sys; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -324,6 +324,13 @@ class Progress(Data, frozen=True, kw_only=True):
     message: str | UnsetType = UNSET
 
 
+class Written(Data, frozen=True, kw_only=True):
+    """A node writes a text; live, so pieces may be missing."""
+
+    text: str
+    """What was added; empty: what came before is void."""
+
+
 DATA: Final[dict[Kind, type[msgspec.Struct]]] = {
     Kind.WORKFLOW_STARTED: Begun,
     Kind.WORKFLOW_COMPLETED: Completed,
@@ -367,5 +374,6 @@ DATA: Final[dict[Kind, type[msgspec.Struct]]] = {
     Kind.CHECKPOINT_CREATED: Checkpointed,
     Kind.PROGRESS_UPDATE: Progress,
     Kind.AGENT_ADJUSTED: Adjusted,
+    Kind.LLM_TOKEN: Written,
 }
 """One for every kind."""

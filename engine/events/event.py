@@ -64,12 +64,13 @@ class Kind(StrEnum):
     CHECKPOINT_CREATED = "checkpoint.created"
     PROGRESS_UPDATE = "progress.update"
     AGENT_ADJUSTED = "agent.adjusted"
+    LLM_TOKEN = "llm.token"  # noqa: S105 - more of a text that a model writes
 
 
 LIVE = frozenset(
     {
         Kind.NODE_STARTED, Kind.ITERATION_COMPLETED, Kind.LEVEL_STARTED, Kind.LEVEL_COMPLETED,
-        Kind.CHECKPOINT_CREATED, Kind.PROGRESS_UPDATE, Kind.AGENT_ADJUSTED,
+        Kind.CHECKPOINT_CREATED, Kind.PROGRESS_UPDATE, Kind.AGENT_ADJUSTED, Kind.LLM_TOKEN,
     }
 )  # fmt: skip
 """Kinds that are published at once and kept nowhere."""

@@ -3,6 +3,9 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+
+import msgspec
 
 from engine.contract import CannotStart, Child, State, StateRefused, Wake
 from engine.events import Event, Kind
@@ -10,7 +13,7 @@ from engine.execution.recall import Recall
 from engine.execution.services import Parent, Services
 from engine.execution.state import AttemptState
 from engine.limits.account import Account, Limit, Reservation
-from engine.ports import Http, Reply, Response, Unreachable
+from engine.ports import Http, Reply, Response, Streaming, Unreachable
 from engine.secrets import SecretName, SecretText, UnknownSecret, reveal
 from engine.store.executions import ExecutionRow
 from engine.store.outbox import Publication
@@ -189,6 +192,18 @@ class AttemptContext:
         self.children.append(row)
         return row.id
 
+    def waiting(self, reason: str) -> AbstractContextManager[None]:
+        raise NotImplementedError
+
+    async def remembered(self, scope: str, key: bytes) -> Json | msgspec.UnsetType:
+        raise NotImplementedError
+
+    def remember(self, scope: str, key: bytes, value: Json, *, ttl: float) -> None:
+        raise NotImplementedError
+
+    def stream(self, text: str) -> None:
+        raise NotImplementedError
+
     def secret(self, text: str) -> str:
         if not isinstance(text, SecretText):
             return text
@@ -270,6 +285,15 @@ class _CountedHttp:
             method, url, headers=headers, body=body, timeout=timeout, max_bytes=max_bytes,
             follow_redirects=follow_redirects, verify=verify,
         )  # fmt: skip
+
+    def stream(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, timeout: float, max_bytes: int,
+        verify: bool,
+    ) -> AbstractAsyncContextManager[Streaming]:  # fmt: skip
+        self._ctx.count_call()
+        return self._http.stream(
+            method, url, headers=headers, body=body, timeout=timeout, max_bytes=max_bytes, verify=verify
+        )
 
 
 class Stop:

@@ -1,0 +1,17 @@
+"""Language models as a part of the machine: local ones in the process, remote ones where there is a network.
+
+    llm node ─┐                    ┌─ local/    llama.cpp: one owned thread for each model
+              ├─> Models ─> turns ─┤
+    agent_loop┘  (residency,       └─ remote/   OpenAI-compatible, Anthropic, Ollama
+                  fallback)
+
+Reading order:
+
+    conversation.py  what is said to a model and what it says: messages, tools, a prompt, a reply
+    provider.py      the contract that every kind of model keeps
+    errors.py        why a model gave nothing, whether another try or another model may help, and what to do
+    spec.py          what is known of a model beforehand: `[models.<name>]`
+    asking.py        who asks, and what the asker is told while waiting and listening
+    models.py        the service: finds, loads and unloads models, gives turns, falls back
+    nodes.py         the node types, for the agent's list
+"""

@@ -24,6 +24,11 @@ class Asker(Listener, Protocol):
     @property
     def http(self) -> Http: ...
 
+    @property
+    def stall(self) -> float | None:
+        """Seconds without a sign of life after which it gives up; None: what the model's spec says."""
+        ...
+
     def waiting(self, reason: str) -> AbstractContextManager[None]:
         """Within the block the attempt waits, and `ps` says for what (see Context.waiting)."""
         ...

@@ -59,6 +59,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
+    tools_text: str = ""
+    """What a model without tools of its own is told of them, instead of the text that is made from them."""
     schema: Mapping[str, Json] | None = None
     """JSON Schema that the answer's text must fit; excludes `tools`."""
     max_tokens: int = MAX_TOKENS

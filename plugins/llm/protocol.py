@@ -11,15 +11,13 @@ from plugins.llm.conversation import Prompt, Reply
 __all__ = ["read_reply", "without_tools"]
 
 
-def without_tools(prompt: Prompt, *, text: str | None = None) -> Prompt:
+def without_tools(prompt: Prompt) -> Prompt:
     """The same prompt for a model without tools: the list of tools as (or after) the system message, calls and their
-    results as JSON texts, and a schema that only a call with valid arguments or an answer fits.
-
-    `text` replaces the list that is made from the tools.
-    """
+    results as JSON texts, and a schema that only a call with valid arguments or an answer fits."""
     raise NotImplementedError
 
 
 def read_reply(reply: Reply, prompt: Prompt) -> Reply:
-    """The reply with its calls, or with the answer's text. Raises ModelError (invalid_output)."""
+    """What a model said to `without_tools(prompt)`: the reply with its calls, or with the answer's text. Raises
+    ModelError (invalid_output)."""
     raise NotImplementedError

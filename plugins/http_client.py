@@ -141,7 +141,7 @@ async def _exchange(
     except httpx.LocalProtocolError:
         raise ValueError("the request cannot be sent: its URL or headers break HTTP") from None
     except (httpx.RequestError, OSError, BrokenBody) as error:
-        raise Unreachable(_reason(error)) from None
+        raise Unreachable(reason(error)) from None
     raise ValueError(f"more than {MAX_REDIRECTS} redirects: the server sends the request around in circles")
 
 
@@ -179,7 +179,7 @@ async def _read(response: "httpx.Response", max_bytes: int) -> Response:
     return Response(response.status_code, headers, bytes(body[:max_bytes]), truncated=len(body) > max_bytes)
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """What went wrong, from the cause's kind: the libraries' own texts may hold the host or the URL."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):

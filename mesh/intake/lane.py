@@ -19,7 +19,7 @@ from engine.triggers.message import Message, Receipt
 from mesh.connection import LOST, Link
 from mesh.intake import consumer
 from mesh.intake.answers import Answers, sequence_in
-from mesh.intake.hand import Hand
+from mesh.intake.hand import Hand, Share
 from mesh.intake.pull import EXPIRES_SECONDS, Pull
 from mesh.intake.sink import ROOM_SECONDS, Sink, Slots, accept_when_there_is_room
 from mesh.intake.source import Source
@@ -63,6 +63,7 @@ class Lane:
         self._sink = sink
         self._slots = slots
         self._hand = hand
+        self._mine = Share(hand)
         self._clock = clock
         self._counters = counters
         self._answers = Answers(counters)
@@ -85,8 +86,13 @@ class Lane:
             await asyncio.sleep(MAKING_UP_SECONDS)
         self.ready.set()
         expires = SHARED_EXPIRES_SECONDS if source.shared else EXPIRES_SECONDS
-        async with Pull.open(link, source.stream, source.consumer, expires=expires) as pull:
-            await self._fetch(link, pull, info.created)
+        try:
+            async with Pull.open(link, source.stream, source.consumer, expires=expires, admits=self._admits) as pull:
+                await self._fetch(link, pull, info.created)
+        finally:
+            self._mine.let_go(
+                self._mine.count
+            )  # what was not taken in: the pull has given it back, or the link is lost
 
     async def _fetch(self, link: Link, pull: Pull, created: str) -> None:
         before: asyncio.Task[None] | None = None
@@ -94,9 +100,8 @@ class Lane:
         try:
             while True:
                 room = self._room()
-                if room <= 0 and (self.source.shared or pull.asked <= 0):
+                if room <= 0 and not self._mine.count and (self.source.shared or pull.asked <= 0):
                     with pull.shut():
-                        await self._kept(pull, pull.collected())
                         await self._wait_for_room()
                     continue
                 fetched = await self._kept(pull, await pull.take(1 if self._is_full else room))
@@ -114,8 +119,18 @@ class Lane:
                     await _finish(task, 0.0 if link.lost.is_set() and not self.source.shared else LAST_SECONDS)
 
     def _room(self) -> int:
+        """How many messages this lane may have in hand."""
         free = self._slots.free_slots()
-        return min(free - self._hand.count, SHARED_ROOM) if self.source.shared else free
+        return min(free - self._mine.of_others, SHARED_ROOM) if self.source.shared else free
+
+    def _admits(self) -> bool:
+        """Whether a message that has come may stay. From its arrival it counts as in hand, also while this lane waits
+        for a commit: nobody else has it."""
+        if self.source.shared and self._mine.count >= self._room():
+            self._counters["given back"] += 1
+            return False
+        self._mine.take()
+        return True
 
     async def _wait_for_room(self) -> None:
         if self._slots.free_slots() <= 0:
@@ -124,31 +139,35 @@ class Lane:
             await self._hand.wait_for_less()
 
     async def _kept(self, pull: Pull, fetched: list[Msg]) -> list[Msg]:
-        """What there is still room for; it was asked for some time ago. The rest is the others'."""
+        """What there is still room for; it came some time ago. The rest is the others'."""
         room = max(self._room(), 0)
         if not self.source.shared or len(fetched) <= room:
             return fetched
-        await pull.give_back(fetched[room:])
-        self._counters["given back"] += len(fetched) - room
+        await self._give_back(pull, fetched[room:])
         return fetched[:room]
+
+    async def _give_back(self, pull: Pull, messages: Sequence[Msg]) -> None:
+        self._mine.let_go(len(messages))
+        self._counters["given back"] += len(messages)
+        await pull.give_back(messages)
 
     async def _handle(
         self, link: Link, pull: Pull, fetched: Sequence[Msg], created: str, accepted: "asyncio.Future[None]"
     ) -> None:
         """Take a batch in and acknowledge it: a task of its own, so that a lane which ends does both or none."""
         try:
-            with self._hand.holding(len(fetched)):
-                receipts = await self._accept(self._messages(fetched, created))
+            receipts = await self._accept(self._messages(fetched, created))
         except StoreFull:
             with pull.shut():
                 with suppress(*LOST):
-                    await pull.give_back(fetched)
+                    await self._give_back(pull, [*fetched, *pull.collected()])
                 await asyncio.sleep(ROOM_SECONDS)
             _settle(accepted)
             return
         except Exception as error:
             _settle(accepted, error)
             return
+        self._mine.let_go(len(fetched))
         crash_point("intake-after-commit-before-ack")
         _settle(accepted)
         await self._answers.give(link, fetched, receipts)

@@ -6,7 +6,7 @@ before is being committed, and heartbeats tell that the server still knows our r
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 import msgspec
@@ -48,10 +48,19 @@ class Pull:
     """An open pull on one consumer. Made by `Pull.open`."""
 
     def __init__(
-        self, nc: AnySubjectClient, stream: str, consumer: str, *, max_bytes: int, top_up: int, expires: float
+        self,
+        nc: AnySubjectClient,
+        stream: str,
+        consumer: str,
+        *,
+        max_bytes: int,
+        top_up: int,
+        expires: float,
+        admits: Callable[[], bool],
     ) -> None:
         self._nc = nc
         self._expires_ns = int(expires * 1e9)
+        self._admits = admits
         self._shut = False
         self._max_bytes = max_bytes
         self._top_up = top_up
@@ -76,14 +85,16 @@ class Pull:
         max_bytes: int = 0,
         top_up: int = TOP_UP,
         expires: float = EXPIRES_SECONDS,
+        admits: Callable[[], bool] = lambda: True,
     ) -> "AsyncIterator[Pull]":
         """Nothing is fetched until `take`. At the end the server's copy of our requests ends with the inbox.
 
         `max_bytes` bounds what one request brings, 0 does not; it must be more than the largest message. As many
         requests are open as `top_up` goes into what is asked for. `expires`: seconds after which the server forgets a
-        request, so long it may send messages to somebody who is gone without a word.
+        request, so long it may send messages to somebody who is gone without a word. `admits` is asked as each message
+        comes: one that it refuses is given back at once.
         """
-        pull = cls(link.nc, stream, consumer, max_bytes=max_bytes, top_up=top_up, expires=expires)
+        pull = cls(link.nc, stream, consumer, max_bytes=max_bytes, top_up=top_up, expires=expires, admits=admits)
         subscription = await link.nc.subscribe(
             pull._inbox, cb=pull._receive, pending_msgs_limit=0, pending_bytes_limit=0
         )
@@ -146,11 +157,11 @@ class Pull:
         self._heard_at = self._loop.time()
         if is_ack(msg.reply):
             self.asked -= 1
-            if self._shut:
-                await self.give_back([msg])
-                return
-            self._messages.append(msg)
             self._signal.set()
+            if self._shut or not self._admits():
+                await self.give_back([msg])
+            else:
+                self._messages.append(msg)
             return
         headers = msg.headers or {}
         status = headers.get("Status", "")

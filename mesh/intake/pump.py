@@ -64,7 +64,7 @@ class Pump:
         self._limits = limits or Limits()
         self._clock = clock or SystemClock()
         self.counters: Counter[str] = Counter()
-        """acknowledged, held (to come again: a queue is full), given back (to others, without slots for it),
+        """acknowledged, held (to come again: a queue is full), given back (to others, without room for it here),
         unconfirmed (delivered again), dropped (by plain subscriptions)."""
         self._hand = Hand()
         self._intake: tuple[str, ...] = ()

@@ -122,6 +122,7 @@ async def test_a_full_queue_stops_fetching_and_goes_on_at_its_low_mark_in_order(
             await deploy(engine, pump, "w", "work.a", stream)
             await publish(device, "work.a", 1000)
             await until_closed(engine, link)
+            await stay.until(1)
             assert len(stay.began) == 1
             assert engine.executor.lines.waiting in (99, 100)  # the one that began had waited or not
             state = (await link.js.consumers_info(stream or "GANGLION_INTAKE"))[0]

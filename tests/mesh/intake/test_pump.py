@@ -98,6 +98,33 @@ async def test_no_more_is_fetched_than_there_are_slots(pump: Pump, inbox: Any, l
     assert inbox.largest <= 5
 
 
+async def test_what_had_come_when_the_slots_went_is_taken_in_at_once(
+    pump: Pump, inbox: Any, link: Link, device: Client
+) -> None:
+    """Nobody else could take it, and all that was asked for has come."""
+    commit, began = asyncio.Event(), asyncio.Event()
+    accept = inbox.accept
+
+    async def slow(messages: Any) -> Any:
+        began.set()
+        await commit.wait()
+        return await accept(messages)
+
+    inbox.accept = slow
+    inbox.slots = 10
+    await pump.set_subjects(intake=["a"])
+    await publish(device, "a", b"0")
+    await began.wait()
+    await publish(device, "a", *(b"%d" % number for number in range(1, 10)))
+    async with asyncio.timeout(10):
+        while (await link.js.consumers_info("GANGLION_INTAKE"))[0].num_ack_pending != 10:
+            pass
+    inbox.slots = 0
+    commit.set()
+    async with asyncio.timeout(10):  # the server would give them again after 30 s
+        assert [message.body for message in await inbox.wait_for(10)] == [b"%d" % number for number in range(10)]
+
+
 async def test_one_confirmed_acknowledgement_confirms_its_batch(
     connection: Connection, pumping: Pumping, inbox: Any, link: Link, device: Client
 ) -> None:

@@ -288,6 +288,38 @@ async def test_an_agent_that_does_not_commit_holds_no_more_than_its_slots(
     await all_answered(link, "GANGLION_TRIGGERS", left=0)
 
 
+async def test_what_comes_while_an_agent_commits_counts_on_its_slots_too(
+    two: tuple[Pump, Pump], inbox: Any, another_inbox: Any, link: Link, device: Client
+) -> None:
+    """One message of each lane is being committed; the server still sends what these lanes had asked for."""
+    edge, west = two
+    commit, began = asyncio.Event(), asyncio.Semaphore(0)
+    accept = inbox.accept
+
+    async def slow(messages: Any) -> Any:
+        began.release()
+        await commit.wait()
+        return await accept(messages)
+
+    inbox.accept = slow
+    inbox.slots = 10
+    workflows = ["a", "b", "c", "d"]
+    await edge.set_subjects(workflows=workflows)
+    async with asyncio.timeout(10):
+        for workflow in workflows:
+            await publish(device, f"ganglion.trigger.default.any.{workflow}", 1)
+            await began.acquire()
+    await west.set_subjects(workflows=workflows)
+    for workflow in workflows:
+        await publish(device, f"ganglion.trigger.default.any.{workflow}", 100)
+    await another_inbox.wait_for(394)
+    assert edge.counters["given back"] > 0
+    commit.set()
+    await until(inbox, another_inbox, count=404)
+    assert len(inbox.messages) <= 10
+    await all_answered(link, "GANGLION_TRIGGERS", left=0)
+
+
 async def test_an_agent_with_a_full_disk_leaves_messages_to_the_others(
     two: tuple[Pump, Pump], inbox: Any, another_inbox: Any, doors: None, link: Link, device: Client
 ) -> None:

@@ -9,6 +9,7 @@ Reading order:
     throttle.py    from loads to a limit: smoothing, interpolation, hysteresis. Pure
     governor.py    the service: reads the gauge, sets the limit, tells of it
     resident.py    how much memory this process holds
+    room.py        how much more it may take
 
 The owner of psutil in the engine: it is imported at the first reading, so that an agent that never asks does not pay.
 """

@@ -23,7 +23,15 @@ class Cgroup:
 
     def memory(self) -> float | None:
         """Percent of the tightest `memory.max`; None without one."""
-        return max((share for folder in self._folders if (share := _memory(folder)) is not None), default=None)
+        found = (_memory(folder) for folder in self._folders)
+        return max((_percent(used / limit) for limit, used in filter(None, found)), default=None)
+
+    def memory_left(self) -> Iterator[tuple[int, int]]:
+        """Of each group with a limit: that, and what is left of it, in bytes."""
+        for folder in self._folders:
+            if (found := _memory(folder)) is not None:
+                limit, used = found
+                yield limit, max(0, limit - used)
 
     def cpu(self, seconds: float) -> float | None:
         """Percent of the tightest `cpu.max` that was used in the `seconds` since the last reading; None without one.
@@ -55,13 +63,14 @@ def _folders(root: Path, own: Path) -> Iterator[Path]:
         folder = folder.parent
 
 
-def _memory(folder: Path) -> float | None:
+def _memory(folder: Path) -> tuple[int, int] | None:
+    """The limit and what is used of it, in bytes; None without a limit."""
     limit, used = _text(folder / "memory.max"), _text(folder / "memory.current")
     if not limit.isdigit() or not used.isdigit() or int(limit) == 0:
         return None
     # Cached files that nobody uses now are given back under pressure: they are no load.
     idle = _field(folder / "memory.stat", "inactive_file") or 0
-    return _percent(max(0, int(used) - idle) / int(limit))
+    return int(limit), max(0, int(used) - idle)
 
 
 def _field(path: Path, name: str) -> int | None:

@@ -1,14 +1,25 @@
 """The service that finds, loads and unloads models, gives turns, and falls back."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 
 from engine.clock import Clock, SystemClock
+from engine.resources.room import Room, memory_room
 from plugins.llm.asking import Answer, Asker
-from plugins.llm.conversation import Prompt
-from plugins.llm.spec import ModelSpec
+from plugins.llm.catalogue import Catalogue
+from plugins.llm.checksums import Checksums
+from plugins.llm.conversation import Prompt, Reply
+from plugins.llm.errors import ModelError, Trouble
+from plugins.llm.liveness import Hearing, attended
+from plugins.llm.protocol import read_reply, without_tools
+from plugins.llm.provider import Provider
+from plugins.llm.quarantine import Quarantine, identity_of
+from plugins.llm.residency import Residency, stuck_text
+from plugins.llm.spec import ModelSpec, Source
+from plugins.llm.turns import Turns
 
 __all__ = ["ModelState", "Models"]
 
@@ -19,7 +30,8 @@ class ModelState(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     provider: str
     state: str
-    """resident, loading, idle (not loaded), quarantined, remote."""
+    """resident, loading, idle (not loaded), quarantined, stuck (its native code hangs), damaged (its manifest),
+    remote."""
     memory_bytes: int = 0
     """Of a resident one."""
     waiting: int = 0
@@ -30,6 +42,14 @@ class ModelState(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int = 0
     problem: str = ""
     """Why it can't be used, and what to do."""
+
+
+class _Tally:
+    """What a model has done since the start."""
+
+    def __init__(self) -> None:
+        self.generations = 0
+        self.output_tokens = 0
 
 
 class Models:
@@ -43,36 +63,168 @@ class Models:
         folder: Path | None = None,
         secret: Callable[[str], str | None] = lambda name: None,
         clock: Clock | None = None,
+        room: Callable[[], Room] = memory_room,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`secret` gives the value of a secret by name."""
+        """`secret` gives the value of a secret by name; `room` tells how much memory there is; `changed` is told of
+        each load and unload."""
         self._clock = clock or SystemClock()
-        raise NotImplementedError
+        self._secret = secret
+        self._catalogue = Catalogue(specs, folder, self._clock)
+        self._checksums = Checksums(folder)
+        self.quarantine = Quarantine(folder, self._clock)
+        self._residency = Residency(
+            checksums=self._checksums, quarantine=self.quarantine, clock=self._clock, room=room, changed=changed
+        )
+        self._turns: dict[str, Turns] = {}
+        self._tallies: dict[str, _Tally] = {}
 
     async def generate(self, names: Sequence[str], prompt: Prompt, asker: Asker) -> Answer:
         """The first of these models that can. Raises the last ModelError; with several names, its message tells all."""
-        raise NotImplementedError
+        passed: list[tuple[str, ModelError]] = []
+        for name in names:
+            begun = self._clock.monotonic()
+            hearing = Hearing(asker, self._clock)
+            try:
+                reply, began = await self._ask(self._catalogue.get(name), prompt, asker, hearing)
+            except ModelError as error:
+                passed.append((name, error))
+                if not error.elsewhere:
+                    break
+                if hearing.has_text:
+                    asker.restart()
+            else:
+                return Answer(reply=reply, model=name, passed_over=tuple(passed), waited=began - begun)
+        raise _none_could(passed)
+
+    async def _ask(self, spec: ModelSpec, prompt: Prompt, asker: Asker, hearing: Hearing) -> tuple[Reply, float]:
+        """One model's reply, and when its turn began."""
+        async with self._turns_of(spec).turn(asker), self._provider(spec, asker) as provider:
+            began = hearing.last = self._clock.monotonic()
+            told = without_tools(prompt) if prompt.tools and not provider.has_tools else prompt
+            reply = await attended(
+                provider.generate(told, hearing, asker.http),
+                hearing,
+                model=spec.name,
+                stall=spec.stall if asker.stall is None else asker.stall,
+                stuck=lambda: self._stuck(spec.name),
+            )
+            tally = self._tallies.setdefault(spec.name, _Tally())
+            tally.generations += 1
+            tally.output_tokens += reply.usage.output
+            return (reply if told is prompt else read_reply(reply, prompt)), began
+
+    @asynccontextmanager
+    async def _provider(self, spec: ModelSpec, asker: Asker) -> AsyncIterator[Provider]:
+        """Ready to be asked: in memory, or known by its address."""
+        if spec.provider is Source.LOCAL:
+            async with self._residency.lent(spec, asker) as resident:
+                yield resident.provider
+            return
+        provider = self._remote(spec)
+        try:
+            yield provider
+        finally:
+            await provider.aclose()
+
+    def _remote(self, spec: ModelSpec) -> Provider:
+        """Made for each question: it holds nothing but the key, which may have changed."""
+        from plugins.llm.remote.provider import remote
+
+        return remote(spec, self._secret)
+
+    def _turns_of(self, spec: ModelSpec) -> Turns:
+        places = 1 if spec.provider is Source.LOCAL else spec.concurrency
+        turns = self._turns.get(spec.name)
+        if turns is None:
+            turns = self._turns[spec.name] = Turns(spec.name, places=places, queue=spec.queue)
+        turns.places, turns.queue = places, spec.queue
+        return turns
+
+    def _stuck(self, name: str) -> None:
+        resident = self._residency.get(name)
+        if resident is not None:
+            resident.is_stuck = True
 
     async def count(self, names: Sequence[str], prompt: Prompt) -> int:
         """Tokens that the prompt takes at most with any of them; nothing is loaded for it."""
-        raise NotImplementedError
+        return max((self._count(self._catalogue.get(name), prompt) for name in names), default=0)
+
+    def _count(self, spec: ModelSpec, prompt: Prompt) -> int:
+        if spec.provider is not Source.LOCAL:
+            return self._remote(spec).count(prompt)
+        resident = self._residency.get(spec.name)
+        if resident is None:
+            return guessed_tokens(prompt)
+        return resident.provider.count(without_tools(prompt) if prompt.tools else prompt)
 
     def identity(self, names: Sequence[str]) -> str:
         """What tells these models from others, for keys of a cache: names, files' checksums or urls."""
-        raise NotImplementedError
+        return "\n".join(_identity(self._catalogue.get(name)) for name in names)
 
     def states(self) -> tuple[ModelState, ...]:
         """Every model, in the order of their names."""
-        raise NotImplementedError
+        return tuple(self._state(name) for name in self._catalogue.names())
+
+    def _state(self, name: str) -> ModelState:
+        tally, turns = self._tallies.get(name, _Tally()), self._turns.get(name)
+        if problem := self._catalogue.problem(name):
+            return ModelState(name=name, provider=Source.LOCAL.value, state="damaged", problem=problem)
+        spec = self._catalogue.get(name)
+        state, size = "idle", 0
+        resident = self._residency.get(name)
+        if spec.provider is not Source.LOCAL:
+            state = "remote"
+        elif resident is not None:
+            state, size = ("stuck" if resident.is_stuck else "resident"), resident.size
+            problem = stuck_text(name) if resident.is_stuck else ""
+        elif self._residency.is_loading(name):
+            state = "loading"
+        elif problem := self.quarantine.problem(spec):
+            state = "quarantined"
+        elif not Path(spec.file).is_file():
+            problem = f"there is no file {spec.file}"
+        return ModelState(
+            name=name, provider=spec.provider.value, state=state, memory_bytes=size,
+            waiting=turns.waiting if turns else 0, running=turns.running if turns else 0,
+            generations=tally.generations, output_tokens=tally.output_tokens, problem=problem,
+        )  # fmt: skip
 
     @property
     def resident(self) -> tuple[str, ...]:
         """Names of the local models that are in memory."""
-        raise NotImplementedError
+        return self._residency.names
 
     async def run(self) -> None:
         """Unload what nobody asks for any more, and what the machine has no room for, until cancelled."""
-        raise NotImplementedError
+        await self._residency.run(lambda name: name in self._turns and self._turns[name].waiting > 0)
 
     async def aclose(self) -> None:
         """Unload everything."""
-        raise NotImplementedError
+        await self._checksums.aclose()
+        await self._residency.aclose()
+
+
+def guessed_tokens(prompt: Prompt) -> int:
+    """Rather too many: a token for every two bytes, and some for the frame of each message."""
+    texts = [message.content for message in prompt.messages]
+    more = msgspec.json.encode([prompt.tools, prompt.schema, *(message.calls for message in prompt.messages)])
+    return sum(len(text.encode()) // 2 + 16 for text in texts) + len(more) // 2 + len(prompt.tools_text.encode()) // 2
+
+
+def _identity(spec: ModelSpec) -> str:
+    what = identity_of(spec) if spec.provider is Source.LOCAL else f"{spec.url} {spec.model}"
+    return f"{spec.name} {spec.provider} {what} {spec.context} {spec.chat_format}"
+
+
+def _none_could(passed: Sequence[tuple[str, ModelError]]) -> ModelError:
+    """The last error; of a chain, with a message that names all."""
+    if not passed:
+        return ModelError(
+            Trouble.UNKNOWN, "no model is named: name one, or several of which the first that can answers"
+        )
+    _, last = passed[-1]
+    if len(passed) == 1:
+        return last
+    told = "; ".join(f"{name} ({error.trouble}): {error}" for name, error in passed)
+    return ModelError(last.trouble, f"none of {len(passed)} models could: {told}", after=last.after)

@@ -1,0 +1,243 @@
+"""Which local models are in memory: loaded when they are asked for, unloaded when they are not, or make room."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from engine.clock import Clock
+from engine.quantities import format_size
+from engine.resources.room import Room
+from engine.signal import Signal
+from plugins.llm.asking import Asker
+from plugins.llm.checksums import Checksums
+from plugins.llm.errors import ModelError, Trouble
+from plugins.llm.liveness import PATIENCE_SECONDS
+from plugins.llm.provider import Provider
+from plugins.llm.quarantine import Quarantine
+from plugins.llm.spec import ModelSpec
+
+__all__ = ["Residency", "Resident", "spare"]
+
+LOOK_SECONDS = 1.0
+"""How often it is asked who is idle, and whether memory is short."""
+SPARE_BYTES, SPARE_SHARE = 64 * 2**20, 0.02
+_log = logging.getLogger("ganglion.models")
+
+
+def spare(room: Room) -> int:
+    """Bytes that are left free for everything else: no model is loaded into them, and idle ones go when less is left.
+    2 % of the memory, 64 MiB at least."""
+    return max(SPARE_BYTES, int(room.total * SPARE_SHARE))
+
+
+class Resident:
+    """A model in memory."""
+
+    def __init__(self, spec: ModelSpec, provider: Provider, size: int, now: float) -> None:
+        self.spec = spec
+        self.provider = provider
+        self.size = size
+        self.users = 0
+        self.used_at = now
+        """Clock's monotonic seconds when it was given back last."""
+        self.is_leaving = False
+        """It is unloaded as soon as nobody uses it; who wants it then loads it again."""
+        self.is_stuck = False
+        """Its native code does not come back."""
+
+
+class Residency:
+    """Lends local models. One is loaded at a time: two at once would both count the same free memory."""
+
+    def __init__(
+        self, *, checksums: Checksums, quarantine: Quarantine, clock: Clock, room: Callable[[], Room],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """`changed` is told of each load and unload."""
+        self._checksums = checksums
+        self._quarantine = quarantine
+        self._clock = clock
+        self._room = room
+        self._changed = changed
+        self._residents: dict[str, Resident] = {}
+        self._loads: dict[str, asyncio.Task[Resident]] = {}
+        self._moving = asyncio.Lock()
+        """Held while memory is taken or given back."""
+        self._given_back = Signal()
+        self._idle = Signal()
+        self._room_read_at: float | None = None
+        self._is_closed = False
+
+    def get(self, name: str) -> Resident | None:
+        return self._residents.get(name)
+
+    def is_loading(self, name: str) -> bool:
+        return name in self._loads
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(self._residents))
+
+    @asynccontextmanager
+    async def lent(self, spec: ModelSpec, asker: Asker) -> AsyncIterator[Resident]:
+        """Within the block the model stays in memory. Raises ModelError (missing, damaged, memory, quarantined,
+        failed). Several who ask share one load; it goes on if they want no more."""
+        resident = self._ready(spec)
+        if resident is None:
+            with asker.waiting(f"model {spec.name}, being loaded"):
+                resident = await self._here(spec)
+        resident.users += 1
+        try:
+            yield resident
+        finally:
+            resident.users -= 1
+            resident.used_at = self._clock.monotonic()
+            self._given_back.set()
+            if not resident.users:
+                self._idle.set()
+
+    def _ready(self, spec: ModelSpec) -> Resident | None:
+        """It, if it is in memory and may stay there. Raises ModelError (failed: stuck)."""
+        resident = self._residents.get(spec.name)
+        if resident is None:
+            return None
+        if resident.is_stuck:
+            raise ModelError(Trouble.FAILED, stuck_text(spec.name))
+        if resident.spec != spec:
+            resident.is_leaving = True  # it was read from another file, or with other settings
+        return None if resident.is_leaving else resident
+
+    async def _here(self, spec: ModelSpec) -> Resident:
+        while (resident := self._ready(spec)) is None:
+            task = self._loads.get(spec.name)
+            if task is None:
+                if self._is_closed:
+                    raise ModelError(Trouble.STOPPED, f"model {spec.name}: the agent stops")
+                task = self._loads[spec.name] = asyncio.create_task(self._load(spec), name=f"load of {spec.name}")
+                task.add_done_callback(lambda task: self._loaded(spec.name, task))
+            await asyncio.wait({task})
+            if task.cancelled():
+                raise ModelError(Trouble.STOPPED, f"model {spec.name}: the agent stops")
+            task.result()
+        return resident
+
+    def _loaded(self, name: str, task: "asyncio.Task[Resident]") -> None:
+        del self._loads[name]
+        if not task.cancelled():
+            task.exception()  # seen by those who wait; nobody may be left
+        self._changed()
+
+    async def _load(self, spec: ModelSpec) -> Resident:
+        from plugins.llm.local.provider import memory_needed, opened
+
+        self._quarantine.refuse(spec)
+        await self._checksums.check(spec)
+        needed = await asyncio.to_thread(memory_needed, spec)
+        async with self._moving:
+            old = self._residents.get(spec.name)
+            if old is not None:
+                await self._leave(old)
+            await self._make_room(spec, needed)
+            self._quarantine.mark(spec)
+            try:
+                provider = await opened(spec)
+            except BaseException:
+                self._quarantine.unmark(spec)
+                raise
+            self._quarantine.mark(spec)
+            resident = self._residents[spec.name] = Resident(spec, provider, needed, self._clock.monotonic())
+        _log.info("model %s is in memory (%s)", spec.name, format_size(needed))
+        return resident
+
+    async def _make_room(self, spec: ModelSpec, needed: int) -> None:
+        """Unload others, those first that nobody has asked for the longest, until it fits. Raises ModelError."""
+        if spec.max_ram and needed > spec.max_ram:
+            raise ModelError(
+                Trouble.MEMORY,
+                f"model {spec.name} needs {_mib(needed)}, and may have {_mib(spec.max_ram)}; raise its `max_ram`, "
+                f"lower its `context`, or use a smaller model",
+            )
+        while True:
+            room = self._read_room()
+            if room is None or needed + spare(room) <= room.free:
+                return
+            others = [one for one in self._residents.values() if not one.is_stuck]
+            if not others or needed + spare(room) > room.free + sum(one.size for one in others):
+                raise ModelError(
+                    Trouble.MEMORY,
+                    f"model {spec.name} needs {_mib(needed)}, and of {_mib(room.free)} of free memory "
+                    f"{_mib(spare(room))} are left for everything else; free some memory, lower its `context`, or use "
+                    f"a smaller model",
+                )
+            await self._leave(min(others, key=lambda one: (one.users > 0, one.spec.keep_alive < 0, one.used_at)))
+
+    async def _leave(self, resident: Resident) -> None:
+        """Unload it as soon as nobody uses it; `_moving` is held."""
+        resident.is_leaving = True
+        while resident.users and not resident.is_stuck:
+            await self._idle.wait(LOOK_SECONDS)
+        await self._unload(resident)
+
+    async def _unload(self, resident: Resident) -> None:
+        resident.is_leaving = True
+        if resident.is_stuck or self._residents.get(resident.spec.name) is not resident:
+            return
+        del self._residents[resident.spec.name]
+        await resident.provider.aclose()
+        self._quarantine.unmark(resident.spec)
+        _log.info("model %s is out of memory", resident.spec.name)
+        self._changed()
+
+    async def look(self, wanted: Callable[[str], bool]) -> None:
+        """Unload who is idle for too long, and, where memory is short, who is idle the longest. `wanted` tells of a
+        model whether somebody waits for it."""
+        now = self._clock.monotonic()
+        idle = [one for one in self._residents.values() if not (one.users or one.is_stuck or wanted(one.spec.name))]
+        leaving = [one for one in idle if 0 <= one.spec.keep_alive <= now - one.used_at]
+        is_due = self._room_read_at is None or now - self._room_read_at >= LOOK_SECONDS
+        if idle and not leaving and is_due:
+            self._room_read_at = now
+            room = self._read_room()
+            if room is not None and room.free < spare(room):
+                leaving = [min(idle, key=lambda one: (one.spec.keep_alive < 0, one.used_at))]
+                _log.warning("memory is short: %s are free", _mib(room.free))
+        for resident in leaving:
+            async with self._moving:
+                if not resident.users:
+                    await self._unload(resident)
+
+    async def run(self, wanted: Callable[[str], bool]) -> None:
+        """Look, every second and whenever a model is given back, until cancelled."""
+        while True:
+            await self.look(wanted)
+            await self._given_back.wait(LOOK_SECONDS)
+
+    async def aclose(self) -> None:
+        """Unload everything. What is stuck in native code stays as it is."""
+        self._is_closed = True
+        loads = set(self._loads.values())
+        for task in loads:
+            task.cancel()
+        if loads:
+            await asyncio.wait(loads, timeout=PATIENCE_SECONDS)
+            for task in loads:
+                task.cancel()  # a load that is stuck is let go by the second one
+            await asyncio.wait(loads, timeout=PATIENCE_SECONDS)
+        for resident in list(self._residents.values()):
+            await self._unload(resident)
+
+    def _read_room(self) -> Room | None:
+        """None where the system tells nothing: then nothing is bounded by it."""
+        with suppress(OSError):
+            return self._room()
+        return None
+
+
+def stuck_text(name: str) -> str:
+    """Of a model whose native code does not come back."""
+    return f"model {name}: its native code hangs since an earlier generation; restart the agent to use it again"
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"

@@ -25,6 +25,7 @@ OWNERS = {
     "nkeys": ("mesh",),
     "httpx": ("plugins",),
     "jsonschema": ("plugins/llm",),
+    "referencing": ("plugins/llm",),
     "llama_cpp": ("plugins/llm/local",),
     "numpy": ("plugins/llm/local",),
     "typer": ("agent/cli",),

@@ -1,6 +1,7 @@
 """The node types of this room."""
 
 from engine.contract import NodeType
+from plugins.llm.llm_node import llm_type
 from plugins.llm.models import Models
 
 __all__ = ["llm_types"]
@@ -8,4 +9,4 @@ __all__ = ["llm_types"]
 
 def llm_types(models: Models | None) -> tuple[NodeType, ...]:
     """`llm` and `agent_loop` over a service of models; without one they can be read and not run."""
-    return ()
+    return (llm_type(models),)

@@ -241,7 +241,7 @@ def test_a_wrong_workflow_is_refused(complain: Complain, text: str, said: str) -
         ("{type: log, message: x, data: {a: [1, '{{ ]']}}", ".data.a[1]: "),
         ("{type: log, message: '{{ $befor.a }}'}", ".message: there is no node befor (did you mean before?)"),
         ("{type: switch, value: 1, cases: '{{ nodes.before }}'}", ".cases: nodes is not known when this is read"),
-        ("{type: llm, prompt: x}", ".type: the node type llm is not implemented by this version"),
+        ("{type: embed, prompt: x}", ".type: the node type embed is not implemented by this version"),
         ("{type: log, message: x, placement: {}}", ".placement: the node field placement is not implemented by this version"),
     ],
 )  # fmt: skip

@@ -1,0 +1,33 @@
+"""Tools as a workflow declares them: whether they are well-formed."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from engine.contract import Misfit
+from engine.values import Json
+from plugins.llm.schema import check_schema
+
+__all__ = ["MAX_TOOLS", "check_tool"]
+
+MAX_TOOLS: Final = 64
+"""Of one question."""
+_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+
+def check_tool(tool: Mapping[str, Json], at: tuple[str | int, ...]) -> Iterator[Misfit]:
+    """What is wrong with {name, description, parameters}."""
+    name, parameters = tool.get("name"), tool.get("parameters", {})
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        yield (*at, "name"), "expected up to 64 letters, digits, _ and -", "such as read_sensor"
+    if not isinstance(parameters, Mapping):
+        yield (*at, "parameters"), "expected a JSON Schema of an object", "such as {properties: {id: {type: string}}}"
+        return
+    if not parameters:
+        return
+    if parameters.get("type", "object") != "object":
+        yield (*at, "parameters", "type"), "arguments are an object", "write type: object"
+    elif "$defs" in parameters:
+        yield (*at, "parameters", "$defs"), "a tool's arguments hold no definitions", "write each schema where it is"
+    else:
+        yield from check_schema({"type": "object", **parameters}, (*at, "parameters"))

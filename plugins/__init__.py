@@ -5,6 +5,8 @@ Everything here uses the public node contract (`engine.contract`) and nothing el
     registry.py      the node types that an agent knows, and which of them are off
     nodes/           one file per built-in type: its description, parameters, example and code
     http_client.py   the one HTTP client of the process; owns httpx
+    http_stream.py   the body of its answer as it comes
+    http_faults.py   what went wrong in it, said without secrets
     inflate.py       a compressed body, unpacked no further than its reader asks
     http_answer.py   what an HTTP answer says: its body as data, when to ask again
     process.py       one child process, bounded in time and output, gone with everything it started

@@ -7,16 +7,15 @@ execution in another, and error texts without URLs and headers, which may hold s
 
 import asyncio
 import logging
-import os
 import re
-import socket
-import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from engine.ports import Response, Streaming, Unreachable
-from plugins.inflate import ENCODINGS, BrokenBody, Inflate
+from engine.ports import Response, Streaming
+from plugins.http_faults import as_ports
+from plugins.http_stream import Incoming
+from plugins.inflate import ENCODINGS, Inflate
 
 if TYPE_CHECKING:
     import httpx
@@ -65,11 +64,31 @@ class HttpClient:
         except TimeoutError:
             raise TimeoutError(f"no complete answer within {timeout:g} s") from None
 
-    def stream(
+    @asynccontextmanager
+    async def stream(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, timeout: float, max_bytes: int,
         verify: bool,
-    ) -> AbstractAsyncContextManager[Streaming]:  # fmt: skip
-        raise NotImplementedError
+    ) -> AsyncIterator[Streaming]:  # fmt: skip
+        """One exchange whose body is read as it comes; who leaves before its end closes the connection, so that the
+        server stops its work and the pool has the place back.
+
+        Raises what `send` raises; a redirect is an answer like any other.
+        """
+        check_headers(headers)
+        client = await self._client(verify)
+        with as_ports():
+            request = client.build_request(method, url, headers=dict(headers), content=body)
+            _check_url(request.url)
+            try:
+                async with asyncio.timeout(timeout):
+                    response = await client.send(request, stream=True)
+            except TimeoutError:
+                raise TimeoutError(f"no answer within {timeout:g} s") from None
+        incoming = Incoming(response, timeout=timeout, max_bytes=max_bytes)
+        try:
+            yield incoming
+        finally:
+            await incoming.aclose()
 
     async def aclose(self) -> None:
         """Close all connections; requests under way break."""
@@ -123,9 +142,7 @@ async def _exchange(
     max_bytes: int,
     follow_redirects: bool,
 ) -> Response:
-    import httpx
-
-    try:
+    with as_ports():
         request = client.build_request(method, url, headers=dict(headers), content=body)
         _check_url(request.url)
         for _ in range(MAX_REDIRECTS + 1):
@@ -136,12 +153,6 @@ async def _exchange(
                 request = _redirected(response.next_request, request.url)
             finally:
                 await response.aclose()
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-        raise ValueError("the URL is not valid: expected http:// or https://, a host and a path") from None
-    except httpx.LocalProtocolError:
-        raise ValueError("the request cannot be sent: its URL or headers break HTTP") from None
-    except (httpx.RequestError, OSError, BrokenBody) as error:
-        raise Unreachable(reason(error)) from None
     raise ValueError(f"more than {MAX_REDIRECTS} redirects: the server sends the request around in circles")
 
 
@@ -177,30 +188,3 @@ async def _read(response: "httpx.Response", max_bytes: int) -> Response:
         headers.pop("content-encoding", None)
         headers.pop("content-length", None)
     return Response(response.status_code, headers, bytes(body[:max_bytes]), truncated=len(body) > max_bytes)
-
-
-def reason(error: BaseException) -> str:
-    """What went wrong, from the cause's kind: the libraries' own texts may hold the host or the URL."""
-    for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            if "mismatch" in cause.verify_message:
-                return "the certificate is for another host"
-            return f"the certificate is not trusted: {cause.verify_message}"
-        if isinstance(cause, ssl.SSLError):
-            return "the TLS handshake failed"
-        if isinstance(cause, socket.gaierror):
-            return "the host name is not known"
-        if isinstance(cause, BrokenBody):
-            return str(cause)
-        if isinstance(cause, OSError) and cause.errno:
-            return os.strerror(cause.errno).lower()
-    return "the connection broke before the answer was complete"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The chain of causes, innermost first."""
-    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else (error.__cause__ or error.__context__,)
-    for cause in inner:
-        if cause is not None:
-            yield from _causes(cause)
-    yield error

@@ -9,21 +9,25 @@ import msgspec
 
 from engine.contract import CannotStart, Child, State, StateRefused, Wake
 from engine.events import Event, Kind
-from engine.execution.recall import Recall
+from engine.execution.recall import Recall, shared
 from engine.execution.services import Parent, Services
 from engine.execution.state import AttemptState
+from engine.execution.writing import Writing
 from engine.limits.account import Account, Limit, Reservation
 from engine.ports import Http, Reply, Response, Streaming, Unreachable
 from engine.secrets import SecretName, SecretText, UnknownSecret, reveal
+from engine.store.cache import Keeping
 from engine.store.executions import ExecutionRow
 from engine.store.outbox import Publication
 from engine.store.usage import Usage
-from engine.values import Json
+from engine.values import Json, encode_json
 
 MAX_PUBLICATIONS = 1000
 """Messages that one attempt may publish."""
 MAX_CHILDREN = 100
 """Executions that one attempt may start."""
+MAX_REMEMBERED = 100
+"""Values that one attempt may look up or keep for all workflows."""
 
 
 class NotAllowed(RuntimeError):
@@ -34,9 +38,9 @@ class AttemptContext:
     """One attempt's view of the world; see `engine.contract.Context`."""
 
     __slots__ = (
-        "_flush", "_parent", "_reservations", "_row", "_services", "_state", "_stop", "account", "attempt", "children",
-        "deadline", "execution", "path", "publications", "pure", "recall", "revealed", "used", "version", "wake",
-        "when_room", "workflow",
+        "_flush", "_parent", "_reservations", "_row", "_services", "_state", "_stop", "_writing", "account", "attempt",
+        "children", "deadline", "execution", "path", "publications", "pure", "recall", "remembering", "revealed",
+        "used", "version", "wake", "when_room", "workflow",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +77,9 @@ class AttemptContext:
         self._state: AttemptState | None = None
         self.recall: Recall | None = None
         """What the cache has to do with it."""
+        self.remembering: list[Keeping] = []
+        """What the result's checkpoint does to values that all workflows share."""
+        self._writing: Writing | None = None
         self.children: list[ExecutionRow] = []
         """Executions that are to be created with the result."""
         self.account: Account | None = None
@@ -141,11 +148,13 @@ class AttemptContext:
 
     @property
     def spent(self) -> bool:
-        """It has used something, or promised to."""
-        return self.used is not None or bool(self._reservations)
+        """It has used something, or promised to, or written."""
+        return self.used is not None or bool(self._reservations) or self._writing is not None
 
     def close(self) -> None:
-        """The attempt ended: what was promised and not settled counts in full."""
+        """The attempt ended: what was promised and not settled counts in full, what was written is told."""
+        if self._writing is not None:
+            self._writing.end()
         for reservation in self._reservations:
             if reservation.tokens is not None:
                 reservation.settle(reservation.tokens)
@@ -196,13 +205,31 @@ class AttemptContext:
         raise NotImplementedError
 
     async def remembered(self, scope: str, key: bytes) -> Json | msgspec.UnsetType:
-        raise NotImplementedError
+        self._refuse_pure("remembered")
+        if self._services.cache is None:
+            return msgspec.UNSET
+        found = await self._services.cache.find(shared(scope), key)
+        if found is None:
+            return msgspec.UNSET
+        self.remembering.append(Keeping(workflow=shared(scope), key=key, at=self.now, hit=None))
+        return msgspec.json.decode(found.output)
 
     def remember(self, scope: str, key: bytes, value: Json, *, ttl: float) -> None:
-        raise NotImplementedError
+        self._refuse_pure("remember")
+        if len(self.remembering) >= MAX_REMEMBERED:
+            raise NotAllowed(f"more than {MAX_REMEMBERED} values remembered by one attempt")
+        kept = Recall(key, ttl, None).keeping(shared(scope), encode_json(self.masked(value)), None, self.now)
+        if kept is not None:
+            self.remembering.append(kept)
 
     def stream(self, text: str) -> None:
-        raise NotImplementedError
+        if self._services.bus.live_wanted:
+            if self._writing is None:
+                self._writing = Writing(self._services.clock, lambda: self.revealed, self._tell)
+            self._writing.add(text)
+
+    def _tell(self, text: str) -> None:
+        self._services.bus.emit([self._event(Kind.LLM_TOKEN, {"text": text})])
 
     def secret(self, text: str) -> str:
         if not isinstance(text, SecretText):
@@ -224,19 +251,14 @@ class AttemptContext:
 
     def emit(self, progress: float | None = None, message: str = "", **data: Json) -> None:
         if self._services.bus.live_wanted:
-            self._services.bus.emit(
-                [
-                    Event(
-                        kind=Kind.PROGRESS_UPDATE,
-                        time=self.now,
-                        workflow=self.workflow,
-                        version=self.version,
-                        execution=self.execution,
-                        node=self.path,
-                        data={"progress": progress, "message": self.scrub(message), **self.masked(data)},
-                    )
-                ]
-            )
+            said = {"progress": progress, "message": self.scrub(message), **self.masked(data)}
+            self._services.bus.emit([self._event(Kind.PROGRESS_UPDATE, said)])
+
+    def _event(self, kind: Kind, data: dict[str, Json]) -> Event:
+        return Event(
+            kind=kind, time=self.now, workflow=self.workflow, version=self.version, execution=self.execution,
+            node=self.path, data=data,
+        )  # fmt: skip
 
     def scrub(self, text: str) -> str:
         """A text with every secret that this attempt revealed replaced by its mask."""

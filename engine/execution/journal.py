@@ -91,6 +91,8 @@ class Journal:
             keeping = ctx.recall.keeping(self._row.workflow, body, port, now)
             if keeping is not None:
                 self._step.cached.append(keeping)
+        if ctx.remembering and error is None:
+            step.cached.extend(ctx.remembering)
         data: dict[str, Json] = {"attempt": ctx.attempt, "duration_seconds": (now - started) / 1_000_000}
         if ctx.recall is not None and ctx.recall.hit is not None:
             data["cached"] = True

@@ -25,8 +25,13 @@ class Recall(msgspec.Struct, frozen=True):
         return Keeping(workflow=workflow, key=self.key, at=now, hit=Hit(body, port), expires_at=expires_at)
 
 
+def shared(scope: str) -> str:
+    """What stands in a workflow's place for values that all workflows share; no workflow has such a name."""
+    return f"*{scope}"
+
+
 class Cache:
-    """The caches of all workflows of this agent."""
+    """The caches of all workflows of this agent, and what they share."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -18,6 +18,7 @@ OWN: Final = "llm"
 """The key of the output that says how it came about."""
 
 Says = msgspec.Meta
+Seed = Annotated[int, Says(ge=0, lt=2**31)]
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,9 +58,9 @@ class LlmParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     top_p: Annotated[float, Says(description="Only the likeliest words that together have this share.", gt=0, le=1)] = (
         1.0
     )
-    seed: Annotated[
-        int | None, Says(description="Makes a temperature above 0 repeatable, where the model can.", ge=0, lt=2**31)
-    ] = None
+    seed: Annotated[Seed | None, Says(description="Makes a temperature above 0 repeatable, where the model can.")] = (
+        None
+    )
     stop: Annotated[tuple[str, ...], Says(description="Texts at which it ends; they are left out.", max_length=16)] = ()
     max_tokens: Annotated[
         int, Says(description="The most that it may write, in tokens; a text ends there.", ge=1, le=131_072)

@@ -4,7 +4,7 @@ import msgspec
 
 from engine.contract import Context, Done, Effect, Fail, NodeType, Outcome, Retry
 from engine.quantities import parse_duration
-from engine.values import Json, encode_json
+from engine.values import Json, decode_json, encode_json
 from plugins.llm import remembering
 from plugins.llm.asking import Answer
 from plugins.llm.attempt import AttemptAsker
@@ -12,7 +12,6 @@ from plugins.llm.conversation import Message, Prompt, Reply, Role, Tool, ToolCal
 from plugins.llm.errors import ModelError
 from plugins.llm.llm_params import OWN, LlmParams, Said, check
 from plugins.llm.models import Models
-from plugins.llm.schema import read_answer
 
 __all__ = ["llm_type"]
 
@@ -79,7 +78,7 @@ def _output(answer: Answer, prompt: Prompt, *, remembered: bool = False) -> dict
 def _given(reply: Reply, prompt: Prompt) -> dict[str, Json]:
     """The answer as the output has it."""
     if prompt.schema is not None:
-        value = read_answer(reply, prompt.schema, max_tokens=prompt.max_tokens)
+        value = decode_json(reply.text.encode())  # the service has seen that it fits
         return value if isinstance(value, dict) else {"value": value}
     if prompt.tools:
         return {"text": reply.text, "calls": [msgspec.to_builtins(call) for call in reply.calls]}

@@ -112,7 +112,7 @@ class Models:
             tally = self._tallies.setdefault(spec.name, _Tally())
             tally.generations += 1
             tally.output_tokens += reply.usage.output
-            return (reply if told is prompt else read_reply(reply, prompt)), began
+            return read_reply(reply, prompt, told), began
 
     @asynccontextmanager
     async def _provider(self, spec: ModelSpec, asker: Asker) -> AsyncIterator[Provider]:

@@ -13,7 +13,6 @@ import msgspec
 
 from engine.values import InvalidValue, Json, decode_json, encode_json
 from plugins.llm.conversation import Finish, Message, Prompt, Reply, Role, Tool, ToolCall
-from plugins.llm.errors import ModelError, Trouble
 from plugins.llm.schema import read_answer
 
 __all__ = ["VERSION", "read_reply", "without_tools"]
@@ -36,16 +35,19 @@ def without_tools(prompt: Prompt) -> Prompt:
     return msgspec.structs.replace(prompt, messages=messages, tools=(), tools_text="", schema=_schema(prompt.tools))
 
 
-def read_reply(reply: Reply, prompt: Prompt) -> Reply:
-    """What a model said to `without_tools(prompt)`: the reply with its calls and the text that it wrote, or with the
-    answer's text. Raises ModelError (invalid_output)."""
-    value = read_answer(reply, _schema(prompt.tools), max_tokens=prompt.max_tokens)
+def read_reply(reply: Reply, prompt: Prompt, told: Prompt) -> Reply:
+    """What a model said, `told` what it was asked: the prompt itself, or `without_tools(prompt)`. Then it is the reply
+    with its call and the text that it wrote, or with the answer's text. Raises ModelError (invalid_output), also where
+    the text does not fit the prompt's own schema."""
+    if told.schema is None:
+        return reply
+    value = read_answer(reply, told.schema, max_tokens=prompt.max_tokens)
+    if not prompt.tools:
+        return reply
     if "answer" in value:
         return msgspec.structs.replace(reply, text=value["answer"], finish=Finish.STOP)
     number = sum(len(message.calls) for message in prompt.messages) + 1
     call = ToolCall(name=value["tool"], arguments=value["arguments"], id=f"call-{number}")
-    if call.name not in {tool.name for tool in prompt.tools}:
-        raise ModelError(Trouble.INVALID, f"it asks for the tool {call.name}, which it does not have")
     return msgspec.structs.replace(reply, calls=(call,), finish=Finish.CALLS)
 
 

@@ -38,10 +38,17 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     """Bodies of the same node that come before: their nodes are in its scope."""
     shielded: bool = False
     """It also runs when the construct is stopped."""
-    made: Callable[[Mapping[str, Json]], Mapping[str, Json]] | None = None
-    """Instead of standing in the file, its nodes are made from the node's fields as written, in the form of a file:
-    name -> fields. Their names need not be unique, and nothing outside can refer to them. None made: there is no such
-    body."""
+    made: Callable[[Mapping[str, Json]], Mapping[str, Json] | None] | None = None
+    """Instead of standing in the file, its nodes are made from the node's fields as written (of whatever kind they
+    are), in the form of a file: name -> fields. They do not see each other and hold no nodes; their names need not be
+    unique in the file, and nothing outside can refer to them. What is wrong with them is told at the node itself.
+    None: there is no such body. An empty object: it has no nodes, only what `after` and `asks` give."""
+    choice: Callable[[str], tuple[str, ...]] | None = None
+    """Each opening runs one of its nodes alone (`Opening.only`), so that they do not see each other. Given the name of
+    one, it says where the text stands that gives the body's `output` then, in its scope; without that text it is the
+    node's own output."""
+    handled: bool = False
+    """The construct goes on when it fails: to run the construct again is no reason to run this body again."""
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -54,7 +61,7 @@ class Opening(msgspec.Struct, frozen=True):
     names: Mapping[str, Json] = {}
     """The values of `Body.names`."""
     only: str = ""
-    """Of its nodes only this one runs, and its output stands for the body's; empty for all of them."""
+    """Of a body that is a `choice`: the node that runs. Empty for all nodes."""
 
 
 class Ending(msgspec.Struct, frozen=True):

@@ -83,7 +83,7 @@ def _in_body(row: ParamReference, bodies: Iterable[Body]) -> ParamReference:
     """The row of a parameter, as a body that it belongs to reads it."""
     place = tuple(row.name.split("."))
     for body in bodies:
-        if place == body.at:
+        if place == body.at and body.made is None:
             return replace(row, type="object of nodes", required=True, default=msgspec.UNSET)
         if place == body.before:
             return replace(row, type="expression", required=True, default=msgspec.UNSET)

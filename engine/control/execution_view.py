@@ -45,7 +45,7 @@ class ExecutionView:
         """`limit`: bytes of JSON that one value may have; `infos`: how many nodes and bodies there may be; `all`:
         completed bodies too; `load` gives the bytes of a large value."""
         self._plan = plan
-        self._outline: Outline = {} if plan is None else outline(plan.workflow)
+        self._outline = Outline() if plan is None else outline(plan.workflow)
         self._load = load
         self._tree = tree
         self._inspection = inspection
@@ -100,11 +100,9 @@ class ExecutionView:
         if not body:
             planned = [] if self._plan is None else list(self._plan.workflow.nodes)
         else:
-            names = (self._tree.path(path).name for path in known)
-            entry = next((self._outline[name] for name in names if name in self._outline), None)
-            holder = None if entry is None else self._outline.get(entry.holder)
-            inner = holder.node.bodies.get(entry.body) if holder is not None and entry is not None else None
-            planned = [] if inner is None else [f"{body}/{name}" for name in inner.nodes]
+            entries = (self._outline.of(self._tree.path(path)) for path in known)
+            inner = self._outline.body_of(next((entry for entry in entries if entry is not None), None))
+            planned = [] if inner is None or inner.choice else [f"{body}/{name}" for name in inner.nodes]
         wanted = set(planned)
         return [*planned, *(path for path in known if path not in wanted)]
 
@@ -114,7 +112,7 @@ class ExecutionView:
         if row is None:
             begun = path in self._tree
             row = NodeRow(path=path, status=NodeState.RUNNING if begun else NodeState.PENDING, attempt=0)
-        entry = self._outline.get(read_path(path).name)
+        entry = self._outline.of(read_path(path))
         node = None if entry is None else entry.node
         waits = self._waiting.get(path)
         output, cut = self._output(row)

@@ -24,11 +24,14 @@ class BodyReader:
         self._read_group = read_group
         self._problems = problems
 
-    def read(self, site: Site, type: NodeType, seen: dict[Site, None]) -> dict[str, model.Body]:
-        """The bodies that the node has; `seen` gets every node outside of it that something inside refers to."""
+    def read(self, site: Site, type: NodeType, seen: dict[Site, None], *, sound: bool) -> dict[str, model.Body]:
+        """The bodies that the node has; `seen` gets every node outside of it that something inside refers to. Unless
+        the node's own fields are `sound`, what is made of them is left alone."""
         bodies = {}
         for name, body in type.bodies.items():
             group = site.bodies.get(name)
+            if body.made is not None and (group is None or not sound):
+                continue
             if group is None:
                 self._check_absent(site, body)
                 continue
@@ -58,6 +61,13 @@ class BodyReader:
                 after[name] = at(site.tree, place)
                 found = self._formulas.read(after[name], (*site.path, *place), group.view)
                 outward.update((other, None) for other in found.sites if other.group is not group)
+        results: dict[str, Json] = {}
+        places = {} if body.choice is None else {id: body.choice(id) for id in group.sites}
+        for id, place in places.items():
+            if stands(site.tree, place):
+                results[id] = at(site.tree, place)
+                found = self._formulas.read(results[id], (*site.path, *place), group.view_of(id))
+                outward.update((other, None) for other in found.sites if other.group is not group)
         return model.Body(
             nodes={draft.site.id: draft.node for draft in drafts if draft.node is not None},
             outward=tuple(other.id for other in outward),
@@ -65,6 +75,10 @@ class BodyReader:
             before=before,
             after=after,
             asks=asks,
+            results=results,
+            choice=body.choice is not None,
+            made=body.made is not None,
+            handled=body.handled,
         )
 
     def _expression(

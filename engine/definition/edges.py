@@ -59,6 +59,10 @@ class Edges:
     def _check_needs(self, draft: Draft, known: Mapping[str, Draft]) -> None:
         site = draft.site
         written = site.tree.get("needs") if isinstance(site.tree, Mapping) else None
+        if draft.needs and site.group.alone and site.group.holder is not None:
+            message = f"the nodes of {site.group.holder.id} run alone, each when it is asked for"
+            self._problems.add((*site.path, "needs"), message, "remove needs")
+            return
         for place, need in enumerate(draft.needs):
             path: Path = (*site.path, "needs", place) if isinstance(written, list) else (*site.path, "needs")
             if need.node == site.id:

@@ -326,6 +326,14 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     before: str | None = None
     after: Mapping[str, Json] = {}
     asks: Mapping[str, str] = {}
+    results: Mapping[str, Json] = {}
+    """Of a choice: the text that gives its `output`, by node."""
+    choice: bool = False
+    """Each opening runs one of its nodes."""
+    made: bool = False
+    """Its nodes do not stand in the file."""
+    handled: bool = False
+    """Its failure is dealt with by the node that holds it."""
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):

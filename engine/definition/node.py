@@ -61,7 +61,7 @@ class NodeReader:
             return Draft(site, needs, tuple(seen))
         type, path = site.type, site.path
         params = self._own.read(site, type, seen)
-        bodies = self._bodies.read(site, type, seen)
+        bodies = self._bodies.read(site, type, seen, sound=len(self._problems) == found)
         effect = common.pop("effect", None) or type.effect
         if effect is Effect.PURE and not type.pure_capable and not type.bodies:
             self._problems.add(
@@ -90,7 +90,7 @@ class NodeReader:
 
     def _common(self, site: Site, seen: dict[Site, None]) -> dict[str, Any]:
         """The common fields that the node gives, decoded as a Node has them."""
-        path, view = site.path, site.group.view
+        path, view = site.path, site.view
         given = {name: value for name, value in site.tree.items() if name in COMMON and name != "type"}
         values = read_static_fields(NodeForm, given, path, self._statics, self._problems, skip=_EVALUATED)
         common = {name: values[name] for name in values if name not in ("needs", "retry", "type")}
@@ -109,12 +109,12 @@ class NodeReader:
             if isinstance(when, bool):
                 when = None if when else "false"
             elif when is not None:
-                found = self._formulas.read(when, (*path, "when"), view, role=Role.EXPRESSION, within=site.id)
+                found = self._formulas.read(when, (*path, "when"), view, role=Role.EXPRESSION, within=site.within)
                 seen.update(dict.fromkeys(found.sites))
             common["when"] = when
         if "default" in given:
             common["default"] = given["default"]
-            found = self._formulas.read(given["default"], (*path, "default"), view, within=site.id)
+            found = self._formulas.read(given["default"], (*path, "default"), view, within=site.within)
             seen.update(dict.fromkeys(found.sites))
             if values.get("on_error") is OnError.FAIL:
                 self._problems.add(
@@ -147,7 +147,7 @@ class NodeReader:
         if values.get("ttl") == 0:
             self._problems.add((*path, "ttl"), "expected more than 0s", "remove `cache` to run it each time")
         if "key" in written:
-            found = self._formulas.read(written["key"], (*path, "key"), site.group.view, within=site.id)
+            found = self._formulas.read(written["key"], (*path, "key"), site.view, within=site.within)
             seen.update(dict.fromkeys(found.sites))
             values["key"] = written["key"]
         return Cache(**values) if "ttl" in values else None

@@ -52,7 +52,7 @@ class OwnFields:
                 constant = value is not UNDEFINED
             else:
                 evaluated = _without_raw(field, value)
-                found = self._formulas.read(evaluated, place, site.group.view, role=role, within=site.id)
+                found = self._formulas.read(evaluated, place, site.view, role=role, within=site.within)
                 seen.update(dict.fromkeys(found.sites))
                 constant = found.constant
                 value = self._nested(field, value, place)
@@ -112,7 +112,7 @@ class OwnFields:
             if name in NOT_IMPLEMENTED["node field"]:
                 check_known({name: None}, (), site.path, self._problems, where="node field")
             elif name not in COMMON and "nodes" not in site.tree:
-                found = self._formulas.read(value, path, site.group.view, role=Role.SECRET, within=site.id)
+                found = self._formulas.read(value, path, site.view, role=Role.SECRET, within=site.within)
                 seen.update(dict.fromkeys(found.sites))
 
 

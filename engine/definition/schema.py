@@ -83,6 +83,8 @@ def json_schema(types: NodeTypes) -> Schema:
 def _hold_nodes(type: NodeType, params: Schema, defs: Mapping[str, Schema]) -> None:
     """Say where nodes stand inside a node of this type."""
     for body in type.bodies.values():
+        if body.made is not None:
+            continue
         shape = params
         for key in body.at[:-1]:
             shape = _object(shape["properties"][key], defs)
@@ -137,7 +139,7 @@ def _type(type: NodeType, params: Schema, common: Mapping[str, Schema]) -> Schem
     roles = {field.encode_name: role_of(field) for field in msgspec.structs.fields(type.params)}
     own = {name: _own(field, roles[name]) for name, field in params["properties"].items()}
     shared = {name: field for name, field in common.items() if not type.bodies or name not in INSIDE_ONLY}
-    needed = [body.at[0] for body in type.bodies.values() if len(body.at) == 1]
+    needed = [body.at[0] for body in type.bodies.values() if len(body.at) == 1 and body.made is None]
     return {
         "type": "object",
         "description": type.description,

@@ -42,9 +42,11 @@ class View:
 class Group:
     """Nodes that stand together."""
 
-    __slots__ = ("around", "holder", "names", "path", "sites", "view")
+    __slots__ = ("alone", "around", "holder", "names", "path", "sites", "view")
 
-    def __init__(self, path: Path, holder: "Site | None", around: View, names: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, path: Path, holder: "Site | None", around: View, names: tuple[str, ...] = (), *, alone: bool = False
+    ) -> None:
         self.path = path
         """Of the object that holds its nodes."""
         self.holder = holder
@@ -52,9 +54,17 @@ class Group:
         self.names = names
         """What else is known in it, by `Body.names`."""
         self.sites: dict[str, Site] = {}
+        self.alone = alone
+        """Its nodes do not see each other."""
         self.around = around
         """What is seen before any node of it has run."""
         self.view = View((self, *around.groups), around.names, around.holders)
+
+    def view_of(self, id: str) -> View:
+        """What is seen when of all its nodes only this one has run."""
+        group = Group(self.path, self.holder, self.around, self.names)
+        group.sites[id] = self.sites[id]
+        return group.view
 
 
 class Site:
@@ -62,11 +72,12 @@ class Site:
 
     __slots__ = ("bodies", "group", "id", "path", "tree", "type")
 
-    def __init__(self, id: str, tree: Json, group: Group) -> None:
+    def __init__(self, id: str, tree: Json, group: Group, path: Path | None = None) -> None:
+        """`path`: where it is told of, if that is not where it stands."""
         self.id = id
         self.tree = tree
         self.group = group
-        self.path: Path = (*group.path, id)
+        self.path: Path = (*group.path, id) if path is None else path
         self.type: NodeType | None = None
         """None where it is missing or unknown: that is a problem already."""
         self.bodies: dict[str, Group] = {}
@@ -74,6 +85,16 @@ class Site:
     @property
     def dotted(self) -> str:
         return dotted(self.path)
+
+    @property
+    def view(self) -> View:
+        """What its fields see."""
+        return self.group.around if self.group.alone else self.group.view
+
+    @property
+    def within(self) -> str | None:
+        """The name by which its fields would refer to itself; one that stands alone does not see itself."""
+        return None if self.group.alone else self.id
 
 
 class Survey:
@@ -132,6 +153,9 @@ class Survey:
 
     def _enter_bodies(self, site: Site, type: NodeType, depth: int) -> None:
         for name, body in type.bodies.items():
+            if body.made is not None:
+                self._enter_made(site, name, body, body.made(site.tree))
+                continue
             nodes = at(site.tree, body.at)
             path = (*site.path, *body.at)
             if not stands(site.tree, body.at) or not is_object(nodes, path, self._problems):
@@ -143,14 +167,36 @@ class Survey:
             if not nodes:
                 self._problems.add(path, "there are no nodes", "add one, such as `hello: {type: log, message: hi}`")
             self._check_chosen(at(site.tree, (*body.at[:-1], "as")), body, site)
-            words = body.names(site.tree)
-            for word in words:
-                self.names.setdefault(word, []).append(site)
-            outer = site.group.view
-            seen = [site.bodies[other] for other in body.sees if other in site.bodies]
-            around = View((*seen, *outer.groups), outer.names.union(words), outer.holders | {site.id})
-            site.bodies[name] = Group(path, site, around, words)
+            site.bodies[name] = self._group(site, body, path)
             self._enter(site.bodies[name], nodes, depth)
+        self._check_made(site, type)
+
+    def _enter_made(self, site: Site, name: str, body: Body, nodes: Mapping[str, Json] | None) -> None:
+        """Nodes that do not stand in the file: what is wrong with them is told where the node is that has them."""
+        if nodes is None:
+            return
+        self._count += len(nodes)
+        group = site.bodies[name] = self._group(site, body, site.path)
+        for id, tree in nodes.items():
+            made = group.sites[id] = Site(id, tree, group, site.path)
+            made.type = self._type_of(made.tree, site.path)
+
+    def _check_made(self, site: Site, type: NodeType) -> None:
+        """Within a node names are unique, made ones too: they tell the nodes of an execution from each other."""
+        made = {id for name, group in site.bodies.items() if type.bodies[name].made is not None for id in group.sites}
+        for name, group in site.bodies.items():
+            for id in made & group.sites.keys() if type.bodies[name].made is None else ():
+                message = f"{site.id} has a node {id} of its own"
+                self._problems.add(group.sites[id].path, message, "rename this one")
+
+    def _group(self, site: Site, body: Body, path: Path) -> Group:
+        words = body.names(site.tree)
+        for word in words:
+            self.names.setdefault(word, []).append(site)
+        outer = site.view
+        seen = [site.bodies[other] for other in body.sees if other in site.bodies]
+        around = View((*seen, *outer.groups), outer.names.union(words), outer.holders | {site.id})
+        return Group(path, site, around, words, alone=body.made is not None or body.choice is not None)
 
     def _check_chosen(self, name: Json, body: Body, site: Site) -> None:
         """The name that a person gives to an item or an error stands as `as` beside the nodes."""

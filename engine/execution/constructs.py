@@ -143,7 +143,7 @@ class Constructs:
     def _begin(self, active: Active, opening: Opening, *, dying: bool) -> None:
         """Open a body, or tell at once how it ended before a crash."""
         path = active.path + opening.suffix
-        body = active.node.bodies[opening.body]
+        body = active.node.opened(opening)
         row = self._rows.ended(path)
         if row is not None:
             if self._is_seen(active, opening.body):

@@ -99,19 +99,25 @@ def needed(plan: Plan, rows: Collection[NodeRow]) -> tuple[set[str], set[str]]:
 
 
 class _Place(msgspec.Struct, frozen=True):
-    """Where a node stands in the workflow; names are unique in a file."""
+    """Where a node stands in the workflow."""
 
     node: PlannedNode
     graph: Graph
     holder: PlannedNode | None
     """The control-flow node that holds it."""
 
+    @property
+    def key(self) -> str:
+        """See `Path.key`."""
+        own = self.node.node.id
+        return own if self.holder is None else f"{self.holder.node.id}/{own}"
+
 
 class _Search:
     def __init__(self, plan: Plan, rows: Mapping[str, NodeRow]) -> None:
         self._plan = plan
         self._rows = rows
-        self._places = {place.node.node.id: place for place in _places(plan, None)}
+        self._places = {place.key: place for place in _places(plan, None)}
 
     def is_needed(self, row: NodeRow) -> bool:
         """Whether a completed row's value may be asked for. In doubt it is."""
@@ -125,8 +131,8 @@ class _Search:
 
     def _is_asked_for(self, path: Path) -> bool:
         name = path.name
-        place = self._places.get(name)
-        if name in self._plan.setters or place is None:
+        place = self._places.get(path.key)
+        if path.key in self._plan.setters or place is None:
             return True
         is_seen = place.holder is not None and any(body.sees for body in place.holder.bodies.values())
         if path.holder and self._is_over(path.holder):
@@ -160,7 +166,7 @@ def _places(graph: Graph, holder: PlannedNode | None) -> Iterator[_Place]:
 def _asked_at_the_end(graph: Graph) -> set[str]:
     """Nodes whose outputs the graph itself gives: the workflow's outputs, a body's values."""
     if isinstance(graph, PlannedBody):
-        names = _nodes_of(*graph.after.values())
+        names = _nodes_of(*graph.after.values()) | set(graph.alone)
         return names if graph.sole is None else names | {graph.sole}
     return _nodes_of(graph.outputs) if isinstance(graph, Plan) else set()
 

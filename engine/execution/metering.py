@@ -164,7 +164,7 @@ def time_is_over(seconds: float, what: str) -> str:
 
 
 def tallied(rows: Iterable[NodeRow], holders: Container[str] = ()) -> Tally:
-    """What the rows of an execution tell of its nodes; `holders` are the names of those that hold others."""
+    """What the rows of an execution tell of its nodes; `holders` are the keys of those that hold others."""
     tally = Tally()
     for row in rows:
         path = read_path(row.path)
@@ -175,7 +175,7 @@ def tallied(rows: Iterable[NodeRow], holders: Container[str] = ()) -> Tally:
             tally.spent(row.path, Usage(api_calls=used.api_calls, llm_tokens=used.llm_tokens))
         if row.status in SETTLED:
             size = output_size(row, used) if row.status is NodeState.COMPLETED else 0
-            tally.settled(row.status, attempts=row.attempt, output_bytes=size, holds=path.name in holders)
+            tally.settled(row.status, attempts=row.attempt, output_bytes=size, holds=path.key in holders)
     return tally
 
 

@@ -44,6 +44,12 @@ class Path(msgspec.Struct, frozen=True):
         """What stands before the names of its neighbours, for a node."""
         return f"{self.holder}/" if self.holder else ""
 
+    @property
+    def key(self) -> str:
+        """Of a node: what tells it from the other nodes of its workflow, wherever it runs. Its name may be that of
+        another where it does not stand in the file, but not within the control-flow node that holds it."""
+        return f"{read_path(self.holder).name}/{self.name}" if self.holder else self.name
+
 
 def read_path(text: str) -> Path:
     """Read a path. Raises BadPath."""

@@ -8,6 +8,7 @@ from engine.execution.frame import Frame
 from engine.execution.journal import Journal
 from engine.execution.large import NONE_HELD, Held
 from engine.execution.node_timers import NodeTimers
+from engine.execution.path import read_path
 from engine.execution.run import NodeError
 from engine.planning.plan import PlannedNode
 from engine.states import NodeState
@@ -50,11 +51,7 @@ class Rows:
         """`vars` as the `set` nodes that completed have left them."""
         values = dict(initial)
         if setters:
-            done = [
-                row
-                for row in self._by_path.values()
-                if row.status is NodeState.COMPLETED and row.path[row.path.rfind("/") + 1 :] in setters
-            ]
+            done = [row for row in self._by_path.values() if row.status is NodeState.COMPLETED and _key(row) in setters]
             for row in sorted(done, key=_order):
                 assigned = self.value(row)
                 if isinstance(assigned, dict):
@@ -138,6 +135,11 @@ class Rows:
                         at=row.finished_at or now,
                     )  # fmt: skip
         return found
+
+
+def _key(row: NodeRow) -> str:
+    path = read_path(row.path)
+    return "" if path.is_body else path.key
 
 
 def _order(row: NodeRow) -> tuple[int, int]:

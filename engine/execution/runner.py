@@ -91,7 +91,7 @@ class Runner:
         )  # fmt: skip
         self._journal.expecting.update(self._answers)
         self._timers = NodeTimers(services.clock, self._woken)
-        self._settlement = Settlement(self._journal, self._timers, services, variables, plan.setters)
+        self._settlement = Settlement(self._journal, self._timers, services, variables)
         self._group = asyncio.TaskGroup()
         self._attempts = Attempts(
             row, services, self._journal, self._settlement, group=self._group,
@@ -500,5 +500,7 @@ class Runner:
 
 def _is_lack(row: NodeRow, plan: Plan) -> bool:
     """Whether a node failed before that the execution can do without; its body may be over, and is not opened again."""
-    name = row.path[row.path.rfind("/") + 1 :]
-    return row.status is NodeState.FAILED and name in plan.dispensable and not read_path(row.path).is_body
+    if row.status is not NodeState.FAILED or not plan.dispensable:
+        return False
+    path = read_path(row.path)
+    return not path.is_body and path.key in plan.dispensable

@@ -1,6 +1,7 @@
 """From an outcome to what it means: states, rows, facts, and the nodes that may start now. The whole retry policy."""
 
 from engine.contract import Done, Effect, Fail, LimitReached, Retry, Wait
+from engine.definition.model import SET_TYPE
 from engine.execution.attempt import Handed, checked
 from engine.execution.context import AttemptContext
 from engine.execution.frame import Frame
@@ -19,15 +20,13 @@ class Settlement:
     """Settles the nodes of one run."""
 
     def __init__(
-        self, journal: Journal, timers: NodeTimers, services: Services, variables: dict[str, Json],
-        setters: frozenset[str],
+        self, journal: Journal, timers: NodeTimers, services: Services, variables: dict[str, Json]
     ) -> None:  # fmt: skip
         self._journal = journal
         self._timers = timers
         self._services = services
         self._variables = variables
         """`vars` of the execution: what `set` nodes give is assigned to them."""
-        self._setters = setters
         self._handed = Handed()
         self.waiting: dict[str, tuple[Frame, PlannedNode, bytes | None]] = {}
         """Nodes that wait, by path, and their memos."""
@@ -47,7 +46,7 @@ class Settlement:
                         error = NodeError("limit", str(reached), ctx.attempt)
                         return self._fail(frame, node, ctx, error, started, now)
                 self._journal.completed(frame, node, ctx, body, port=port, started=started, now=now)
-                if node.node.id in self._setters and isinstance(output, dict):
+                if node.type.name == SET_TYPE and isinstance(output, dict):
                     self._variables.update(output)
                 return run.settle(node, NodeState.COMPLETED, frame.inputs.when, output=output, port=port, at=now)
             case Wait(until=until, expects=expects):
@@ -74,6 +73,8 @@ class Settlement:
                 self._journal.retrying(frame, node, error, started=started, due=due, now=now)
                 self._timers.set(frame, node, due)
                 return Progress()
+            case Fail(kind="cancelled") if frame.stop.requested:
+                return self.cut(frame, node)  # it ended itself, because it was asked to
             case Fail(error=message, kind=kind):
                 return self._fail(frame, node, ctx, NodeError(kind, message, ctx.attempt), started, now)
 

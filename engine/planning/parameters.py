@@ -36,8 +36,10 @@ class Parameters:
         self._fields: list[_Field] = []
         for info in msgspec.structs.fields(struct):
             if role_of(info) is Role.BODY:
-                if info.required:
-                    self._fixed[info.name] = None  # of no use to the construct: the plan has the bodies
+                if info.encode_name in written:  # as it is written: the plan has what is evaluated in it
+                    self._fixed[info.name] = _as_written(info, written[info.encode_name])
+                elif info.required:
+                    self._fixed[info.name] = None
             elif info.encode_name in written:
                 field = _field(info, written[info.encode_name])
                 if field.program.constant:
@@ -91,6 +93,13 @@ def _field(info: msgspec.structs.FieldInfo, written: Json) -> _Field:
         is_json=isinstance(kind, msgspec.inspect.AnyType),
         is_text=all(isinstance(member, textual) for member in members),
     )
+
+
+def _as_written(info: msgspec.structs.FieldInfo, written: Json) -> Json:
+    try:
+        return msgspec.convert(written, info.type)
+    except msgspec.ValidationError as error:
+        raise InvalidParameters(f"{info.name}: {error}") from None
 
 
 def _value(field: _Field, scope: Scope) -> Json:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from engine import contract
+from engine.construct import Opening
 from engine.contract import Effect, NodeType, NodeTypes
 from engine.definition.budget import Dependents
 from engine.definition.graph import Cycle, topological_levels
@@ -48,6 +49,11 @@ class PlannedNode(msgspec.Struct, frozen=True, kw_only=True):
     bodies: Mapping[str, "PlannedBody"]
     """What a control-flow node holds."""
 
+    def opened(self, opening: Opening) -> "PlannedBody":
+        """The body that is opened, or what is opened of it."""
+        body = self.bodies[opening.body]
+        return body.alone[opening.only] if opening.only else body
+
 
 class Graph(msgspec.Struct, frozen=True, kw_only=True):
     """Nodes that depend on each other: those of a workflow, or of one body."""
@@ -75,6 +81,8 @@ class PlannedBody(Graph, frozen=True, kw_only=True):
     """What its expressions see besides."""
     sees: tuple[str, ...]
     shielded: bool
+    alone: "Mapping[str, PlannedBody]"
+    """Of a choice: the body with one node alone, by its name."""
 
 
 class Plan(Graph, frozen=True, kw_only=True):
@@ -84,9 +92,9 @@ class Plan(Graph, frozen=True, kw_only=True):
     version: int
     outputs: Program | None
     setters: frozenset[str]
-    """Nodes that assign to `vars`."""
+    """Nodes that assign to `vars`, by key (see `execution.path`), at any depth."""
     dispensable: frozenset[str]
-    """Nodes whose failure makes the end partial, at any depth."""
+    """Nodes whose failure makes the end partial."""
     holders: frozenset[str]
     """Control-flow nodes."""
     metered: bool
@@ -107,18 +115,18 @@ def compile_plan(workflow: Workflow, version: int, types: NodeTypes) -> Plan:
     Raises UnknownNodeType, CyclicWorkflow, or ExpressionError: a stored definition may be from another version.
     """
     graph = _graph(workflow.nodes, types, workflow.degradation.dependents)
-    everywhere = list(_all(workflow.nodes))
+    everywhere = dict(_all(workflow.nodes))
     return Plan(
         **graph,
         workflow=workflow,
         version=version,
         outputs=None if workflow.outputs is UNDEFINED else compile_tree(workflow.outputs),
-        setters=frozenset(node.id for node in everywhere if node.type == SET_TYPE),
-        dispensable=frozenset(node.id for node in everywhere if not node.critical),
-        holders=frozenset(node.id for node in everywhere if node.bodies),
+        setters=frozenset(key for key, node in everywhere.items() if node.type == SET_TYPE),
+        dispensable=frozenset(key for key, node in everywhere.items() if not node.critical),
+        holders=frozenset(key for key, node in everywhere.items() if node.bodies),
         metered=workflow.limits is not None
         or workflow.degradation.max_failures is not None
-        or any(node.limits is not None for node in everywhere),
+        or any(node.limits is not None for node in everywhere.values()),
     )
 
 
@@ -172,6 +180,13 @@ def _graph(nodes: Mapping[str, Node], types: NodeTypes, degraded: Dependents) ->
 def _body(body: Body, spec: contract.Body, types: NodeTypes, degraded: Dependents) -> PlannedBody:
     after = {name: compile_tree(text) for name, text in body.after.items()}
     after |= {name: compile_expression(text) for name, text in body.asks.items()}
+    alone = {}
+    if body.choice:
+        spec = msgspec.structs.replace(spec, after={**spec.after, "output": ()}, choice=None)
+        for id, node in body.nodes.items():
+            own = {"output": body.results[id]} if id in body.results else {}
+            only = msgspec.structs.replace(body, nodes={id: node}, after={**body.after, **own}, choice=False)
+            alone[id] = _body(only, spec, types, degraded)
     return PlannedBody(
         **_graph(body.nodes, types, degraded),
         outward=body.outward,
@@ -182,15 +197,16 @@ def _body(body: Body, spec: contract.Body, types: NodeTypes, degraded: Dependent
         names=body.names,
         sees=spec.sees,
         shielded=spec.shielded,
+        alone=alone,
     )
 
 
-def _all(nodes: Mapping[str, Node]) -> Iterator[Node]:
-    """Nodes at any depth."""
+def _all(nodes: Mapping[str, Node], above: str = "") -> Iterator[tuple[str, Node]]:
+    """Nodes at any depth, by their keys (see `execution.path`)."""
     for node in nodes.values():
-        yield node
+        yield above + node.id, node
         for body in node.bodies.values():
-            yield from _all(body.nodes)
+            yield from _all(body.nodes, f"{node.id}/")
 
 
 def _planned(

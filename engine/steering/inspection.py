@@ -99,7 +99,7 @@ class Inspection:
         opening = openings.get(place.suffix)
         if opening is None:
             return None
-        body = node.bodies[opening.body]
+        body = node.opened(opening)
         outputs, errors = home.inputs.visible(body)
         for other in openings.values():
             if other.body in body.sees:
@@ -141,7 +141,7 @@ class Inspection:
             yield step
             ended = self._tree.rows.get(path + step.suffix)
             if ended is not None:
-                construct.ended(ending_of(step, node.bodies[step.body], ended))
+                construct.ended(ending_of(step, node.opened(step), ended))
             else:
                 under_way += 1
                 if under_way >= construct.concurrency:

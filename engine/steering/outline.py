@@ -1,10 +1,11 @@
-"""Every node of a workflow by its name, wherever it stands: what depends on it, and how it is defined."""
+"""Every node of a workflow, wherever it stands: what depends on it, and how it is defined."""
 
 from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from engine.definition.model import Node, Workflow
+from engine.definition.model import Body, Node, Workflow
+from engine.execution.path import Path
 from engine.planning.plan import Graph
 
 
@@ -18,23 +19,52 @@ class Entry(msgspec.Struct, frozen=True):
     """The name of that body."""
     dependents: tuple[str, ...]
     """Nodes beside it that wait for it."""
+    made: bool
+    """It does not stand in the file."""
+
+    @property
+    def label(self) -> str:
+        """Its name, which is unique in a file; of one that is not in the file, its key (see `Path.key`)."""
+        return f"{self.holder}/{self.node.id}" if self.made else self.node.id
 
 
-Outline = Mapping[str, Entry]
+class Outline(dict[str, Entry]):
+    """The nodes of a workflow by their labels."""
+
+    def of(self, path: Path) -> Entry | None:
+        """The node at a path, or that a body at a path belongs to."""
+        return self.get(self.label(path))
+
+    def label(self, path: Path) -> str:
+        """The label of the node at a path."""
+        if path.is_body or not path.holder:
+            return path.name
+        key = path.key
+        return key if key in self else path.name
+
+    def body_of(self, entry: Entry | None) -> Body | None:
+        """The body that a node stands in."""
+        holder = None if entry is None else self.get(entry.holder)
+        return None if holder is None or entry is None else holder.node.bodies.get(entry.body)
 
 
 def outline(workflow: Workflow) -> Outline:
-    """The nodes of a workflow by name; names are unique in a file."""
-    return {entry.node.id: entry for entry in _entries(workflow.nodes, "", "")}
+    """The nodes of a workflow."""
+    return Outline((entry.label, entry) for entry in _entries(workflow.nodes, "", ""))
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """What distinguishes two versions of a workflow, as names of nodes."""
+    """What distinguishes two versions of a workflow, as labels of nodes."""
 
     touched: frozenset[str]
     """Defined otherwise, standing elsewhere, or gone. What changed in a body counts for the nodes in it, not for the
     node that holds it."""
     added: frozenset[str]
+
+    def touch(self, path: Path, outline: Outline) -> bool:
+        """Whether the node at a path is not what it was; `outline` is the new one."""
+        key = path.key
+        return key in self.touched or (key not in outline and path.name in self.touched)
 
 
 def changes(old: Workflow, new: Workflow) -> Changes:
@@ -61,22 +91,25 @@ def volatile_nodes(graph: Graph) -> frozenset[str]:
     return frozenset(found)
 
 
-def _entries(nodes: Mapping[str, Node], holder: str, body: str) -> Iterator[Entry]:
+def _entries(nodes: Mapping[str, Node], holder: str, body: str, *, made: bool = False) -> Iterator[Entry]:
     dependents: dict[str, list[str]] = {name: [] for name in nodes}
     for node in nodes.values():
         for name in dict.fromkeys([*(need.node for need in node.needs), *node.references]):
             if name in dependents:
                 dependents[name].append(node.id)
     for node in nodes.values():
-        yield Entry(node, holder, body, tuple(dependents[node.id]))
+        yield Entry(node, holder, body, tuple(dependents[node.id]), made)
         for name, inner in node.bodies.items():
-            yield from _entries(inner.nodes, node.id, name)
+            yield from _entries(inner.nodes, node.id, name, made=inner.made)
 
 
 def _definition(node: Node) -> object:
     """A node's own definition: of its bodies, what is evaluated in their scope."""
     own = msgspec.structs.replace(node, bodies={}, params={})
-    bodies = {name: (body.before, dict(body.after), dict(body.asks), body.names) for name, body in node.bodies.items()}
+    bodies = {
+        name: (body.before, dict(body.after), dict(body.asks), dict(body.results), body.names)
+        for name, body in node.bodies.items()
+    }
     return msgspec.to_builtins((own, bodies, _without_nodes(node)))
 
 
@@ -88,5 +121,10 @@ def _without_nodes(node: Node) -> dict[str, object]:
     return {
         name: value
         for name, value in node.params.items()
-        if not (isinstance(value, Mapping) and (inside & value.keys() or "nodes" in value))
+        if not (isinstance(value, Mapping) and ("nodes" in value or _holds(value, inside)))
     }
+
+
+def _holds(value: Mapping[str, object], inside: set[str]) -> bool:
+    """Whether these are nodes, and not what is said of them by their names."""
+    return any(isinstance(item, Mapping) and "type" in item for name, item in value.items() if name in inside)

@@ -68,10 +68,10 @@ class Revival:
     def forget_changes(self, changes: Changes) -> None:
         """Forget nodes that are another version's, wherever they have run, and open again the bodies that have new
         ones."""
-        holders = {self._outline[name].holder for name in changes.added if name in self._outline}
+        holders = {self._outline[label].holder for label in changes.added if label in self._outline}
         for path in list(self._tree.rows):
             found = self._tree.path(path)
-            if not found.is_body and found.name in changes.touched:
+            if not found.is_body and changes.touch(found, self._outline):
                 self._work.append(found)
         for path, bodies in self._tree.bodies.items():
             if self._tree.path(path).name in holders:
@@ -141,13 +141,19 @@ class Revival:
 
     def _visit_body(self, body: str) -> None:
         row = self._tree.rows.get(body)
-        if row is not None and row.status is NodeState.COMPLETED:
+        if row is not None and (row.status is NodeState.COMPLETED or self._is_handled(body, row)):
             self._visit_completed(body)
             return
         for path in self._tree.nodes.get(body, ()):
             self._visit(path)
         if row is not None:
             self._work.append(self._tree.path(body))
+
+    def _is_handled(self, body: str, row: NodeRow) -> bool:
+        """Whether the construct went on when this body failed."""
+        inside = next((self._outline.of(read_path(path)) for path in self._tree.nodes.get(body, ())), None)
+        spec = self._outline.body_of(inside)
+        return row.status is NodeState.FAILED and spec is not None and spec.handled
 
     def _counts(self, path: str) -> bool:
         """Whether a failure of this node changes how what is around it ends."""
@@ -173,7 +179,7 @@ class Revival:
             self._forgotten.add(found)
 
     def _forget_dependents(self, path: Path) -> None:
-        entry = self._outline.get(path.name)
+        entry = self._outline.of(path)
         for name in () if entry is None else entry.dependents:
             self._work.append(Path(path.prefix + name, path.holder, name))
         if path.holder:
@@ -208,7 +214,7 @@ class Revival:
         return None if row is None else row.status
 
     def _node(self, path: str) -> Node | None:
-        entry = self._outline.get(read_path(path).name)
+        entry = self._outline.of(read_path(path))
         return None if entry is None else entry.node
 
     def _running(self, path: str) -> NodeRow:

@@ -27,6 +27,7 @@ from agent.fleet.recording import Recording, opened_recording, recording_verbs
 from agent.fleet.triggers import FleetTriggers
 from agent.fleet.twin import refuse_a_twin, rule_out_a_twin
 from agent.identity import agent_id
+from agent.intelligence import opened_models
 from agent.lock import locked
 from agent.log_tail import LogTail, kept_tail
 from agent.logs import engine_log
@@ -48,6 +49,7 @@ from engine.triggers.chained import Chained
 from engine.triggers.cron import Cron
 from engine.values import Json
 from plugins.http_client import HttpClient
+from plugins.llm.models import Models
 
 _log = logging.getLogger("ganglion.agent")
 
@@ -61,7 +63,7 @@ async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None
     async with AsyncExitStack() as stack:
         tail = stack.enter_context(kept_tail(secrets.revealed))
         stack.enter_context(locked(config.data_path))
-        stack.enter_context(crash_file(config.data_path))
+        crash = stack.enter_context(crash_file(config.data_path))
         stack.enter_context(two_phase_stop(drain=stop.stop, cancel=canceller()))
         refuse_a_twin(config.data_path)
         agent = agent_id(config.data_path, config.agent.id)
@@ -89,14 +91,15 @@ async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None
                 grace_seconds=config.engine.grace,
             ),
         )
-        types = node_types(allow_shell=config.engine.allow_shell)
+        models = await stack.enter_async_context(opened_models(config, secrets, crash=crash, owns=True))
+        types = node_types(allow_shell=config.engine.allow_shell, models=models)
         engine = Engine(
             store, types=types, services=services, identity=Identity(agent, config.agent.tenant, store.epoch)
         )
         await engine.prepare()
         recording = await stack.enter_async_context(opened_recording(config, engine, mesh))
         spare_what_stays()
-        await _live(engine, mesh, config, stop, ready_file, tail, recording)
+        await _live(engine, mesh, config, stop, ready_file, tail, recording, models)
     if stop.error is not None:
         raise stop.error
     _log.info("stopped")
@@ -115,7 +118,7 @@ async def opened_store(config: Config) -> AsyncIterator[Store]:
 
 async def _live(
     engine: Engine, mesh: Mesh | None, config: Config, stop: Stopping, ready_file: Path | None, tail: LogTail,
-    recording: Recording | None,
+    recording: Recording | None, models: Models,
 ) -> None:  # fmt: skip
     """From the first service to the last."""
     store = engine.store
@@ -141,6 +144,7 @@ async def _live(
         governing = tasks.create_task(engine.governor.run(), name="governor")
         housekeeper = tasks.create_task(keep_house(Housekeeper(store, retention(config))), name="housekeeper")
         copying = tasks.create_task(backups.run(), name="backups")
+        keeping = tasks.create_task(models.run(), name="models")
         if config.engine.workflows_dir:
             folder = Path(config.engine.workflows_dir)
             await when_there_is_room(lambda: deploy_files(engine, folder))
@@ -183,6 +187,7 @@ async def _live(
                 await presence.stop()
         running.cancel()
         copying.cancel()
+        keeping.cancel()
         housekeeper.cancel()
         governing.cancel()
         if recording is not None:

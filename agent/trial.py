@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from agent.config import Config
+from agent.intelligence import opened_models
 from agent.lock import locked
 from agent.mocks import MockedTypes
 from agent.node_types import node_types
@@ -73,7 +74,6 @@ class Trial:
         Raises StoreInUse, and inside exception groups InvalidWorkflow, InvalidValue (data that can't be taken in) and
         StoreError.
         """
-        types = MockedTypes(node_types(allow_shell=config.engine.allow_shell), task.mocks)
         async with AsyncExitStack() as stack:
             if keep is None:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ganglion-run-")))
@@ -98,6 +98,8 @@ class Trial:
                     max_concurrent_nodes=config.engine.max_concurrent_nodes, grace_seconds=config.engine.grace
                 ),
             )
+            models = await stack.enter_async_context(opened_models(config, secrets))
+            types = MockedTypes(node_types(allow_shell=config.engine.allow_shell, models=models), task.mocks)
             engine = Engine(
                 store, types=types, services=services, identity=Identity("local", config.agent.tenant, store.epoch)
             )
@@ -107,8 +109,10 @@ class Trial:
             started = await engine.intake.start_by_hand(deployment.row.workflow, data=task.data)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(engine.run(), name="engine")
+                keeping = tasks.create_task(models.run(), name="models")
                 yield cls(engine, started.execution, events, tasks)
                 engine.drain()
+                keeping.cancel()
 
     async def shown(self) -> Shown:
         """The execution as it is now."""

@@ -1,6 +1,8 @@
 """Settings: one struct per section, filled from a file, the environment and flags, each over the one before.
 
-model.py    every key, its meaning and its default
+section.py  the base of all sections
+models.py   [models.<name>]
+model.py    every other key, its meaning and its default
 units.py    durations and sizes as settings
 places.py   where the file and the data are looked for
 sources.py  a file, the environment and flags as trees that know where each key stands

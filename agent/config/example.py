@@ -5,8 +5,10 @@ import textwrap
 
 import msgspec
 
-from agent.config.model import Config, Section
-from agent.config.sources import extra, sections
+from agent.config.model import Config
+from agent.config.models import MODEL_SAMPLES
+from agent.config.section import Section
+from agent.config.sources import extra, families, sections
 
 HEAD = """\
 # Settings of a Ganglion agent. Everything has a default: an agent without a file is fine.
@@ -15,6 +17,8 @@ HEAD = """\
 # The environment comes after the file (GANGLION_MESH__LISTEN is listen of [mesh]), flags come last.
 # Durations are written as "30s" or "1h30m", sizes as "64KiB" or "1GB". Relative paths start at this file.
 """
+SAMPLES = {"models": MODEL_SAMPLES}
+"""What stands in the example for sections that have names of a person's choice."""
 
 
 def example() -> str:
@@ -24,20 +28,40 @@ def example() -> str:
 
 def _section(struct: type[msgspec.Struct], name: str) -> list[str]:
     lines: list[str] = []
-    inner = sections(struct)
+    inner, named = sections(struct), families(struct)
     if name:
         about = inspect.getdoc(struct) if issubclass(struct, Section) else None
         lines.append(f"\n{_comment(about or '')}[{name}]\n")
-    for field in msgspec.structs.fields(struct):
-        if field.name not in inner:
-            info = msgspec.inspect.type_info(field.type)
-            schema = info.extra_json_schema if isinstance(info, msgspec.inspect.Metadata) else None
-            show = extra(field.type).get("show")
-            default = show(field.default) if show else field.default
-            lines.append(f"\n{_comment((schema or {}).get('description', ''))}# {field.name} = {_toml(default)}\n")
+    lines += [
+        _key(field, field.default)
+        for field in msgspec.structs.fields(struct)
+        if field.name not in inner and field.name not in named
+    ]
     for key, section in inner.items():
         lines += _section(section, f"{name}.{key}" if name else key)
+    for key, section in named.items():
+        lines += _samples(section, key)
     return lines
+
+
+def _samples(struct: type[msgspec.Struct], name: str) -> list[str]:
+    """Sections of a person's choice, as comments: one with all keys, others with those that they need."""
+    (first, values), *others = SAMPLES[name].items()
+    lines = [f"\n{_comment(inspect.getdoc(struct) or '')}# [{name}.{first}]\n"]
+    lines += [_key(field, values.get(field.name, field.default)) for field in msgspec.structs.fields(struct)]
+    for other, values in others:
+        keys = "".join(f"# {key} = {_toml(value)}\n" for key, value in values.items())
+        lines.append(f"\n# [{name}.{other}]\n{keys}")
+    return lines
+
+
+def _key(field: msgspec.structs.FieldInfo, value: object) -> str:
+    """A key with its description and a value."""
+    info = msgspec.inspect.type_info(field.type)
+    schema = info.extra_json_schema if isinstance(info, msgspec.inspect.Metadata) else None
+    show = extra(field.type).get("show")
+    shown = _toml(show(value) if show else value)
+    return f"\n{_comment((schema or {}).get('description', ''))}# {field.name} = {shown}\n"
 
 
 def _comment(text: str) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from agent.config.model import PATHS, Config
+from agent.config.models import check_model_name
 from agent.config.places import default_data_dir, find_config
-from agent.config.sources import Setting, extra, from_environ, from_file, from_flags, sections
+from agent.config.sources import Setting, extra, families, from_environ, from_file, from_flags, sections
 from engine.values import Json
 
 _WORDS = {"bool": "true or false", "int": "a whole number", "str": "text", "object": "a table", "array": "a list"}
@@ -76,7 +77,7 @@ def _read(path: Path | None) -> list[Setting]:
 
 def _value(setting: Setting) -> Json:
     """The setting's value, decoded as its field. Raises ValueError with the key and the remedy."""
-    kind = _field(setting)
+    kind, generic = _field(setting)
     dotted = ".".join(setting.path)
     value = _from_text(setting.value, kind) if setting.is_text else setting.value
     try:
@@ -86,7 +87,7 @@ def _value(setting: Setting) -> Json:
         raise ValueError(f"{dotted}: {_remedy(error, kind, value)}") from None
     except ValueError as error:
         raise ValueError(f"{dotted}: {error}") from None
-    if dotted in PATHS and value:
+    if generic in PATHS and value:
         return [_absolute(setting, one) for one in value] if isinstance(value, tuple) else _absolute(setting, value)
     return value
 
@@ -95,21 +96,35 @@ def _absolute(setting: Setting, path: str) -> str:
     return str(setting.base / Path(path).expanduser())
 
 
-def _field(setting: Setting) -> Any:
-    """The type of the setting's field."""
+def _field(setting: Setting) -> tuple[Any, str]:
+    """The type of the setting's field, and its key with `*` for names of a person's choice."""
     struct: type[msgspec.Struct] = Config
-    for depth, key in enumerate(setting.path):
+    generic: list[str] = []
+    path = list(setting.path)
+    while path:
+        key = path.pop(0)
+        generic.append(key)
         fields = {field.name: field.type for field in msgspec.structs.fields(struct)}
-        dotted = ".".join(setting.path[: depth + 1])
+        dotted = ".".join(setting.path[: len(generic)])
         if key not in fields:
             near = _variable(setting) or difflib.get_close_matches(key, fields, n=1) or _elsewhere(key)
             where = f"did you mean {near[0]}?" if near else f"known here: {', '.join(fields)}"
             raise ValueError(f"there is no setting {dotted}; {where}")
-        if key not in sections(struct):
-            if depth + 1 < len(setting.path):
-                raise ValueError(f"{dotted} is a value, not a section")
-            return fields[key]
-        struct = sections(struct)[key]
+        if key in families(struct):
+            struct = families(struct)[key]
+            if not path:
+                raise ValueError(f"{dotted} holds sections: write [{dotted}.NAME]")
+            generic.append("*")
+            try:
+                check_model_name(path.pop(0))
+            except ValueError as error:
+                raise ValueError(f"{'.'.join(setting.path[: len(generic)])}: {error}") from None
+        elif key in sections(struct):
+            struct = sections(struct)[key]
+        elif path:
+            raise ValueError(f"{dotted} is a value, not a section")
+        else:
+            return fields[key], ".".join(generic)
     raise ValueError(f"{'.'.join(setting.path)} is a section; its keys are {', '.join(struct.__struct_fields__)}")
 
 
@@ -126,12 +141,14 @@ def _elsewhere(key: str) -> list[str]:
 
 
 def all_keys(struct: type[msgspec.Struct] = Config, prefix: str = "") -> list[str]:
-    """Every setting by its dotted name, in the order of the model."""
+    """Every setting by its dotted name, in the order of the model; `*` stands for names of a person's choice."""
     keys: list[str] = []
-    inner = sections(struct)
+    inner, named = sections(struct), families(struct)
     for field in msgspec.structs.fields(struct):
         if field.name in inner:
             keys += all_keys(inner[field.name], f"{prefix}{field.name}.")
+        elif field.name in named:
+            keys += all_keys(named[field.name], f"{prefix}{field.name}.*.")
         else:
             keys.append(prefix + field.name)
     return keys

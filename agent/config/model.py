@@ -10,6 +10,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, field
 
+from agent.config.models import Model
+from agent.config.section import Section
 from agent.config.units import Address, AgentId, Duration, Size, SyncInterval
 from engine.resources.scheduling import Marks, Policy
 from engine.resources.scheduling import Scheduling as Rules
@@ -47,10 +49,6 @@ class Format(StrEnum):
 Percent = Annotated[int, Meta(ge=0, le=100)]
 
 
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all sections; the docstring of each is its comment in the example."""
-
-
 class Agent(Section, frozen=True, kw_only=True):
     """Who this agent is."""
 
@@ -59,7 +57,9 @@ class Agent(Section, frozen=True, kw_only=True):
         Meta(description="Its name in the mesh: lower-case letters, digits and hyphens, not `any`. Empty: the host "
              "name and four hex digits, made once and kept in the data directory."),
     ] = ""  # fmt: skip
-    labels: Annotated[dict[str, str], Meta(description="What workflows see as `agent.labels`.")] = {}
+    labels: Annotated[dict[str, str], Meta(description="What workflows see as `agent.labels`.")] = field(
+        default_factory=dict
+    )
     tenant: Annotated[AgentId, Meta(description="The namespace of all its subjects.")] = "default"
 
 
@@ -346,8 +346,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     engine: Engine = field(default_factory=Engine)
     store: Store = field(default_factory=Store)
     outbox: Outbox = field(default_factory=Outbox)
+    models: dict[str, Model] = field(default_factory=dict)
     fleet: Fleet = field(default_factory=Fleet)
     log: Log = field(default_factory=Log)
+
+    def __post_init__(self) -> None:
+        for name, model in self.models.items():
+            try:
+                model.check()
+            except ValueError as error:
+                raise ValueError(f"models.{name}.{error}") from None
 
     @property
     def data_path(self) -> Path:
@@ -368,6 +376,8 @@ PATHS = frozenset(
         "mesh.tls.ca",
         "mesh.tls.cert",
         "mesh.tls.key",
+        "models.*.file",
     }
 )
-"""Keys that hold a path: relative ones start at the file they stand in, or at the working directory."""
+"""Keys that hold a path: relative ones start at the file they stand in, or at the working directory. `*` is
+any name."""

@@ -15,6 +15,7 @@ OTHER_VARIABLES = frozenset({"GANGLION_CONFIG", "GANGLION_CRASH_AT", "GANGLION_U
 """Variables of ours that are no settings."""
 
 _HEADER = re.compile(r"\s*\[([^\[\]]+)\]\s*(?:#.*)?$")
+_PART = re.compile(r"\"[^\"]*\"|'[^']*'|[^.\s\"']+")
 _KEY = re.compile(r"\s*([A-Za-z0-9_.\"' -]+?)\s*=")
 
 
@@ -67,6 +68,16 @@ def sections(struct: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
     }
 
 
+def families(struct: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
+    """The fields of a section that hold sections by names of a person's choice."""
+    found = {field.name: msgspec.inspect.type_info(field.type) for field in msgspec.structs.fields(struct)}
+    return {
+        name: info.value_type.cls
+        for name, info in found.items()
+        if isinstance(info, msgspec.inspect.DictType) and isinstance(info.value_type, msgspec.inspect.StructType)
+    }
+
+
 def extra(kind: Any) -> dict[str, Any]:
     """What the units say of a field's type: `read`, `show`."""
     info = msgspec.inspect.type_info(kind)
@@ -77,9 +88,16 @@ def _leaves(
     tree: Mapping[str, Json], struct: type[msgspec.Struct] | None, path: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], Json]]:
     inner = sections(struct) if struct else {}
+    named = families(struct) if struct else {}
     for key, value in tree.items():
         if key in inner and isinstance(value, dict):
             yield from _leaves(value, inner[key], (*path, key))
+        elif key in named and isinstance(value, dict):
+            for name, section in value.items():
+                if isinstance(section, dict) and section:
+                    yield from _leaves(section, named[key], (*path, key, name))
+                else:
+                    yield (*path, key, name), section
         else:
             yield (*path, key), value
 
@@ -98,4 +116,4 @@ def _lines(text: str) -> dict[tuple[str, ...], int]:
 
 
 def _parts(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+    return tuple(part.strip("\"'") for part in _PART.findall(dotted))

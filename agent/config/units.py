@@ -50,6 +50,19 @@ def read_sync_interval(value: Json) -> str:
     return str(value)
 
 
+def read_keep_alive(value: Json) -> float:
+    """Seconds; `forever` is less than none."""
+    if value == "forever":
+        return -1.0
+    if not isinstance(value, str):
+        raise ValueError('expected a duration in quotes, such as "5m", or "forever"')
+    return parse_duration(value)
+
+
+def show_keep_alive(seconds: float) -> str:
+    return "forever" if seconds < 0 else format_duration(seconds)
+
+
 def is_agent_id(value: Json) -> bool:
     """May this stand as an agent's token in a subject?"""
     return isinstance(value, str) and _AGENT_ID.fullmatch(value) is not None and value != "any"
@@ -57,6 +70,8 @@ def is_agent_id(value: Json) -> bool:
 
 Duration = Annotated[float, Meta(extra={"read": read_duration, "show": format_duration})]
 """Seconds."""
+KeepAlive = Annotated[float, Meta(extra={"read": read_keep_alive, "show": show_keep_alive})]
+"""Seconds; negative is forever."""
 Size = Annotated[int, Meta(extra={"read": parse_size, "show": format_size})]
 """Bytes."""
 Address = Annotated[str, Meta(extra={"read": read_address})]

@@ -77,6 +77,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     output: int = 0
     reused: int = 0
     """Of `input`: read before, and not again."""
+    guessed: bool = False
+    """The provider did not count: the numbers are guessed, rather too high."""
 
 
 class Finish(StrEnum):

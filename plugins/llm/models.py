@@ -13,6 +13,7 @@ from plugins.llm.catalogue import Catalogue
 from plugins.llm.checksums import Checksums
 from plugins.llm.conversation import Prompt, Reply
 from plugins.llm.errors import ModelError, Trouble
+from plugins.llm.guess import guessed_tokens
 from plugins.llm.liveness import Hearing, attended
 from plugins.llm.protocol import read_reply, without_tools
 from plugins.llm.provider import Provider
@@ -121,7 +122,7 @@ class Models:
             async with self._residency.lent(spec, asker) as resident:
                 yield resident.provider
             return
-        provider = self._remote(spec)
+        provider = self._remote(spec if asker.stall is None else msgspec.structs.replace(spec, stall=asker.stall))
         try:
             yield provider
         finally:
@@ -203,13 +204,6 @@ class Models:
         """Unload everything."""
         await self._checksums.aclose()
         await self._residency.aclose()
-
-
-def guessed_tokens(prompt: Prompt) -> int:
-    """Rather too many: a token for every two bytes, and some for the frame of each message."""
-    texts = [message.content for message in prompt.messages]
-    more = msgspec.json.encode([prompt.tools, prompt.schema, *(message.calls for message in prompt.messages)])
-    return sum(len(text.encode()) // 2 + 16 for text in texts) + len(more) // 2 + len(prompt.tools_text.encode()) // 2
 
 
 def _identity(spec: ModelSpec) -> str:

@@ -3,17 +3,23 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from engine.contract import Effect, NodeType, Outcome, Wake
+from engine.limits.account import Reservation
 from engine.ports import Http, Reply, Requester
 from engine.secrets import UnknownSecret, reveal
 from engine.values import Json, check_value
 from plugins.http_client import HttpClient
+from plugins.llm.models import Models
+from plugins.llm.spec import ModelSpec
 
+TRIAGE = Path(__file__).parents[2] / "examples/models/triage-tiny-q8_0.gguf"
 NOW = 1_795_000_000_000_000
 
 
@@ -51,6 +57,9 @@ class RecordingContext:
     idempotency_key: str = "0123456789abcdef0123456789abcdef"
     published: list[tuple[str, bytes, Mapping[str, str] | None]] = field(default_factory=list)
     lines: list[tuple[str, str, dict[str, Json]]] = field(default_factory=list)
+    streamed: list[str] = field(default_factory=list)
+    kept: dict[tuple[str, bytes], Json] = field(default_factory=dict)
+    """What was remembered; nothing expires."""
 
     def seconds_left(self) -> float | None:
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
@@ -75,6 +84,25 @@ class RecordingContext:
     def secret(self, text: str) -> str:
         self._world("secret")
         return reveal(text, self.secrets)
+
+    async def reserve_tokens(self, tokens: int) -> Reservation:
+        self._world("reserve_tokens")
+        return Reservation(None, tokens)
+
+    def waiting(self, reason: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    async def remembered(self, scope: str, key: bytes) -> Json | msgspec.UnsetType:
+        self._world("remembered")
+        return self.kept.get((scope, key), msgspec.UNSET)
+
+    def remember(self, scope: str, key: bytes, value: Json, *, ttl: float) -> None:
+        self._world("remember")
+        check_value(value)
+        self.kept[scope, key] = value
+
+    def stream(self, text: str) -> None:
+        self.streamed.append(text)
 
     def log(self, message: str, *, level: str = "info", **fields: Json) -> None:
         self.lines.append((level, message, fields))
@@ -205,6 +233,15 @@ async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Http]:
     client = HttpClient()
     yield client
     await client.aclose()
+
+
+@pytest.fixture
+async def models() -> AsyncIterator[Models]:
+    """The local model triage-tiny, also as `short`, whose context holds 64 tokens."""
+    file = str(TRIAGE)
+    one = Models([ModelSpec(name="triage-tiny", file=file), ModelSpec(name="short", file=file, context=64)])
+    yield one
+    await one.aclose()
 
 
 @pytest.fixture

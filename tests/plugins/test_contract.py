@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 import pytest
@@ -15,10 +15,11 @@ from engine.planning.parameters import Parameters
 from engine.ports import NoResponders, Reply
 from engine.reference import describe
 from engine.values import Json, decode_json, encode_json
+from plugins.llm.nodes import llm_types
 from plugins.nodes import builtin_types
 from plugins.registry import Registry
 
-TYPES = (*builtin_types(), *control_types())
+TYPES = (*builtin_types(), *llm_types(None), *control_types())
 COMMON = {
     "type", "nodes", "needs", "when", "join", "run_if", "timeout", "deadline", "retry", "on_error", "default",
     "critical", "cache", "effect", "placement", "limits", "output",
@@ -143,14 +144,25 @@ async def test_the_example_runs_to_its_expected_end(node_type: NodeType, ctx, cl
     declared = load_workflow(node_type.example.encode(), types=Registry(TYPES), filename=f"{node_type.name}.yaml")
     assert node_type.name in {node.type for node in declared.nodes.values()}
     bound = {**declared.bound, "url": server.url} if "url" in declared.params else declared.bound
-    assert await run_in_order(declared, bound, ctx, pure) == ENDS.get(node_type.name, "completed")
+    assert await run_in_order(declared, bound, ctx, pure, TYPES) == ENDS.get(node_type.name, "completed")
 
 
-async def run_in_order(workflow: Workflow, bound: Mapping[str, Json], ctx, pure: Callable[..., Outcome]) -> str:
+async def test_the_example_of_llm_is_answered_by_the_local_model(ctx, client, models, pure) -> None:
+    ctx.client = client
+    types = llm_types(models)
+    [llm] = [node_type for node_type in types if node_type.name == "llm"]
+    declared = load_workflow(llm.example.encode(), types=Registry(types), filename="llm.yaml")
+    assert await run_in_order(declared, declared.bound, ctx, pure, types) == "completed"
+    assert "critical" in "".join(ctx.streamed)
+
+
+async def run_in_order(
+    workflow: Workflow, bound: Mapping[str, Json], ctx, pure: Callable[..., Outcome], known: Iterable[NodeType]
+) -> str:
     """The nodes of a small workflow one after the other, as written; how it ended."""
     outputs: dict[str, Json] = {}
     taken: dict[str, str | None] = {}
-    types = Registry(TYPES)
+    types = Registry(known)
     scope = Scope({"params": dict(bound), "nodes": outputs}, now=ctx.now, seed="x1")
     for node in workflow.nodes.values():
         wanted = all(need.node in taken and need.port in (None, taken[need.node]) for need in node.needs)

@@ -1,0 +1,130 @@
+"""Which schemas are taken, and what an answer must be to fit one."""
+
+import pytest
+
+from plugins.llm.conversation import Finish, Reply, Usage
+from plugins.llm.errors import ModelError, Trouble
+from plugins.llm.schema import check_schema, read_answer
+
+NESTED = {
+    "type": "object",
+    "$defs": {"sensor": {"type": "object", "properties": {"id": {"type": "string", "maxLength": 20}}}},
+    "properties": {
+        "day": {"type": "string", "format": "date"},
+        "sensors": {"type": "array", "items": {"$ref": "#/$defs/sensor"}, "minItems": 1, "maxItems": 3},
+        "level": {"anyOf": [{"type": "null"}, {"enum": ["low", "high"], "description": "how it is"}]},
+        "count": {"type": "integer", "minimum": 0, "maximum": 9},
+        "seen": {"type": ["boolean", "null"]},
+        "more": {"type": "object", "additionalProperties": {"type": "number"}},
+    },
+    "required": ["day", "sensors"],
+    "additionalProperties": False,
+}
+
+
+def problems(schema) -> list[str]:
+    return [
+        f"{'.'.join(map(str, at))}: {message}" for at, message, _ in check_schema(schema, ("schema",), own_name="llm")
+    ]
+
+
+def test_what_a_grammar_can_hold_is_taken() -> None:
+    assert problems(NESTED) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ([], "schema: expected a JSON Schema, an object"),
+        ({"type": "object", "properties": {"llm": {"type": "null"}}}, "schema.properties.llm: the output holds `llm`"),
+        ({"type": "strin"}, 'schema.type: expected a type, got "strin"'),
+        ({}, "schema: its type is missing"),
+        ({"type": "string", "pattern": "a"}, "schema.pattern: a schema for answers can't hold `pattern`"),
+        ({"oneOf": []}, "schema.oneOf: a schema for answers can't hold `oneOf`"),
+        ({"type": "string", "maxlength": 3}, "schema.maxlength: a schema for answers can't hold `maxlength`"),
+        ({"type": "string", "maxItems": 3}, "schema.maxItems: `maxItems` says nothing of a schema of type string"),
+        ({"type": "string", "maxLength": 1e6}, "schema.maxLength: maxLength 1e+06 is more than 2000"),
+        ({"type": "string", "maxLength": "x"}, "schema.maxLength: 'x' is not of type 'integer'"),
+        ({"type": "string", "minLength": 3, "maxLength": 1}, "schema.minLength: minLength 3 is more than maxLength 1"),
+        ({"type": ["string", "null"], "maxLength": 3}, "schema.maxLength: `maxLength` beside several types"),
+        ({"enum": []}, "schema.enum: 0 values"),
+        ({"enum": ["a"], "maxLength": 3}, "schema.maxLength: `maxLength` beside `enum` would not be kept"),
+        ({"anyOf": [{"type": "null"}], "type": "object"}, "schema.type: `type` beside `anyOf` would not be kept"),
+        ({"anyOf": [{"type": "x"}]}, 'schema.anyOf.0.type: expected a type, got "x"'),
+        ({"type": "object", "required": ["x"]}, "schema.required.0: there is no property x"),
+        ({"type": "string", "format": "email"}, 'schema.format: unknown format "email"'),
+        ({"$ref": "https://example.org/s"}, 'schema.$ref: refers to "https://example.org/s"'),
+        ({"$ref": "#/$defs/sensr", "$defs": {"sensor": {"type": "null"}}}, "schema.$ref: there is no sensr in $defs"),
+        ({"type": "object", "additionalProperties": {"type": 3}}, "schema.additionalProperties.type: expected a type"),
+        ({"type": "array", "items": 3}, "schema.items: expected a JSON Schema"),
+        ({"type": "object", "description": "x" * 40_000}, "schema: the schema has 40"),
+    ],
+)
+def test_another_schema_is_refused_at_its_place(schema, said) -> None:
+    [first, *_] = problems(schema)
+    assert first.startswith(said)
+
+
+def test_a_refusal_says_what_to_do() -> None:
+    [(_, _, hint)] = check_schema({"type": "string", "maxlength": 3})
+    assert hint == "did you mean maxLength?"
+    [(_, _, hint)] = check_schema({"$ref": "#/$defs/sensr", "$defs": {"sensor": {"type": "null"}}})
+    assert hint == "did you mean sensor?"
+
+
+def test_a_schema_that_goes_too_deep_is_refused() -> None:
+    schema = {"type": "null"}
+    for _ in range(25):
+        schema = {"type": "array", "items": schema}
+    [first] = problems(schema)
+    assert "nested more than 24 deep" in first
+
+
+def test_an_answer_that_fits_is_data() -> None:
+    text = '{"day": "2026-11-22", "sensors": [{"id": "a"}], "count": 3, "level": null, "more": {"x": 1.5}}'
+    assert read_answer(Reply(text=text), NESTED, max_tokens=9)["more"] == {"x": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("It is warm.", "the answer is no JSON: not valid JSON"),
+        ('{"sensors": [{}]}', "'day' is a required property"),
+        ('{"day": "2026-02-31", "sensors": [{}]}', "day: '2026-02-31' is not a 'date'"),
+        ('{"day": "2026-02-01", "sensors": []}', "sensors: [] should be non-empty"),
+        ('{"day": "2026-02-01", "sensors": [{"id": 3}]}', "sensors.0.id: 3 is not of type 'string'"),
+        ('{"day": "2026-02-01", "sensors": [{}], "count": 12}', "count: 12 is greater than the maximum of 9"),
+        ("[" * 40 + "]" * 40, "the answer is no JSON"),
+    ],
+)
+def test_an_answer_that_does_not_fit_is_invalid_output_with_its_place(text, said) -> None:
+    with pytest.raises(ModelError) as caught:
+        read_answer(Reply(text=text), NESTED, max_tokens=9)
+    assert caught.value.trouble is Trouble.INVALID
+    assert caught.value.passing
+    assert said in str(caught.value)
+
+
+def test_an_answer_that_was_cut_off_says_how_to_get_the_rest() -> None:
+    reply = Reply(text='{"day": "2026', finish=Finish.LENGTH, usage=Usage(output=7))
+    with pytest.raises(ModelError, match=r"cut off after 7 tokens.*raise max_tokens \(now 7\).*maxLength"):
+        read_answer(reply, NESTED, max_tokens=7)
+
+
+@pytest.mark.parametrize(
+    ("named", "text", "fits"),
+    [
+        ("date-time", "2026-11-22T08:00:00Z", True),
+        ("date-time", "soon", False),
+        ("time", "08:00:00", True),
+        ("uuid", "01890a5d-ac96-774b-bcce-b302099a8057", True),
+        ("uuid", "x", False),
+    ],
+)
+def test_formats_are_held(named, text, fits) -> None:
+    schema = {"type": "string", "format": named}
+    if fits:
+        assert read_answer(Reply(text=f'"{text}"'), schema, max_tokens=9) == text
+    else:
+        with pytest.raises(ModelError):
+            read_answer(Reply(text=f'"{text}"'), schema, max_tokens=9)

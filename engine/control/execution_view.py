@@ -29,6 +29,7 @@ FEW_BODIES = 8
 MAX_BODIES = 20
 MAX_INPUTS = 20
 """Nodes whose inputs are evaluated."""
+NOBODY: Mapping[str, str] = {}
 _TELLING = frozenset({NodeState.FAILED, NodeState.IN_DOUBT, NodeState.RUNNING, NodeState.RETRYING, NodeState.WAITING})
 """States in which one wants to know what a node was given."""
 _UNDER_WAY = frozenset({NodeState.RUNNING, NodeState.READY, NodeState.RETRYING})
@@ -40,10 +41,12 @@ class ExecutionView:
     def __init__(
         self, plan: Plan | None, tree: RowTree, inspection: Inspection | None,
         *, waiting: Iterable[Waiting], children: Iterable[Relative], now: int, all: bool, limit: int,
-        infos: int, load: Callable[[str], bytes],
+        infos: int, load: Callable[[str], bytes], turns: Mapping[str, str] = NOBODY,
     ) -> None:  # fmt: skip
         """`limit`: bytes of JSON that one value may have; `infos`: how many nodes and bodies there may be; `all`:
-        completed bodies too; `load` gives the bytes of a large value."""
+        completed bodies too; `load` gives the bytes of a large value; `turns` says by path what running attempts wait
+        for."""
+        self._turns = turns
         self._plan = plan
         self._outline = Outline() if plan is None else outline(plan.workflow)
         self._load = load
@@ -136,7 +139,7 @@ class ExecutionView:
             error=self._error(row),
             reason=_reason(row),
             due=_time(row.due),
-            waits_for=self._awaited(waits, node),
+            waits_for=self._awaited(waits, node) or self._turns.get(path, ""),
             child=self._children.get(path, ""),
             output_bytes=used.large_bytes or size,
             api_calls=used.api_calls,

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Mapping
 from functools import partial
 
 import msgspec
@@ -40,6 +41,7 @@ MAX_TRIGGER = 32 * 1024
 def showing_verbs(engine: Engine) -> tuple[Verb, ...]:
     store, executor, catalogue = engine.store, engine.executor, engine.catalogue
     snapshots = Snapshots(engine.services)
+    awaited = engine.services.waits.of
 
     async def list_(request: List) -> Executions:
         try:
@@ -69,7 +71,9 @@ def showing_verbs(engine: Engine) -> tuple[Verb, ...]:
         infos = []
         for row in rows:
             total = 0 if row.status in FINISHED else len(plan.nodes) if (plan := await plan_of(row)) else 0
-            info = _info(row, now, settled=settled.get(row.id, 0), total=total, waits=first.get(row.id))
+            info = _info(
+                row, now, settled=settled.get(row.id, 0), total=total, waits=first.get(row.id), turns=awaited(row.id)
+            )
             infos.append(with_reason(info, standings.get(row.id), executor.lines, store.clock))
         return Executions(executions=infos)
 
@@ -80,8 +84,8 @@ def showing_verbs(engine: Engine) -> tuple[Verb, ...]:
             if row is None:
                 raise Refused(404, f"no execution {id}")
             plan = await plan_of(row)
-            under_way = executor.under_way(id)
-            shown = await store.read(lambda db: picture(db, request, row, plan, under_way))
+            under_way, turns_of = executor.under_way(id), awaited(id)
+            shown = await store.read(lambda db: picture(db, request, row, plan, under_way, turns_of))
             asyncio.get_running_loop().call_later(KEEP_SECONDS, snapshots.drop)
             standing = await store.read(lambda db: turns.standing(db, id))
             info = with_reason(shown.info, standing, executor.lines, store.clock)
@@ -92,8 +96,9 @@ def showing_verbs(engine: Engine) -> tuple[Verb, ...]:
             raise Refused(400, str(error)) from None
 
     def picture(
-        db: sqlite3.Connection, request: Show, row: ExecutionRow, plan: Plan | None, under_way: dict[str, int]
-    ) -> Shown:
+        db: sqlite3.Connection, request: Show, row: ExecutionRow, plan: Plan | None, under_way: dict[str, int],
+        turns_of: Mapping[str, str],
+    ) -> Shown:  # fmt: skip
         """On the reader's thread: many rows take a while, and large values are read where they are needed."""
         snapshot = snapshots.of(db, row, plan, under_way)
         if request.node:
@@ -103,7 +108,7 @@ def showing_verbs(engine: Engine) -> tuple[Verb, ...]:
         for infos, limit in ((sizes[0][0], WHOLE), *sizes) if request.node and not request.after else sizes:
             view = ExecutionView(
                 plan, snapshot.tree, snapshot.inspection, waiting=snapshot.waiting, children=snapshot.children, now=now,
-                all=request.all, limit=limit, infos=infos, load=partial(values.load, db),
+                all=request.all, limit=limit, infos=infos, load=partial(values.load, db), turns=turns_of,
             )  # fmt: skip
             if request.node:
                 nodes, more = [view.one(request.node, request.after)], 0
@@ -113,7 +118,7 @@ def showing_verbs(engine: Engine) -> tuple[Verb, ...]:
             waits = snapshot.waiting[0] if snapshot.waiting else None
             total = 0 if plan is None else len(plan.nodes)
             shown = Shown(
-                info=_info(row, now, settled=snapshot.settled, total=total, waits=waits),
+                info=_info(row, now, settled=snapshot.settled, total=total, waits=waits, turns=turns_of),
                 trigger=shortened(row.trigger_value, min(MAX_TRIGGER, 16 * limit))[0],
                 params=shortened({**bound, **row.param_values}, min(MAX_TRIGGER, 16 * limit))[0],
                 outputs=shortened(_decoded(row.outputs), WHOLE)[0],
@@ -173,8 +178,9 @@ def _check_place(path: str, plan: Plan | None, tree: RowTree) -> None:
 
 
 def _info(
-    row: ExecutionRow, now: int, *, settled: int = 0, total: int = 0, waits: Waiting | None = None
+    row: ExecutionRow, now: int, *, settled: int, total: int, waits: Waiting | None, turns: Mapping[str, str]
 ) -> ExecutionInfo:
+    place, reason = next(iter(turns.items()), ("", "")) if waits is None else (waits.path, told(waits))
     error = _decoded(row.error)
     began = row.retried_at or row.started_at
     return ExecutionInfo(
@@ -194,8 +200,8 @@ def _info(
         retried_at=_time(row.retried_at),
         settled=settled,
         total=total,
-        waits_in="" if waits is None else waits.path,
-        waits_for="" if waits is None else told(waits),
+        waits_in=place,
+        waits_for=reason,
         due=_time(row.due if waits is None else waits.due),
     )
 

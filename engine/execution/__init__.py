@@ -7,7 +7,7 @@ An execution is a tree of frames: the workflow, and each open body of a control-
     inputs.py       what a node's fields can see
     attempt.py      one try of one node; attempts.py starts them, as many as may run
     context.py      what a node's code may use; services.py is where that comes from; state.py values that outlive it
-    writing.py      a text that an attempt writes, told live
+    writing.py      a text that an attempt writes, told live; waiting.py what an attempt waits for with others
     caching.py      results that are used again; recall.py is what one attempt has to do with that
     settlement.py   from an outcome to states, rows, facts and the nodes that may start; retry.py for how long to wait
     constructs.py   control-flow nodes that are open: asks them what runs next, and runs it

@@ -202,7 +202,7 @@ class AttemptContext:
         return row.id
 
     def waiting(self, reason: str) -> AbstractContextManager[None]:
-        raise NotImplementedError
+        return self._services.waits.waiting(self.execution, self.path, self.scrub(reason))
 
     async def remembered(self, scope: str, key: bytes) -> Json | msgspec.UnsetType:
         self._refuse_pure("remembered")

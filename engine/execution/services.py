@@ -12,6 +12,7 @@ from engine.contract import Child
 from engine.events import Bus
 from engine.execution.recall import Cache
 from engine.execution.state import States
+from engine.execution.waiting import Waits
 from engine.limits.growth import Neighbours
 from engine.ports import Http, Requester
 from engine.resources.gauge import Gauge
@@ -93,6 +94,8 @@ class Services(msgspec.Struct, kw_only=True):
     """Reads the load; None for this machine's own."""
     neighbours: Neighbours = msgspec.field(default_factory=Neighbours)
     """The executions in this process."""
+    waits: Waits = msgspec.field(default_factory=Waits)
+    """What their attempts wait for."""
     agent: Mapping[str, Json] = msgspec.field(default_factory=lambda: {"id": "local", "labels": {}})
     """`agent` in expressions."""
     config: ExecutionConfig = ExecutionConfig()

@@ -10,7 +10,7 @@ from engine.quantities import parse_duration
 from engine.values import Json
 from plugins.llm.conversation import MAX_TOKENS, Role
 from plugins.llm.schema import check_schema
-from plugins.llm.tools import check_tool
+from plugins.llm.tools import check_tools
 
 __all__ = ["OWN", "Call", "LlmParams", "Said", "Told", "check"]
 
@@ -107,9 +107,7 @@ def check(written: Mapping[str, Json]) -> Iterator[Misfit]:
     if written.get("schema") is not None:
         yield from check_schema(written["schema"], ("schema",), own_name=OWN)
     if isinstance(written.get("tools"), list):
-        for place, tool in enumerate(written["tools"]):
-            if isinstance(tool, Mapping):
-                yield from check_tool(tool, ("tools", place))
+        yield from check_tools(written["tools"], ("tools",))
     said = written.get("messages")
     if isinstance(said, list) and said and isinstance(said[-1], Mapping) and said[-1].get("role") == Role.ASSISTANT:
         yield ("messages", len(said) - 1), "the last turn is the assistant's", "end with what the user says"

@@ -148,10 +148,14 @@ class Models:
             resident.is_stuck = True
 
     async def count(self, names: Sequence[str], prompt: Prompt) -> int:
-        """Tokens that the prompt takes at most with any of them; nothing is loaded for it."""
-        return max((self._count(self._catalogue.get(name), prompt) for name in names), default=0)
+        """Tokens that the prompt takes at most with any of them that can be asked; nothing is loaded for it."""
+        return max((self._count(name, prompt) for name in names), default=0)
 
-    def _count(self, spec: ModelSpec, prompt: Prompt) -> int:
+    def _count(self, name: str, prompt: Prompt) -> int:
+        try:
+            spec = self._catalogue.get(name)
+        except ModelError:
+            return 0  # it will be passed over
         if spec.provider is not Source.LOCAL:
             return self._remote(spec).count(prompt)
         resident = self._residency.get(spec.name)
@@ -161,7 +165,13 @@ class Models:
 
     def identity(self, names: Sequence[str]) -> str:
         """What tells these models from others, for keys of a cache: names, files' checksums or urls."""
-        return "\n".join(_identity(self._catalogue.get(name)) for name in names)
+        return "\n".join(self._identity(name) for name in names)
+
+    def _identity(self, name: str) -> str:
+        try:
+            return _identity(self._catalogue.get(name))
+        except ModelError:
+            return name
 
     def states(self) -> tuple[ModelState, ...]:
         """Every model, in the order of their names."""

@@ -24,6 +24,7 @@ from engine.engine import Engine
 from engine.events import Bus, Event, Identity, Kind, Subscription
 from engine.execution.control import control_types
 from engine.execution.services import ExecutionConfig, Services
+from engine.ports import Http
 from engine.resources.gauge import Gauge
 from engine.secrets import UnknownSecret
 from engine.states import FINISHED
@@ -226,6 +227,8 @@ async def opened(
     acting: Acting | None = None,
     without: tuple[str, ...] = (),
     gauge: Gauge | None = None,
+    more: tuple[NodeType, ...] = (),
+    http: Http | None = None,
     **config: Json,
 ) -> AsyncIterator[Rig]:
     bus = Bus()
@@ -240,8 +243,9 @@ async def opened(
             jitter=random.Random(7),
             config=ExecutionConfig(**config),
             gauge=gauge,
+            http=http,
         )
-        types = [t for t in (*builtin_types(), *control_types(), *acting.types()) if t.name not in without]
+        types = [t for t in (*builtin_types(), *control_types(), *acting.types(), *more) if t.name not in without]
         engine = Engine(
             store, types=Registry(types), services=services, identity=Identity("a1", "default", store.epoch)
         )

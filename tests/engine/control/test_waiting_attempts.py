@@ -17,10 +17,9 @@ async def test_running_execution_tells_what_its_attempts_wait_for_while_they_do(
     began, go_on = asyncio.Event(), asyncio.Event()
 
     async def wait(ctx, data):
-        with ctx.waiting("model m, 3 before it"):
-            with ctx.waiting("model m, 2 before it"):
-                began.set()
-                await go_on.wait()
+        with ctx.waiting("model m, 3 before it"), ctx.waiting("model m, 2 before it"):
+            began.set()
+            await go_on.wait()
         return Done(data)
 
     rig.acts["second"] = wait

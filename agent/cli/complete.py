@@ -13,6 +13,7 @@ from engine.control.messages import Definitions, Executions, List, Nothing
 from engine.control.views import NodeInfo, Show, Shown
 
 if TYPE_CHECKING:
+    from agent.cli.models.known import Known, Shelf
     from mesh.presence.members import Member
 
 LOOK_SECONDS, CALL_SECONDS = 0.5, 1.0
@@ -56,6 +57,24 @@ def nodes(context: Context, incomplete: str) -> list[tuple[str, str]]:
     return [(path, status) for path, status in _paths(shown.nodes) if path.startswith(incomplete)]
 
 
+def models(context: Context, incomplete: str) -> list[tuple[str, str]]:
+    """Names of models in the configuration and the data directory, with who provides them."""
+    try:
+        return [(one.name, f"{one.provider}, {one.source}") for one in _known_models(context, incomplete)]
+    except Exception:
+        return []
+
+
+def added_models(context: Context, incomplete: str) -> list[tuple[str, str]]:
+    """Of those the ones that `models add` has brought, whole or in part."""
+    try:
+        begun = [(one.name, "not whole yet") for one in _shelf(context).begun() if one.name.startswith(incomplete)]
+        whole = [(one.name, one.provider) for one in _known_models(context, incomplete) if one.source == "added"]
+        return [*whole, *begun]
+    except Exception:
+        return []
+
+
 def agents(context: Context, incomplete: str) -> list[tuple[str, str]]:
     """Ids of the agents that are or were there, with how they are."""
     return [
@@ -74,6 +93,17 @@ def labels(context: Context, incomplete: str) -> list[tuple[str, str]]:
         for label, count in sorted(counts.items())
         if label.startswith(begun)
     ]
+
+
+def _known_models(context: Context, incomplete: str) -> "list[Known]":
+    shelf = _shelf(context)
+    return [shelf.known(name) for name in shelf.names() if name.startswith(incomplete)]
+
+
+def _shelf(context: Context) -> "Shelf":
+    from agent.cli.models.known import Shelf
+
+    return Shelf(context.params.get("config"), context.params.get("data_dir"))
 
 
 def _members(context: Context) -> "list[Member]":

@@ -33,6 +33,7 @@ from agent.cli import (
 )
 from agent.cli import run as run_file
 from agent.cli.failure import Exit, Failure
+from agent.cli.models import group as models
 from agent.cli.screen import clean
 from agent.config import InvalidConfig
 
@@ -82,6 +83,7 @@ app.add_typer(fleet.group, name="fleet", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(stats.stats)
 app.command(rich_help_panel=LOOK)(definitions.workflows)
 app.command(rich_help_panel=LOOK)(state.state)
+app.add_typer(models.group, name="models", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(doctor.status)
 app.command(rich_help_panel=LOOK)(doctor.doctor)
 app.command(rich_help_panel=MEND)(acts.pause)

@@ -11,7 +11,7 @@ from agent.config.units import Duration, KeepAlive, Size
 from plugins.llm.catalogue import NAME
 from plugins.llm.spec import ModelSpec, Source
 
-__all__ = ["MODEL_SAMPLES", "Model", "check_model_name", "model_specs"]
+__all__ = ["MODEL_SAMPLES", "Model", "check_model_name", "keys_of", "model_specs"]
 
 URLS = {
     Source.OPENAI: "https://api.openai.com/v1",
@@ -100,6 +100,11 @@ class Model(Section, frozen=True, kw_only=True):
         values = {key: getattr(self, key) for key in self.__struct_fields__}
         url = (self.url or URLS.get(self.provider, "")).rstrip("/")
         return ModelSpec(**{**values, "name": name, "sha256": self.sha256.lower(), "url": url})
+
+
+def keys_of(provider: Source) -> tuple[str, ...]:
+    """The settings that say something about a model of this kind."""
+    return (*(_OF_LOCAL if provider is Source.LOCAL else _OF_REMOTE), "queue", "stall")
 
 
 def check_model_name(name: str) -> None:

@@ -1,0 +1,11 @@
+"""`ganglion models`: which models there are, and files for more of them.
+
+group.py     the group, and what it lists when nothing else is asked
+known.py     what the configuration and the data directory say of a model
+listing.py   `list`
+show.py      `show`
+add.py       `add`; progress.py: how far a file is
+verify.py    `verify`
+bench.py     `bench`; speed.py: what is measured
+remove.py    `remove`
+"""

@@ -40,7 +40,7 @@ class Score:
 
 
 def main(path: str, count: int = 300) -> None:
-    model = Llama(path, n_ctx=512, n_threads=2, verbose=False)
+    model = Llama(path, n_ctx=512, n_threads=1, verbose=False)
     score, tokens, begun = Score(), 0, time.monotonic()
     for kind, asked, wanted in questions(count):
         messages = [{"role": turn.role, "content": turn.text} for turn in asked]

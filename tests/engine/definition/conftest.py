@@ -7,6 +7,7 @@ import pytest
 
 from engine.definition import InvalidWorkflow, Workflow, load_workflow
 from engine.execution.control import control_types
+from plugins.llm.nodes import llm_types
 from plugins.nodes import builtin_types
 from plugins.registry import Registry
 
@@ -16,7 +17,8 @@ Complain = Callable[..., list[str]]
 
 @pytest.fixture(scope="session")
 def types() -> Registry:
-    return Registry((*control_types(), *builtin_types()), disabled={"shell": "shell is off: set engine.allow_shell"})
+    types = (*control_types(), *builtin_types(), *llm_types(None))
+    return Registry(types, disabled={"shell": "shell is off: set engine.allow_shell"})
 
 
 @pytest.fixture

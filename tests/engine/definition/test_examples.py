@@ -22,5 +22,5 @@ def test_cold_chain_goes_both_ways(types: Registry) -> None:
     path = next(path for path in EXAMPLES if path.stem == "cold-chain")
     workflow = load_workflow(path.read_bytes(), types=types, params={"limit": "4"})
     ports = {str(need) for node in workflow.nodes.values() for need in node.needs}
-    assert ports == {"warm.then", "warm.else"}
+    assert ports == {"bad.then", "bad.else"}
     assert workflow.bound == {"limit": 4}

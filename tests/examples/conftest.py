@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def models() -> Path:
-    return Path(__file__).parents[3] / "examples" / "models"
+    return Path(__file__).parents[2] / "examples" / "models"
 
 
 @pytest.fixture(scope="session")

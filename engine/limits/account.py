@@ -130,12 +130,14 @@ class Account:
     def _message(self, what: Limit, asked: int, used: int) -> str:
         limit = self.limits.get(what, 0)
         where = f"node {self.path}" if self.path else f"workflow {self._meter.workflow}"
+        less = "let it need less"
         state = f"the limit of {amount(what, limit)} is reached"
         if used > limit:
             state = f"{amount(what, used)} are over the limit of {amount(what, limit)}"
         elif asked:
             state = f"{amount(what, used)} are used of {limit}, and {asked} more were asked for"
-        return f"{what}: {state}; raise limits.{what} of the {where}, or let it need less"
+            less = "lower max_tokens: a question asks for its prompt and for all that may be written"
+        return f"{what}: {state}; raise limits.{what} of the {where}, or {less}"
 
     def _chain(self) -> Iterator["Account"]:
         """This account and those above."""

@@ -67,7 +67,8 @@ def test_a_nodes_own_limit_is_told_as_the_nodes() -> None:
         scan.reserve(11, may_wait=True)
     assert str(caught.value) == (
         "llm_tokens: 0 llm tokens are used of 10, and 11 more were asked for; raise limits.llm_tokens of the node "
-        "scan, or let it need less"
+        "scan, or lower "
+        "max_tokens: a question asks for its prompt and for all that may be written"
     )
 
 

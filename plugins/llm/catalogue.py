@@ -9,7 +9,7 @@ import msgspec
 
 from engine.clock import Clock
 from plugins.llm.errors import ModelError, Trouble
-from plugins.llm.spec import ModelSpec
+from plugins.llm.spec import ModelSpec, Source
 
 __all__ = ["NAME", "Catalogue", "encode_manifest", "read_manifest"]
 
@@ -102,6 +102,8 @@ def read_manifest(path: Path) -> ModelSpec:
     if not isinstance(tree, dict):
         raise ValueError("expected a JSON object")
     spec = msgspec.convert({**tree, "name": path.stem}, ModelSpec)
+    if spec.provider is Source.LOCAL and not spec.file:
+        raise ValueError("file is missing: the name of its GGUF file")
     return msgspec.structs.replace(spec, file=str(path.parent.absolute() / spec.file)) if spec.file else spec
 
 

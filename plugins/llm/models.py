@@ -8,6 +8,7 @@ import msgspec
 
 from engine.clock import Clock, SystemClock
 from engine.resources.room import Room, memory_room
+from plugins.llm.askers_http import AskersHttp
 from plugins.llm.asking import Answer, Asker
 from plugins.llm.catalogue import Catalogue
 from plugins.llm.checksums import Checksums
@@ -104,7 +105,7 @@ class Models:
             began = hearing.last = self._clock.monotonic()
             told = without_tools(prompt) if prompt.tools and not provider.has_tools else prompt
             reply = await attended(
-                provider.generate(told, hearing, asker.http),
+                provider.generate(told, hearing, AskersHttp(asker)),
                 hearing,
                 model=spec.name,
                 stall=spec.stall if asker.stall is None else asker.stall,

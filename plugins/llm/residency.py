@@ -9,6 +9,7 @@ from engine.clock import Clock
 from engine.quantities import format_size
 from engine.resources.room import Room
 from engine.signal import Signal
+from engine.uninterrupted import uninterrupted
 from plugins.llm.asking import Asker
 from plugins.llm.checksums import Checksums
 from plugins.llm.errors import ModelError, Trouble
@@ -184,7 +185,7 @@ class Residency:
         if resident.is_stuck or self._residents.get(resident.spec.name) is not resident:
             return
         del self._residents[resident.spec.name]
-        await resident.provider.aclose()
+        await uninterrupted(resident.provider.aclose())
         self._quarantine.unmark(resident.spec)
         _log.info("model %s is out of memory", resident.spec.name)
         self._changed()

@@ -47,7 +47,7 @@ INSIDE_ONLY: Final = ("cache", "effect", "retry")
 NOT_IMPLEMENTED: Final[dict[str, frozenset[str]]] = {
     "workflow field": frozenset({"replicate", "placement"}),
     "node field": frozenset({"placement", "durability", "checkpoint"}),
-    "node type": frozenset({"embed", "retrieve", "agent_loop", "wasm", "mcp", "code"}),
+    "node type": frozenset({"embed", "retrieve", "wasm", "mcp", "code"}),
     "trigger": frozenset({"webhook", "event", "mqtt", "form"}),
     "trigger field": frozenset({"buffer", "queue", "start", "filter"}),
 }

@@ -223,6 +223,8 @@ def at(tree: Json, place: tuple[str, ...]) -> Json:
 
 
 def stands(tree: Json, place: tuple[str, ...]) -> bool:
-    """Whether anything is written at a place inside a node, be it null."""
+    """Whether anything is written at a place inside a node, be it null; nothing is where there is no place."""
+    if not place:
+        return False
     around = at(tree, place[:-1])
     return isinstance(around, Mapping) and place[-1] in around

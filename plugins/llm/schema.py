@@ -19,7 +19,7 @@ from plugins.llm.errors import ModelError, Trouble
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
-__all__ = ["check_schema", "read_answer"]
+__all__ = ["check_schema", "misfit", "read_answer"]
 
 MAX_SCHEMA_BYTES: Final = 32 * 1024
 MAX_SCHEMA_DEPTH: Final = 24
@@ -82,14 +82,22 @@ def read_answer(reply: Reply, schema: Mapping[str, Json], *, max_tokens: int) ->
                 f"max_tokens (now {max_tokens}), or bound the answer with maxLength and maxItems in the schema",
             ) from None
         raise ModelError(Trouble.INVALID, f"the answer is no JSON: {error}: {_quoted(reply.text)}") from None
-    for wrong in _validator(schema).iter_errors(value):
-        place = ".".join(map(str, wrong.absolute_path))
+    wrong = misfit(value, schema)
+    if wrong:
         raise ModelError(
             Trouble.INVALID,
-            f"the answer does not fit the schema: {f'{place}: ' if place else ''}{wrong.message[:300]}; "
+            f"the answer does not fit the schema: {wrong}; "
             "say in the prompt what is wanted, loosen the schema, or take a larger model",
         )
     return value
+
+
+def misfit(value: Json, schema: Mapping[str, Json]) -> str:
+    """The first thing that does not fit a schema, where and what; empty if all does."""
+    for wrong in _validator(schema).iter_errors(value):
+        place = ".".join(map(str, wrong.absolute_path))
+        return f"{place}: {wrong.message[:300]}" if place else wrong.message[:300]
+    return ""
 
 
 class _Check:

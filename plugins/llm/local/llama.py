@@ -105,9 +105,13 @@ class Llama:
             reused = self._read(tokens, tell, is_stopped)
             first, told, pending, count = 0.0, 0.0, "", 0
             finish = Finish.LENGTH
+
+            def fits(token: int) -> bool:
+                return words.takes(self._piece(token))
+
             room = min(prompt.max_tokens, self._size - len(tokens))
             while count < room:
-                token = sampler.next()
+                token = sampler.next(fits)
                 if is_stopped():
                     raise ModelError(Trouble.STOPPED, "stopped by who asked")
                 count += 1
@@ -116,7 +120,7 @@ class Llama:
                 if self._native.llama_vocab_is_eog(self._vocab, token):
                     finish = Finish.STOP
                     break
-                pending += self._text(words, token)
+                pending += words.add(self._piece(token))
                 if words.stopped:
                     finish = Finish.STOP
                     break
@@ -148,14 +152,6 @@ class Llama:
                 f"the prompt has {len(tokens)} tokens, the model's context is {self._size} and the answer needs room, "
                 "too; shorten the prompt, or set a larger context for the model",
             )
-
-    def _text(self, words: Words, token: int) -> str:
-        try:
-            return words.add(self._piece(token))
-        except UnicodeDecodeError as error:
-            raise ModelError(
-                Trouble.INVALID, "the model wrote bytes that are no UTF-8; a lower temperature or a schema may help"
-            ) from error
 
     def _piece(self, token: int) -> bytes:
         piece = self._pieces.get(token)

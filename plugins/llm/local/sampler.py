@@ -1,38 +1,103 @@
 """Picks the next token; fresh for each generation, so that the same seed gives the same text."""
 
+import ctypes
 import secrets
+from collections.abc import Callable
+from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from plugins.llm.conversation import Prompt
+from plugins.llm.errors import ModelError, Trouble
+from plugins.llm.local.grammar import grammar_of
+from plugins.llm.local.library import complaints
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 __all__ = ["Sampler"]
 
+FORBIDDEN = -1e30
+"""A token of less is one that the grammar does not allow (minus infinity)."""
+MAX_TRIES = 300
+"""Tokens that are looked at until one fits: there are 256 bytes that may be wrong."""
+
 
 class Sampler:
-    """llama.cpp's samplers for one prompt. Use it as a context manager on the model's thread."""
+    """llama.cpp's samplers for one prompt. Use it as a context manager on the model's thread.
+
+    With a schema a token is picked as without one, and only looked at then: whether the grammar allows it. The whole
+    vocabulary goes through the grammar only where it does not. For a vocabulary of 100,000 tokens that is the
+    difference between microseconds and milliseconds for a token; the text is the same.
+    """
 
     def __init__(self, native: "ModuleType", vocab: object, context: object, prompt: Prompt) -> None:
+        """Raises ModelError (invalid_output) for a schema that can't be kept."""
         self._native = native
         self._vocab = vocab
         self._context = context
+        self._grammar = _grammar(native, vocab, prompt)
+        self._one = native.llama_token_data_array(data=(native.llama_token_data * 1)(), size=1)
         self._chain = native.llama_sampler_chain_init(native.llama_sampler_chain_default_params())
         add = native.llama_sampler_chain_add
         if prompt.temperature <= 0:
             add(self._chain, native.llama_sampler_init_greedy())
-        else:
-            if prompt.top_p < 1:
-                add(self._chain, native.llama_sampler_init_top_p(prompt.top_p, 1))
-            add(self._chain, native.llama_sampler_init_temp(prompt.temperature))
-            seed = secrets.randbits(32) if prompt.seed is None else prompt.seed & 0xFFFFFFFF
-            add(self._chain, native.llama_sampler_init_dist(seed))
+            return
+        if prompt.top_p < 1:
+            add(self._chain, native.llama_sampler_init_top_p(prompt.top_p, 1))
+        add(self._chain, native.llama_sampler_init_temp(prompt.temperature))
+        seed = secrets.randbits(32) if prompt.seed is None else prompt.seed & 0xFFFFFFFF
+        add(self._chain, native.llama_sampler_init_dist(seed))
 
-    def next(self) -> int:
-        """The token after what is in the context."""
-        return int(self._native.llama_sampler_sample(self._chain, self._context, -1))
+    def next(self, fits: Callable[[int], bool]) -> int:
+        """The token after what is in the context, that the schema allows and that `fits`.
+
+        Raises ModelError (failed) if no token does.
+        """
+        token = int(self._native.llama_sampler_sample(self._chain, self._context, -1))
+        if not (self._is_allowed(token) and fits(token)):
+            token = self._allowed(fits)
+        if self._grammar is not None:
+            self._native.llama_sampler_accept(self._grammar, token)  # ends the process for what is not allowed
+        return token
+
+    def _is_allowed(self, token: int) -> bool:
+        if self._grammar is None:
+            return True
+        one = self._one.data[0]
+        one.id, one.logit, one.p = token, 1.0, 0.0
+        self._one.size, self._one.sorted = 1, False
+        self._native.llama_sampler_apply(self._grammar, ctypes.byref(self._one))
+        return bool(one.logit > FORBIDDEN)
+
+    def _allowed(self, fits: Callable[[int], bool]) -> int:
+        """The token that is picked among those that the grammar allows, and that fits."""
+        import numpy as np
+
+        native, rows, count = self._native, self._rows, len(self._rows)
+        logits = np.ctypeslib.as_array(native.llama_get_logits_ith(self._context, -1), shape=(count,)).copy()
+        for _ in range(MAX_TRIES):
+            rows["id"], rows["logit"], rows["p"] = np.arange(count, dtype=np.int32), logits, 0.0
+            data = rows.ctypes.data_as(native.llama_token_data_p)
+            every = native.llama_token_data_array(data=data, size=count, selected=-1, sorted=False)
+            if self._grammar is not None:
+                native.llama_sampler_apply(self._grammar, ctypes.byref(every))
+            native.llama_sampler_apply(self._chain, ctypes.byref(every))
+            if every.selected < 0 or every.data[every.selected].logit <= FORBIDDEN:
+                break
+            token = int(every.data[every.selected].id)
+            if fits(token):
+                return token
+            logits[token] = -np.inf
+        raise ModelError(Trouble.FAILED, "the model has no token that may follow; simplify the schema")
+
+    @cached_property
+    def _rows(self) -> Any:
+        """A row for each token of the vocabulary."""
+        import numpy as np
+
+        layout = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)], align=True)
+        return np.empty(self._native.llama_vocab_n_tokens(self._vocab), dtype=layout)
 
     def __enter__(self) -> Self:
         return self
@@ -41,3 +106,23 @@ class Sampler:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._native.llama_sampler_free(self._chain)
+        if self._grammar is not None:
+            self._native.llama_sampler_free(self._grammar)
+
+
+def _grammar(native: "ModuleType", vocab: object, prompt: Prompt) -> object:
+    """The native grammar; None without a schema."""
+    if prompt.schema is None:
+        return None
+    try:
+        text = grammar_of(prompt.schema)
+    except ValueError as error:
+        raise ModelError(Trouble.INVALID, str(error)) from error
+    complaints.begin()
+    grammar = native.llama_sampler_init_grammar(vocab, text.encode(), b"root")
+    said = complaints.end()
+    if not grammar:
+        raise ModelError(
+            Trouble.INVALID, f"llama.cpp does not take the schema's grammar ({said}); make the schema simpler"
+        )
+    return grammar

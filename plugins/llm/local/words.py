@@ -17,8 +17,21 @@ class Words:
         self.stopped = False
         """A stop string was written; the text ends before it."""
 
+    def takes(self, piece: bytes) -> bool:
+        """Whether the text stays UTF-8 with it."""
+        state = self._decoder.getstate()
+        if not state[0] and piece.isascii():
+            return True
+        try:
+            self._decoder.decode(piece)
+        except UnicodeDecodeError:
+            return False
+        finally:
+            self._decoder.setstate(state)
+        return True
+
     def add(self, piece: bytes) -> str:
-        """What may be told now. Raises UnicodeDecodeError for bytes that are no UTF-8."""
+        """What may be told now; the piece is one that it `takes`."""
         if self.stopped:
             return ""
         text = self._decoder.decode(piece)

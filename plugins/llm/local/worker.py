@@ -4,12 +4,15 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 __all__ = ["Worker"]
 
 T = TypeVar("T")
+
+LOOK_SECONDS = 1.0
+"""How often an idle thread looks whether the process ends."""
 U = TypeVar("U")
 
 
@@ -29,9 +32,15 @@ class Worker:
         self._thread.start()
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while threading.main_thread().is_alive():  # nobody who could close it is left: do not hold up the exit
+            try:
+                job = self._jobs.get(timeout=LOOK_SECONDS)
+            except Empty:
+                continue
+            if job is None:
+                return
             job()
-            del job  # it holds what it has made; see test_an_unloaded_model_gives_its_memory_back
+            del job  # it holds what it has made
 
     async def do(self, work: Callable[[], T], abandon: Callable[[], None] = lambda: None) -> T:
         """What `work` gives or raises, on the thread. Cancelled, it calls `abandon`, which makes `work` end soon, and

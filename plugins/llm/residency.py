@@ -48,6 +48,17 @@ class Resident:
         """Its native code does not come back."""
 
 
+class _Load:
+    """A model on its way into memory."""
+
+    task: "asyncio.Task[None]"
+
+    def __init__(self) -> None:
+        self.claims = 0
+        """Askers that wait for it."""
+        self.resident: Resident | None = None
+
+
 class Residency:
     """Lends local models. One is loaded at a time: two at once would both count the same free memory."""
 
@@ -62,7 +73,7 @@ class Residency:
         self._room = room
         self._changed = changed
         self._residents: dict[str, Resident] = {}
-        self._loads: dict[str, asyncio.Task[Resident]] = {}
+        self._loads: dict[str, _Load] = {}
         self._moving = asyncio.Lock()
         """Held while memory is taken or given back."""
         self._given_back = Signal()
@@ -85,18 +96,22 @@ class Residency:
         """Within the block the model stays in memory. Raises ModelError (missing, damaged, memory, quarantined,
         failed). Several who ask share one load; it goes on if they want no more."""
         resident = self._ready(spec)
-        if resident is None:
+        if resident is not None:
+            resident.users += 1
+        else:
             with asker.waiting(f"model {spec.name}, being loaded"):
-                resident = await self._here(spec)
-        resident.users += 1
+                resident = await self._brought(spec)
         try:
             yield resident
         finally:
-            resident.users -= 1
-            resident.used_at = self._clock.monotonic()
-            self._given_back.set()
-            if not resident.users:
-                self._idle.set()
+            self._give_back(resident)
+
+    def _give_back(self, resident: Resident) -> None:
+        resident.users -= 1
+        resident.used_at = self._clock.monotonic()
+        self._given_back.set()
+        if not resident.users:
+            self._idle.set()
 
     def _ready(self, spec: ModelSpec) -> Resident | None:
         """It, if it is in memory and may stay there. Raises ModelError (failed: stuck)."""
@@ -109,27 +124,42 @@ class Residency:
             resident.is_leaving = True  # it was read from another file, or with other settings
         return None if resident.is_leaving else resident
 
-    async def _here(self, spec: ModelSpec) -> Resident:
-        while (resident := self._ready(spec)) is None:
-            task = self._loads.get(spec.name)
-            if task is None:
-                if self._is_closed:
-                    raise ModelError(Trouble.STOPPED, f"model {spec.name}: the agent stops")
-                task = self._loads[spec.name] = asyncio.create_task(self._load(spec), name=f"load of {spec.name}")
-                task.add_done_callback(lambda task: self._loaded(spec.name, task))
-            await asyncio.wait({task})
-            if task.cancelled():
+    async def _brought(self, spec: ModelSpec) -> Resident:
+        """Load it, or wait for a load that is under way. The asker counts as a user from the load's end: the next load
+        would else take its memory back before it could use it."""
+        while True:
+            load = self._loads.get(spec.name) or self._begin(spec)
+            load.claims += 1
+            try:
+                await asyncio.wait({load.task})
+            except asyncio.CancelledError:
+                load.claims -= 1
+                if load.resident is not None:
+                    self._give_back(load.resident)
+                raise
+            if load.task.cancelled():
                 raise ModelError(Trouble.STOPPED, f"model {spec.name}: the agent stops")
-            task.result()
-        return resident
+            load.task.result()
+            if load.resident is not None and load.resident.spec == spec:
+                return load.resident
+            if load.resident is not None:
+                self._give_back(load.resident)
 
-    def _loaded(self, name: str, task: "asyncio.Task[Resident]") -> None:
+    def _begin(self, spec: ModelSpec) -> "_Load":
+        if self._is_closed:
+            raise ModelError(Trouble.STOPPED, f"model {spec.name}: the agent stops")
+        load = self._loads[spec.name] = _Load()
+        load.task = asyncio.create_task(self._load(spec, load), name=f"load of {spec.name}")
+        load.task.add_done_callback(lambda task: self._loaded(spec.name, task))
+        return load
+
+    def _loaded(self, name: str, task: "asyncio.Task[None]") -> None:
         del self._loads[name]
         if not task.cancelled():
             task.exception()  # seen by those who wait; nobody may be left
         self._changed()
 
-    async def _load(self, spec: ModelSpec) -> Resident:
+    async def _load(self, spec: ModelSpec, load: "_Load") -> None:
         from plugins.llm.local.provider import memory_needed, opened
 
         self._quarantine.refuse(spec)
@@ -148,8 +178,9 @@ class Residency:
                 raise
             self._quarantine.mark(spec)
             resident = self._residents[spec.name] = Resident(spec, provider, needed, self._clock.monotonic())
+            resident.users = load.claims
+            load.resident = resident
         _log.info("model %s is in memory (%s)", spec.name, format_size(needed))
-        return resident
 
     async def _make_room(self, spec: ModelSpec, needed: int) -> None:
         """Unload others, those first that nobody has asked for the longest, until it fits. Raises ModelError."""
@@ -217,7 +248,7 @@ class Residency:
     async def aclose(self) -> None:
         """Unload everything. What is stuck in native code stays as it is."""
         self._is_closed = True
-        loads = set(self._loads.values())
+        loads = {load.task for load in self._loads.values()}
         for task in loads:
             task.cancel()
         if loads:

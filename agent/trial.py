@@ -13,6 +13,7 @@ from agent.intelligence import opened_models
 from agent.lock import locked
 from agent.mocks import MockedTypes
 from agent.node_types import node_types
+from agent.written import Written
 from engine.control import Refused, Verb
 from engine.control.engine import engine_verbs
 from engine.control.messages import Cancel
@@ -56,6 +57,7 @@ class Trial:
         self.outbox = engine.outbox
         """Holds what nodes publish: nothing here sends it."""
         self.execution = execution
+        self._written = Written(execution)
 
     @classmethod
     @asynccontextmanager
@@ -126,8 +128,14 @@ class Trial:
             yield shown
             if shown.info.status in FINISHED:
                 return
-            await self._events.wait()
+            self._written.hear(await self._events.wait())
             await asyncio.sleep(LOOK_SECONDS)
+            self._written.hear(self._events.take())
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """What its nodes are writing now, by path."""
+        return self._written.texts
 
     def cancel(self) -> None:
         """Stop it; running nodes get the grace time."""

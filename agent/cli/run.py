@@ -14,6 +14,7 @@ from agent.cli.options import AsJson, ConfigFile, Data, Params, assignments, rea
 from agent.cli.picture import show_execution
 from agent.cli.screen import console, remark, say, write_json
 from agent.cli.tree import node_table
+from agent.cli.writing import with_texts
 from agent.config import Config
 from engine.control.views import Shown
 from engine.values import InvalidValue, Json
@@ -106,7 +107,7 @@ async def _run(task: "Task", config: Config, *, url: str | None, keep: Path | No
 
 
 async def _follow(trial: "Trial", *, quiet: bool) -> Shown:
-    """The execution's end; on a terminal its nodes are shown as they go."""
+    """The execution's end; on a terminal its nodes are shown as they go, and what they write as it comes."""
     from rich.live import Live
 
     screen = console(error=True)
@@ -117,7 +118,8 @@ async def _follow(trial: "Trial", *, quiet: bool) -> Shown:
     ):
         async for shown in trial.watch():
             if live is not None:
-                live.update(node_table(shown.nodes, screen.width), refresh=True)
+                table = node_table(shown.nodes, screen.width)
+                live.update(with_texts(table, trial.texts, screen.width), refresh=True)
     return shown
 
 

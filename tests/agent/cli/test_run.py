@@ -1,8 +1,27 @@
 """`ganglion run`: one execution in process."""
 
+import os
+import pty
+import select
 import signal
+import sys
+from pathlib import Path
 
 import pytest
+
+MODEL = Path(__file__).parents[3] / "examples/models/triage-tiny-q8_0.gguf"
+WRITES = """\
+name: writes
+nodes:
+  list:
+    type: llm
+    model: triage-tiny
+    prompt: "fridge-07 temperature 14.2 C, limit 8 C"
+    temperature: 1
+    max_tokens: 900
+    schema: {type: array, items: {enum: [normal, warning]}, minItems: 200, maxItems: 200}
+outputs: "{{ nodes.list.value | length }}"
+"""
 
 
 def test_a_run_that_completes_shows_its_nodes_and_exits_with_0(shell, hello) -> None:
@@ -92,3 +111,26 @@ def test_ctrl_c_cancels_the_execution(shell) -> None:
 def test_a_data_directory_keeps_what_ran(shell, hello) -> None:
     arguments = ("run", hello, "--data", '{"celsius": 1}', "--data-dir", "kept", "--json")
     assert [shell(*arguments).json["info"]["num"] for _ in range(2)] == [1, 2]
+
+
+def test_on_a_terminal_what_a_model_writes_is_shown_as_it_comes(shell) -> None:
+    config = shell.write("ganglion.toml", f'[models.triage-tiny]\nfile = "{MODEL}"\n')
+    path = shell.write("writes.yaml", WRITES)
+    command = ["-c", "from agent.cli import main; main()", "run", str(path), "--config", str(config)]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(shell.directory)
+        os.execve(sys.executable, [sys.executable, *command], shell.environ | {"TERM": "xterm", "COLUMNS": "100"})
+    said = b""
+    while select.select([terminal], [], [], 20)[0]:
+        try:
+            said += os.read(terminal, 65536)
+        except OSError:
+            break
+    assert os.waitpid(pid, 0)[1] == 0, said.decode()
+    assert b'"normal"' in said.partition(b"outputs 200")[0], said.decode()
+
+    done = shell("run", path, "--config", config)
+    assert "outputs 200" in done.out
+    assert '"normal"' not in done.err
+    assert shell("run", path, "--config", config, "--json").json["outputs"] == 200

@@ -56,12 +56,12 @@ async def attended(
     model: str,
     stall: float,
     stuck: Callable[[], None],
-    patience: float = PATIENCE_SECONDS,
+    patience: float | None = None,
     look: float = LOOK_SECONDS,
 ) -> Reply:
     """The reply, unless nothing is heard for `stall` seconds (0: however long it takes).
 
-    Given up or cancelled, the generation is cancelled and its end awaited for `patience` seconds. If it goes on all the
+    Given up or cancelled, the generation is cancelled and its end awaited for `patience` seconds (None: PATIENCE_SECONDS). If it goes on all the
     same it is cancelled once more, which lets go of it, and `stuck` is told. Raises ModelError (stalled, and what the
     generation raises).
     """
@@ -82,7 +82,7 @@ async def attended(
         hearing.end()
         if not task.done():
             task.cancel()
-            await _ended(task, patience, stuck)
+            await _ended(task, PATIENCE_SECONDS if patience is None else patience, stuck)
 
 
 async def _ended(task: asyncio.Task[Reply], patience: float, stuck: Callable[[], None]) -> None:

@@ -84,7 +84,10 @@ class Models:
     async def generate(self, names: Sequence[str], prompt: Prompt, asker: Asker) -> Answer:
         """The first of these models that can. Raises the last ModelError; with several names, its message tells all."""
         passed: list[tuple[str, ModelError]] = []
+        was_heard = False
         for name in names:
+            if was_heard:
+                asker.restart()
             begun = self._clock.monotonic()
             hearing = Hearing(asker, self._clock)
             try:
@@ -93,8 +96,7 @@ class Models:
                 passed.append((name, error))
                 if not error.elsewhere:
                     break
-                if hearing.has_text:
-                    asker.restart()
+                was_heard = hearing.has_text
             else:
                 return Answer(reply=reply, model=name, passed_over=tuple(passed), waited=began - begun)
         raise _none_could(passed)

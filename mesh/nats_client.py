@@ -8,7 +8,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 import nats.errors
-from nats.aio.client import DEFAULT_INBOX_PREFIX, Client, RawCredentials
+from nats.aio.client import DEFAULT_INBOX_PREFIX, PING_PROTO, Client, RawCredentials
 from nats.aio.msg import Msg
 
 from mesh.credentials import Credentials, Tls
@@ -103,6 +103,13 @@ class AnySubjectClient(Client):
             if size > self.max_payload:
                 raise nats.errors.MaxPayloadError
             await self._send_command(command)
+        await self._flush_pending()
+
+    async def _send_ping(self, future: "asyncio.Future[bool] | None" = None) -> None:
+        """The library sends a ping past what is still to be written: the server's answer to a `flush` would then come
+        before it had a subscription, and what is published at once would be lost."""
+        self._pongs.append(future or asyncio.get_running_loop().create_future())
+        await self._send_command(PING_PROTO)
         await self._flush_pending()
 
     def _connect_command(self) -> bytes:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nats.aio.client import Client
 
+from mesh.nats_client import AnySubjectClient
 from mesh.server.binary import find_server
 from mesh.server.child import _die_with
 
@@ -91,12 +92,12 @@ class Hub:
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
-        """A client at the hub, independent of ours."""
+        """A client at the hub."""
 
         async def ignore(_: Exception) -> None:
             """What fails is raised by the request that it concerns."""
 
-        client = Client()
+        client = AnySubjectClient()
         await client.connect(self.url, error_cb=ignore)
         try:
             yield client

@@ -14,6 +14,7 @@ from typing import Any
 from nats.aio.client import Client
 
 from mesh.credentials import read_access
+from mesh.nats_client import AnySubjectClient
 
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-c", "from agent.cli import main; main()"]
@@ -119,7 +120,7 @@ async def plain_client(url: str, **options: Any) -> AsyncIterator[Client]:
     async def ignore(_: Exception) -> None:
         """What fails is raised by the request that it concerns."""
 
-    client = Client()
+    client = AnySubjectClient()
     await client.connect(url, error_cb=ignore, **options)
     try:
         yield client

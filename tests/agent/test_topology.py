@@ -16,6 +16,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from mesh.credentials import read_access
+from mesh.nats_client import AnySubjectClient
 from tests.hub import Hub, running_hub
 
 pytestmark = pytest.mark.nats
@@ -73,7 +74,7 @@ async def client_of(agent: Any) -> AsyncIterator[Client]:
     """A client at an agent's own server that may look at its streams."""
     access = read_access(agent.data_dir)
     assert access is not None
-    client = Client()
+    client = AnySubjectClient()
     await client.connect(access.url, user=access.credentials.user, password=access.credentials.password)
     try:
         yield client

@@ -12,6 +12,7 @@ from nats.aio.client import Client
 
 from mesh.connection import Connection, Link
 from mesh.credentials import Credentials
+from mesh.nats_client import AnySubjectClient
 from mesh.server import EmbeddedServer, Settings
 from tests.hub import Hub, running_hub
 
@@ -38,7 +39,7 @@ async def _client(server: EmbeddedServer, credentials: Credentials | None = None
     async def ignore(_: Exception) -> None:
         """Refusals are looked at by the tests themselves."""
 
-    client = Client()
+    client = AnySubjectClient()
     await client.connect(
         server.url,
         error_cb=ignore,

@@ -30,6 +30,27 @@ async def test_a_message_that_the_server_would_not_take_is_refused(link: Link) -
     assert link.nc.is_connected
 
 
+async def test_a_flush_comes_after_what_was_sent_before_it(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that its answer says of a subscription that the server has it."""
+    transport, written = link.nc._transport, list[bytes]()
+    write, write_lines = transport.write, transport.writelines
+
+    def noted(payload: bytes) -> None:
+        written.append(payload)
+        write(payload)
+
+    def lines_noted(payload: list[bytes]) -> None:
+        written.extend(payload)
+        write_lines(payload)
+
+    monkeypatch.setattr(transport, "write", noted)
+    monkeypatch.setattr(transport, "writelines", lines_noted)
+    await link.nc.subscribe("ask")
+    await link.nc.flush()
+    commands = b"".join(written)
+    assert 0 <= commands.find(b"SUB ask") < commands.find(b"PING")
+
+
 async def test_without_a_connection_a_batch_is_refused(link: Link) -> None:
     await link.nc.close()
     with pytest.raises(nats.errors.ConnectionClosedError):

@@ -157,12 +157,18 @@ class LocalServer:
         """A client has closed its connection."""
         self.url = ""
         self.port = 0
+        self._readers: dict[asyncio.StreamWriter, asyncio.StreamReader] = {}
+
+    async def gone(self, writer: asyncio.StreamWriter) -> None:
+        """For an answer that hangs: wait until its client has closed the connection."""
+        await self._readers[writer].read()
 
     def answer(self, *answers: Answer) -> None:
         self.answers = list(answers)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._readers[writer] = reader
         try:
             while True:
                 await self._exchange(reader, writer)

@@ -6,7 +6,7 @@ rows, so that nothing is run twice and a construct needs no memory of its own.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -14,7 +14,7 @@ from engine.outcome import Done, Fail
 from engine.states import NodeState
 from engine.values import Json
 
-__all__ = ["Body", "Construct", "Ending", "Opening"]
+__all__ = ["Body", "Construct", "Conversation", "Ending", "Opening"]
 
 
 def _none(_: Mapping[str, Json]) -> tuple[str, ...]:
@@ -99,4 +99,14 @@ class Construct(Protocol):
 
     def stop(self) -> None:
         """The execution is cancelled, or fails elsewhere: open nothing more, except what is shielded."""
+        ...
+
+
+@runtime_checkable
+class Conversation(Protocol):
+    """What a construct may have beside that: who said what so far, to be shown to people."""
+
+    def transcript(self) -> list[dict[str, Json]]:
+        """In order, {role, content} each, and as the construct has it {calls: [{name, arguments}]} of who wants
+        something done, {tool} of what came of that."""
         ...

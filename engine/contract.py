@@ -302,6 +302,8 @@ class NodeType(msgspec.Struct, frozen=True, kw_only=True):
     construct: Callable[[Any, Mapping[str, tuple[str, ...]]], Construct] | None = None
     """Makes the state machine of a type with bodies, from evaluated parameters and from the bodies that the file gives,
     each with the names of `Body.names`. Raises ValueError for unfit parameters."""
+    transcribes: bool = False
+    """The construct is a `Conversation`, too: people are shown what was said."""
     example: str
     """A whole workflow in YAML, small, that shows it; a test runs it."""
     aliases: tuple[str, ...] = ()

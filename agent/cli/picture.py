@@ -7,6 +7,7 @@ import msgspec
 
 from agent.cli.remedies import kind_of, message_of, node_remedy, remedy, whole_remedy
 from agent.cli.screen import clean, console, local_time, say, seconds, short, state
+from agent.cli.transcript import conversations, transcript_table
 from agent.cli.tree import node_table, summary
 from agent.cli.used import used_by, used_in_all
 from engine.control.views import NodeInfo, Shown
@@ -37,6 +38,9 @@ def picture(shown: Shown, width: int, *, whole: bool = False, kept: bool = True)
     yield from _head(shown)
     yield Text()
     yield node_table(shown.nodes, width, more=shown.more, whole=whole)
+    for node in conversations(shown.nodes):
+        yield Text(f"\n{clean(node.path)}  who said what", style="bold")
+        yield transcript_table(node.transcript, whole=whole)
     used = used_in_all(shown.usage)
     if used:
         yield Text(f"\n{used}", style="dim")
@@ -91,6 +95,9 @@ def show_node(shown: Shown, path: str, *, whole: bool = False) -> None:
         if value is not None:
             say(f"\n{name}")
             say(_pretty(value, MAX_LINES if not whole else None))
+    for holder in conversations([node]):
+        say(f"\n{holder.path}  who said what")
+        screen.print(transcript_table(holder.transcript, whole=True))
     if node.cut:
         say("\n(what is longer is cut)")
     if body is None and (advice := node_remedy(info.execution, node)):

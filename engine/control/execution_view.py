@@ -30,6 +30,9 @@ MAX_BODIES = 20
 MAX_INPUTS = 20
 """Nodes whose inputs are evaluated."""
 NOBODY: Mapping[str, str] = {}
+MAX_SAID = 200
+"""Entries of a transcript."""
+MAX_SAID_FIRST = 4
 _TELLING = frozenset({NodeState.FAILED, NodeState.IN_DOUBT, NodeState.RUNNING, NodeState.RETRYING, NodeState.WAITING})
 """States in which one wants to know what a node was given."""
 _UNDER_WAY = frozenset({NodeState.RUNNING, NodeState.READY, NodeState.RETRYING})
@@ -148,7 +151,18 @@ class ExecutionView:
             counts=counts,
             bodies=bodies,
             more=more,
+            transcript=self._transcript(path, node),
         )
+
+    def _transcript(self, path: str, node: Node | None) -> list[Json]:
+        """What was said in it: the beginning and the newest of it, each as long as a value may be."""
+        if node is None or not node.bodies or self._inspection is None:
+            return []
+        said = self._inspection.transcript(path)
+        if len(said) > MAX_SAID:
+            left = {"role": "", "content": f"… {len(said) - MAX_SAID:,} more"}
+            said = [*said[:MAX_SAID_FIRST], left, *said[MAX_SAID_FIRST - MAX_SAID :]]
+        return [{name: shortened(value, self._limit)[0] for name, value in entry.items()} for entry in said]
 
     def _awaited(self, waits: Waiting | None, node: Node | None) -> str:
         """What it waits for; of a message, its subject is in the file."""
@@ -202,7 +216,7 @@ class ExecutionView:
         self._left -= 1
         row = self._tree.rows.get(path) or NodeRow(path=path, status=NodeState.RUNNING, attempt=1)
         names: Json = None
-        if self._inspection is not None:
+        if self._inspection is not None and not self._is_made(path):
             names = dict(self._inspection.names(path)) or None
         return BodyInfo(
             path=path,
@@ -215,6 +229,11 @@ class ExecutionView:
             error=self._error(row),
             nodes=[self._node(name) for name in self._names_in(path)],
         )
+
+    def _is_made(self, body: str) -> bool:
+        """Whether its nodes stand in no file: what they are given says what it was opened with."""
+        entries = (self._outline.of(self._tree.path(path)) for path in self._tree.nodes.get(body, ()))
+        return any(entry is not None and entry.made for entry in entries)
 
     def _state(self, body: str) -> str:
         """Of one that has not ended: running while something in it is, else waiting."""

@@ -57,6 +57,8 @@ class NodeInfo(Answer, frozen=True, kw_only=True):
     bodies: "list[BodyInfo]" = msgspec.field(default_factory=list)
     more: int = 0
     """Bodies that are not shown."""
+    transcript: list[Json] = msgspec.field(default_factory=list)
+    """Of a node in which a model acts: {role, content, calls, tool} of each thing that was said, in order."""
 
 
 class BodyInfo(Answer, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from engine.construct import Opening
+from engine.construct import Construct, Conversation, Opening
 from engine.contract import Done, Fail, Role, role_of
 from engine.execution.constructs import ending_of
 from engine.execution.inputs import Inputs, starting_variables
@@ -49,6 +49,7 @@ class Inspection:
         self._variables = Rows(rows).variables(starting_variables(plan, row), plan.setters)
         self._scenes: dict[str, _Scene | None] = {}
         self._openings: dict[str, dict[str, Opening]] = {}
+        self._asked: dict[str, Construct] = {}
         self._loaded = 0
 
     def inputs(self, path: str) -> dict[str, Json] | None:
@@ -76,6 +77,17 @@ class Inspection:
             return {}
         opening = self._openings_of(scene, node, place.holder).get(place.suffix)
         return {} if opening is None else opening.names
+
+    def transcript(self, path: str) -> list[dict[str, Json]]:
+        """Who said what in a node, as far as it came; nothing where its type has no such thing."""
+        place = read_path(path)
+        scene = self._scene(place.holder)
+        node = None if scene is None else _find(scene.graph, place.name)
+        if scene is None or node is None or not node.type.transcribes:
+            return []
+        self._openings_of(scene, node, path)
+        asked = self._asked.get(path)
+        return asked.transcript() if isinstance(asked, Conversation) else []
 
     def _scene(self, body: str) -> _Scene | None:
         if body not in self._scenes:
@@ -133,6 +145,7 @@ class Inspection:
         if isinstance(params, Fail) or node.type.construct is None:
             return
         construct = node.type.construct(params, {name: body.names for name, body in node.node.bodies.items()})
+        self._asked[path] = construct
         under_way = 0
         for _ in range(MAX_OPENINGS):
             step = construct.next()
@@ -141,7 +154,9 @@ class Inspection:
             yield step
             ended = self._tree.rows.get(path + step.suffix)
             if ended is not None:
-                construct.ended(ending_of(step, node.opened(step), ended))
+                if ended.large is not None and self._loaded > MAX_LOADED:
+                    return
+                construct.ended(ending_of(step, node.opened(step), ended, self._output))
             else:
                 under_way += 1
                 if under_way >= construct.concurrency:

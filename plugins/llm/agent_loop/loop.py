@@ -88,7 +88,7 @@ class AgentLoop:
     def stop(self) -> None:
         self._stopping = True
 
-    def transcript(self) -> list[Json]:
+    def transcript(self) -> list[dict[str, Json]]:
         """What was said so far, for people."""
         return self._transcript.entries()
 

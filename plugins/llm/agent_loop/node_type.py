@@ -30,6 +30,7 @@ AGENT_LOOP = NodeType(
     effect=Effect.AT_LEAST_ONCE,
     bodies=BODIES,
     construct=AgentLoop,
+    transcribes=True,
     example="""\
 name: look-and-act
 nodes:

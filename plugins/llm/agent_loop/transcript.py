@@ -1,12 +1,12 @@
 """What was said in a loop: for the model as messages, for people as it was."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from engine.values import Json, encode_json
 from plugins.llm.conversation import Role, ToolCall
 
-__all__ = ["Transcript", "Turn", "told"]
+__all__ = ["Transcript", "Turn", "told", "written"]
 
 APPROVAL: Final = "approval"
 """The role of an entry that says what a person decided; the model does not see it."""
@@ -57,12 +57,14 @@ class Transcript:
         goal = f"{self._goal}\n\nYour notes so far:\n{note}" if note else self._goal
         return [*self._first(goal), *(message for turn in turns for message in turn.messages())]
 
-    def entries(self) -> list[Json]:
+    def entries(self) -> list[dict[str, Json]]:
         """For people: {role, content, calls, tool, call} each."""
         return [*self._first(self._goal), *(entry for turn in self.turns for entry in turn.entries())]
 
-    def _first(self, goal: str) -> list[Json]:
-        system = [] if not self._system else [{"role": Role.SYSTEM.value, "content": self._system}]
+    def _first(self, goal: str) -> list[dict[str, Json]]:
+        system: list[dict[str, Json]] = []
+        if self._system:
+            system.append({"role": Role.SYSTEM.value, "content": self._system})
         return [*system, {"role": Role.USER.value, "content": goal}]
 
 
@@ -82,12 +84,8 @@ def written(turns: Iterable[Turn]) -> str:
         if turn.text and not turn.calls:
             lines.append(f"said: {turn.text}")
         for call, content in turn.results:
-            lines.append(f"called {call.name} with {encode_json(_plain(call.arguments)).decode()}: {content}")
+            lines.append(f"called {call.name} with {encode_json(dict(call.arguments)).decode()}: {content}")
     return "\n".join(lines)
-
-
-def _plain(arguments: Mapping[str, Json]) -> dict[str, Json]:
-    return dict(arguments)
 
 
 def _as_data(value: Json) -> str:

@@ -51,10 +51,11 @@ bench: $(VENV)/.bench  ## Measure, side by side with others
 	@for program in bench/[a-z]*.py; do echo "== $$program"; $(BIN)/python "$$program" || exit 1; done
 
 .PHONY: chaos
-chaos: $(VENV)/.installed  ## Kill an agent 500 times over 10,000 executions, and a hub 50 times; SEED=n plays one again (an hour)
+chaos: $(VENV)/.installed  ## Kill an agent 500 times over 10,000 executions, a hub 50 times, and let a model talk 1,000 times; SEED=n plays one again (an hour)
 	GANGLION_CHAOS_KILLS=$${KILLS:-500} GANGLION_CHAOS_EXECUTIONS=$${EXECUTIONS:-10000} GANGLION_CHAOS_SEED=$${SEED:-$$(date +%s)} \
 		$(BIN)/pytest -q -s tests/faults/test_random_kills.py
 	GANGLION_CHAOS_HUB_KILLS=$${HUB_KILLS:-50} GANGLION_CHAOS_FLAPS=$${FLAPS:-200} GANGLION_CHAOS_SEED=$${SEED:-$$(date +%s)} $(BIN)/pytest -q -s tests/faults/fleet
+	GANGLION_CHAOS_GENERATIONS=$${GENERATIONS:-1000} $(BIN)/pytest -q tests/plugins/llm/test_always_valid.py
 
 .PHONY: clean
 clean:  ## Remove the virtual environment and everything made by tools

@@ -15,8 +15,10 @@ from engine.contract import Misfit
 from engine.values import InvalidValue, Json, decode_json, encode_json
 from plugins.llm.conversation import Finish, Reply
 from plugins.llm.errors import ModelError, Trouble
+from plugins.llm.local import grammar
 
 if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
 
 __all__ = ["check_schema", "misfit", "read_answer"]
@@ -64,8 +66,13 @@ def check_schema(schema: Json, at: tuple[str | int, ...] = (), *, own_name: str 
         yield (*at, "properties", own_name), f"the output holds `{own_name}` of its own", "give it another name"
     found = list(_Check(_mapping(schema, "$defs")).schema(schema, at, 1))
     yield from found
-    if not found:
-        yield from _meta(schema, at)
+    if found:
+        return
+    for wrong in _meta(schema):
+        yield (*at, *wrong.absolute_path), wrong.message[:300], "see json-schema.org"
+        return
+    if said := grammar.check_schema(schema):
+        yield at, said, "no grammar can be made of it"
 
 
 def read_answer(reply: Reply, schema: Mapping[str, Json], *, max_tokens: int) -> Json:
@@ -194,13 +201,11 @@ def _mapping(schema: Json, name: str) -> Mapping[str, Json]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _meta(schema: Json, at: tuple[str | int, ...]) -> Iterator[Misfit]:
+def _meta(schema: Json) -> "Iterator[ValidationError]":
     """What the standard's own rules say of it."""
     from jsonschema.validators import Draft202012Validator
 
-    for wrong in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema):
-        yield (*at, *wrong.absolute_path), wrong.message[:300], "see json-schema.org"
-        return
+    yield from Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema)
 
 
 def _validator(schema: Mapping[str, Json]) -> "Validator":

@@ -57,6 +57,10 @@ def test_what_a_grammar_can_hold_is_taken() -> None:
         ({"$ref": "#/$defs/sensr", "$defs": {"sensor": {"type": "null"}}}, "schema.$ref: there is no sensr in $defs"),
         ({"type": "object", "additionalProperties": {"type": 3}}, "schema.additionalProperties.type: expected a type"),
         ({"type": "array", "items": 3}, "schema.items: expected a JSON Schema"),
+        (
+            {"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}},
+            "schema: schema.$defs.a: refers to",
+        ),
         ({"type": "object", "description": "x" * 40_000}, "schema: the schema has 40"),
     ],
 )

@@ -1,9 +1,15 @@
 """llama.cpp in this process; owns llama_cpp and numpy, which are imported when the first model is loaded.
 
-gguf.py      what a model's file says of itself; finds out that it is cut off before native code sees it
-worker.py    the thread that owns one loaded model
-llama.py     the model on that thread: reads a prompt, writes token by token, reuses what it has read before
-grammar.py   JSON Schema -> grammar
-chat.py      messages -> the text that the model was trained on
-provider.py  the contract over all that
+provider.py      the contract over all that
+worker.py        the thread that owns one loaded model
+llama.py         the model on that thread: reads a prompt, writes token by token
+state.py         what it has read before and need not read again
+sampler.py       which token is next
+words.py         tokens' bytes to text that may be told
+chat.py          messages -> the tokens that the model was trained on
+grammar.py       JSON Schema -> grammar, with gbnf.py (its text) and numerals.py (numbers between bounds)
+gguf.py          what a model's file says of itself, with quantisation.py; finds out that it is cut off before native code
+                 sees it
+memory.py        how much memory it will take
+library.py       llama.cpp itself: silent, its complaints kept for messages
 """

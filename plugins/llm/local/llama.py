@@ -10,6 +10,7 @@ from plugins.llm.errors import ModelError, Trouble
 from plugins.llm.local.chat import Chat
 from plugins.llm.local.library import complaints, library
 from plugins.llm.local.sampler import Sampler
+from plugins.llm.local.state import State
 from plugins.llm.local.words import Words
 from plugins.llm.spec import ModelSpec
 
@@ -27,7 +28,13 @@ class Llama:
     """Everything but `chat` belongs to the worker's thread."""
 
     def __init__(
-        self, spec: ModelSpec, *, context: int, threads: int, is_cancelled: Callable[[], bool] = lambda: False
+        self,
+        spec: ModelSpec,
+        *,
+        context: int,
+        threads: int,
+        put_by: int = 0,
+        is_cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         """Load it. Raises ModelError (missing, memory, failed, refused, cancelled)."""
         native = library()
@@ -36,12 +43,12 @@ class Llama:
         self._context: object = None
         self._size = context
         self._batch = max(1, min(spec.batch, context))
-        self._seen: list[int] = []
         self._pieces: dict[int, bytes] = {}
         complaints.begin()
         try:
             self._model = self._loaded(spec, is_cancelled)
             self._context = self._made(spec, threads)
+            self._check_kind(spec)
             self.chat = Chat(native, self._model, spec.chat_format)
         except BaseException:
             complaints.end()
@@ -49,7 +56,7 @@ class Llama:
             raise
         complaints.end()
         self._vocab = native.llama_model_get_vocab(self._model)
-        self._memory = native.llama_get_memory(self._context)
+        self._state = State(native, self._context, put_by)
         self._tokens = (native.llama_token * self._size)()
         self._buffer = ctypes.create_string_buffer(256)
 
@@ -79,6 +86,14 @@ class Llama:
         if context is None:
             raise self._no_load(f"llama.cpp can't make a context of {self._size} tokens for {spec.name}")
         return context
+
+    def _check_kind(self, spec: ModelSpec) -> None:
+        native = self._native
+        if not native.llama_get_memory(self._context) or native.llama_model_has_encoder(self._model):
+            raise ModelError(
+                Trouble.REFUSED,
+                f"{spec.name} makes no text (it is for embeddings or translation); use a model for chats",
+            )
 
     def _no_load(self, what: str) -> ModelError:
         said = complaints.end()
@@ -166,7 +181,7 @@ class Llama:
 
     def _read(self, tokens: list[int], tell: Callable[[str], None], is_stopped: Callable[[], bool]) -> int:
         """Read a prompt, but for what it shares with what is in the context; gives the number of those tokens."""
-        shared = self._keep(tokens)
+        shared = self._state.begin(tokens)
         for at in range(shared, len(tokens), self._batch):
             if is_stopped():
                 raise ModelError(Trouble.STOPPED, "stopped by who asked")
@@ -174,23 +189,11 @@ class Llama:
             tell("")
         return shared
 
-    def _keep(self, tokens: list[int]) -> int:
-        """Drop from the context what the prompt does not begin with. Its last token is always read again: what
-        follows it is known only then."""
-        most = min(len(self._seen), len(tokens) - 1)
-        shared = next((i for i in range(most) if self._seen[i] != tokens[i]), most)
-        if not self._native.llama_memory_seq_rm(self._memory, 0, shared, -1):
-            shared = 0  # a kind of model that can't forget a part
-            self._native.llama_memory_clear(self._memory, False)
-        del self._seen[shared:]
-        return shared
-
     def _decode(self, tokens: list[int]) -> None:
         count = len(tokens)
         self._tokens[:count] = tokens
         code = self._native.llama_decode(self._context, self._native.llama_batch_get_one(self._tokens, count))
         if code:
-            self._native.llama_memory_clear(self._memory, False)
-            self._seen.clear()
+            self._state.clear()
             raise ModelError(Trouble.FAILED, f"llama.cpp failed to read {count} tokens (code {code}); try again")
-        self._seen += tokens
+        self._state.seen += tokens

@@ -4,24 +4,23 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
 from engine.ports import Http
 from plugins.llm.conversation import Prompt, Reply
-from plugins.llm.errors import ModelError, Trouble
+from plugins.llm.local.gguf import read_header
 from plugins.llm.local.llama import Llama
+from plugins.llm.local.memory import context_of, memory_of, put_by_bytes
 from plugins.llm.local.worker import Worker
 from plugins.llm.provider import Listener, Provider
 from plugins.llm.spec import ModelSpec
 
 __all__ = ["LocalModel", "memory_needed", "opened"]
 
-LONGEST_CONTEXT = 4096
-"""Unless the spec asks for more: what a model was trained for may take more memory than the machine has."""
 SMALL_BYTES = 64 * 1024 * 1024
-"""Of weights: less is not divided among processors."""
+"""Of weights: less is not divided among processors. The threads of one model wait for each other a hundred times for a
+token: where somebody else wants a processor, too, two of them make 60 tokens/s of a small model, one 4,000."""
 
 
 class LocalModel:
@@ -70,7 +69,7 @@ def memory_needed(spec: ModelSpec) -> int:
 
     Raises ModelError (missing, damaged).
     """
-    return _file(spec).stat().st_size * 2 + 16 * 1024 * 1024
+    return memory_of(spec, read_header(spec.file))
 
 
 async def opened(spec: ModelSpec) -> Provider:
@@ -78,7 +77,6 @@ async def opened(spec: ModelSpec) -> Provider:
 
     Raises ModelError (missing, damaged, memory, refused, failed); cancelled, it gives back what was loaded.
     """
-    _file(spec)
     cancelled = threading.Event()
     worker = Worker(spec.name)
     try:
@@ -90,21 +88,15 @@ async def opened(spec: ModelSpec) -> Provider:
 
 
 def _loading(spec: ModelSpec, cancelled: threading.Event) -> Callable[[], Llama]:
-    context = spec.context or LONGEST_CONTEXT
-    threads = spec.threads or _threads(spec)
-    return lambda: Llama(spec, context=context, threads=threads, is_cancelled=cancelled.is_set)
-
-
-def _threads(spec: ModelSpec) -> int:
-    """One for each processor; a small model gets one. Its threads wait for each other a hundred times for a token:
-    where somebody else wants a processor, too, two make 60 tokens/s of the 4,000 of one."""
-    return 1 if _file(spec).stat().st_size < SMALL_BYTES else len(os.sched_getaffinity(0))
-
-
-def _file(spec: ModelSpec) -> Path:
-    path = Path(spec.file)
-    if not path.is_file():
-        raise ModelError(
-            Trouble.MISSING, f"{spec.name}: there is no file {spec.file}; ganglion models add {spec.name} …"
+    def load() -> Llama:
+        file = read_header(spec.file)
+        threads = spec.threads or (1 if file.tensor_bytes < SMALL_BYTES else len(os.sched_getaffinity(0)))
+        return Llama(
+            spec,
+            context=context_of(spec, file),
+            put_by=put_by_bytes(spec, file),
+            threads=threads,
+            is_cancelled=cancelled.is_set,
         )
-    return path
+
+    return load

@@ -61,9 +61,9 @@ async def attended(
 ) -> Reply:
     """The reply, unless nothing is heard for `stall` seconds (0: however long it takes).
 
-    Given up or cancelled, the generation is cancelled and its end awaited for `patience` seconds (None: PATIENCE_SECONDS). If it goes on all the
-    same it is cancelled once more, which lets go of it, and `stuck` is told. Raises ModelError (stalled, and what the
-    generation raises).
+    Given up or cancelled, the generation is cancelled and its end awaited for `patience` seconds (None:
+    PATIENCE_SECONDS). If it goes on all the same it is cancelled once more, which lets go of it, and `stuck` is told.
+    Raises ModelError (stalled, and what the generation raises).
     """
     task = asyncio.create_task(generation, name=f"generation of {model}")
     try:

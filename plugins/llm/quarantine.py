@@ -90,6 +90,11 @@ class Quarantine:
             f"at {record.last}; use another file, or `ganglion models verify {spec.name} --release` to try it again"
         )
 
+    def deaths(self, name: str) -> int:
+        """How often the model killed the process, with the file that it had then."""
+        record = self._book().models.get(name)
+        return 0 if record is None else record.deaths
+
     def release(self, name: str) -> bool:
         """Forget the deaths of a model; whether there were any."""
         book = self._book()
@@ -176,8 +181,8 @@ class _Stack(msgspec.Struct, frozen=True):
 
 def _stacks(crash: str) -> list[_Stack]:
     heads = list(_THREAD.finditer(crash))
-    ends = [*(head.start() for head in heads[1:]), len(crash)]
+    ends = [head.start() for head in heads[1:]] + [len(crash)]
     return [
         _Stack(int(head[2], 16), head[1] == "Current thread", _NATIVE.search(crash, head.end(), end) is not None)
-        for head, end in zip(heads, ends, strict=True)
+        for head, end in zip(heads, ends, strict=False)  # one end too many where there are no heads
     ]

@@ -7,7 +7,7 @@ import typer
 
 from agent.cli.failure import Exit, Failure
 from agent.cli.models.known import Shelf
-from agent.cli.models.progress import ProgressLine, size
+from agent.cli.models.progress import ProgressLine, parameters, size
 from agent.cli.options import AsJson, ConfigFile, DataDir
 from agent.cli.screen import remark, say, write_json
 
@@ -69,8 +69,9 @@ def add(
     if as_json:
         write_json(added)
     elif added.is_new:
-        kind = f", {added.architecture}" if added.architecture else ""
-        say(f"{added.name}: {size(added.bytes)}{kind}, sha256 {added.sha256}")
+        kind = ", ".join(filter(None, (added.architecture, parameters(added.parameters), added.quantisation)))
+        say(f"{added.name}: {size(added.bytes)}, {kind}")
+        say(f"sha256 {added.sha256}")
         remark(f"ask it with `model: {added.name}` in a node of type llm, or see: ganglion models bench {added.name}")
     else:
         say(f"{added.name} is there already, with that checksum")

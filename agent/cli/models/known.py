@@ -29,8 +29,6 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     file: str = ""
     size_bytes: int = 0
     """Of its file; 0: remote, or not there."""
-    context: int = 0
-    """As it is set; 0: what it was made for."""
 
 
 class Begins(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,9 +89,20 @@ class Shelf:
             return Known(name=name, provider="local", source=source)
         spec = self.catalogue.get(name)
         return Known(
-            name=name, provider=spec.provider.value, source=source, file=spec.file, size_bytes=file_size(spec.file),
-            context=spec.context,
+            name=name, provider=spec.provider.value, source=source, file=spec.file, size_bytes=file_size(spec.file)
         )  # fmt: skip
+
+    def context(self, name: str) -> int:
+        """Tokens that a local model has; 0: remote, or its file can't be read. Reads the file's header."""
+        from plugins.llm.errors import ModelError
+        from plugins.llm.local.gguf import read_header
+        from plugins.llm.local.memory import context_of
+
+        try:
+            spec = self.catalogue.get(name)
+            return context_of(spec, read_header(spec.file)) if spec.file else 0
+        except ModelError:
+            return 0
 
     def begun(self) -> tuple[Begins, ...]:
         """Downloads that are not whole yet."""

@@ -32,7 +32,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     """Of its file; 0: remote, not there, or of another agent."""
     memory_bytes: int = 0
     context: int = 0
-    """As it is set; 0: what it was made for."""
+    """Tokens; 0: the provider knows."""
     source: str = ""
     """configuration or added; empty: of another agent."""
     waiting: int = 0
@@ -69,7 +69,7 @@ def _lines(shelf: Shelf, states: "Iterable[ModelState]") -> list[Line]:
     for one in states:
         known = shelf.known(one.name)
         live = msgspec.structs.asdict(one)
-        lines.append(Line(**live, size_bytes=known.size_bytes, context=known.context, source=known.source))
+        lines.append(Line(**live, size_bytes=known.size_bytes, context=shelf.context(one.name), source=known.source))
     return lines
 
 

@@ -74,3 +74,11 @@ def size(count: float) -> str:
         if count >= factor * 0.9995:
             return f"{count / factor:.1f} {unit}" if unit != "kB" else f"{count / factor:.0f} {unit}"
     return f"{count:.0f} B"
+
+
+def parameters(count: int) -> str:
+    """1.1 M parameters, 7.2 B parameters; empty for none."""
+    if not count:
+        return ""
+    unit, factor = ("B", 1e9) if count >= 1e9 else ("M", 1e6)
+    return f"{count / factor:.1f} {unit} parameters"

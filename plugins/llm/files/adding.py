@@ -1,5 +1,6 @@
 """`ganglion models add` and `remove`: from a file or a URL to a model that the agent finds by itself."""
 
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +19,8 @@ from plugins.llm.spec import ModelSpec
 __all__ = ["Added", "Wish", "add", "begun_files", "remove"]
 
 CHUNK = 2**20
+PIECE = re.compile(r"-\d{5}-of-\d{5}\.gguf$", re.IGNORECASE)
+"""How llama.cpp names the pieces of a model."""
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +46,10 @@ class Added(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     bytes: int
     sha256: str
-    architecture: str
+    architecture: str = ""
+    parameters: int = 0
+    quantisation: str = ""
+    """As the file says."""
     is_new: bool = True
     """False: it was there already, with the checksum that was wanted."""
 
@@ -70,7 +76,7 @@ def add(
             else:
                 file = _local(Path(wish.source), target, part, is_linked=wish.is_linked, told=told)
             try:
-                found, architecture = check_file(file, expected, told)
+                found, header = check_file(file, expected, told, _shown(wish))
             except FileTrouble:
                 part.discard()  # the same bytes again would be as wrong
                 raise
@@ -84,7 +90,10 @@ def add(
             write_whole(manifest, encode_manifest(spec))
     except OSError as error:
         raise FileTrouble(f"{folder}: {(error.strerror or str(error)).lower()}: see `ganglion doctor`") from None
-    return Added(name=name, file=str(target), bytes=size, sha256=found, architecture=architecture)
+    return Added(
+        name=name, file=str(target), bytes=size, sha256=found, architecture=header.architecture,
+        parameters=header.parameters, quantisation=header.quantisation,
+    )  # fmt: skip
 
 
 def remove(name: str, folder: Path) -> int:
@@ -114,6 +123,12 @@ def begun_files(folder: Path) -> dict[str, Begun]:
 
 def wished_name(wish: Wish) -> str:
     """The name that it will have. Raises FileTrouble."""
+    file = read_link(wish.source).name if is_url(wish.source) else Path(wish.source).name
+    if PIECE.search(file):
+        raise FileTrouble(
+            f"{file} is one of several pieces: merge them first (llama-gguf-split --merge), and add what that gives",
+            is_wrong=True,
+        )
     if wish.name:
         if not NAME.fullmatch(wish.name):
             raise FileTrouble(
@@ -121,11 +136,14 @@ def wished_name(wish: Wish) -> str:
                 is_wrong=True,
             )
         return wish.name
-    file = read_link(wish.source).name if is_url(wish.source) else Path(wish.source).name
     name = model_name(file)
     if not name:
         raise FileTrouble(f"{file or wish.source} gives no name: add --name NAME", is_wrong=True)
     return name
+
+
+def _shown(wish: Wish) -> str:
+    return read_link(wish.source).shown if is_url(wish.source) else wish.source
 
 
 def _expected(wish: Wish) -> str:
@@ -153,9 +171,7 @@ def _there(name: str, manifest: Path, expected: str) -> Added:
             is_wrong=True,
         )
     file = Path(spec.file)
-    return Added(
-        name=name, file=spec.file, bytes=file.stat().st_size, sha256=expected, architecture="", is_new=False
-    )  # fmt: skip
+    return Added(name=name, file=spec.file, bytes=file.stat().st_size, sha256=expected, is_new=False)
 
 
 def _local(source: Path, target: Path, part: Part, *, is_linked: bool, told: Callable[[Progress], None]) -> Path:

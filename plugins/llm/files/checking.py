@@ -4,34 +4,38 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+from plugins.llm.errors import ModelError
 from plugins.llm.files.download import Progress
 from plugins.llm.files.errors import FileTrouble
+from plugins.llm.local.gguf import ModelFile, read_header
 
 __all__ = ["check_file", "check_structure", "digest"]
 
 CHUNK = 2**20
 
 
-def check_structure(path: Path) -> str:
-    """The architecture that a file says it has. Raises FileTrouble: it is no GGUF, or cut off."""
+def check_structure(path: Path, shown: str = "") -> ModelFile:
+    """What a file says of itself. Raises FileTrouble: it is no GGUF, cut off or damaged; the message calls it `shown`,
+    or by its path."""
     try:
-        with path.open("rb") as file:
-            if file.read(4) != b"GGUF":
-                raise FileTrouble(f"{path} is no GGUF file: name another", is_wrong=True)
-    except OSError as error:
-        raise FileTrouble(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    return ""
+        return read_header(path)
+    except ModelError as error:
+        reason = str(error).removeprefix(str(path))
+        raise FileTrouble(f"{shown or path}{reason}") from None
 
 
-def check_file(path: Path, expected: str, told: Callable[[Progress], None] = lambda _: None) -> tuple[str, str]:
-    """Its checksum and its architecture. Raises FileTrouble where it is damaged, or has not the `expected` one."""
-    architecture = check_structure(path)
+def check_file(
+    path: Path, expected: str, told: Callable[[Progress], None] = lambda _: None, shown: str = ""
+) -> tuple[str, ModelFile]:
+    """Its checksum, and what it says of itself. Raises FileTrouble: damaged, or its checksum is not the `expected` one."""
+    header = check_structure(path, shown)
     found = digest(path, told)
     if expected and found != expected:
         raise FileTrouble(
-            f"{path}: the checksum is {found}, expected {expected}: it is damaged, or another file than was meant"
+            f"{shown or path}: the checksum is {found}, expected {expected}: it is damaged, or another file than was "
+            "meant"
         )
-    return found, architecture
+    return found, header
 
 
 def digest(path: Path, told: Callable[[Progress], None] = lambda _: None) -> str:

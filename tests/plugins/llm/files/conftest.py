@@ -18,6 +18,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     cut: int | None = None
     """The connection ends after so many bytes of the body."""
+    hold: int | None = None
+    """After so many bytes nothing more comes, until the client leaves or the test ends."""
     length: int | None = None
     """What Content-Length says; the body is whole nevertheless."""
     headers: dict[str, str] = {}
@@ -32,6 +34,9 @@ class FileServer:
         self.etag = '"one"'
         self.has_ranges = True
         self.is_chunked = False
+        self.is_over = threading.Event()
+        self.holds = threading.Event()
+        """An answer has come as far as its `hold`."""
         self.plans: list[Plan] = []
         self.asked: list[dict[str, str]] = []
         """Headers of the requests so far, in lower case; `:path` is the path."""
@@ -87,6 +92,11 @@ class FileServer:
         else:
             to.send_header("Content-Length", str(len(body) if plan.length is None else plan.length))
         to.end_headers()
+        if plan.hold is not None:
+            to.wfile.write(body[: plan.hold])
+            self.holds.set()
+            self.is_over.wait(30)
+            return
         whole, body = body, body if plan.cut is None else body[: plan.cut]
         if self.is_chunked:
             to.wfile.write(b"%x\r\n%s" % (len(whole), body))
@@ -97,6 +107,7 @@ class FileServer:
         to.close_connection = plan.cut is not None or plan.length is not None
 
     def close(self) -> None:
+        self.is_over.set()
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()

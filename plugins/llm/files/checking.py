@@ -27,7 +27,7 @@ def check_structure(path: Path, shown: str = "") -> ModelFile:
 def check_file(
     path: Path, expected: str, told: Callable[[Progress], None] = lambda _: None, shown: str = ""
 ) -> tuple[str, ModelFile]:
-    """Its checksum, and what it says of itself. Raises FileTrouble: damaged, or its checksum is not the `expected` one."""
+    """Its checksum, and what it says of itself. Raises FileTrouble: damaged, or another checksum than `expected`."""
     header = check_structure(path, shown)
     found = digest(path, told)
     if expected and found != expected:

@@ -88,8 +88,11 @@ async def exchange(
             f"{what} within {spec.stall:g} s: if it needs longer, raise `stall` of the model or of the node",
         ) from None
     except Unreachable as error:
-        what = "broke off" if has_answered else "can't be reached"
-        raise ModelError(Trouble.UNREACHABLE, f"the provider {what}: {error}") from None
+        if has_answered:
+            raise ModelError(Trouble.UNREACHABLE, f"the provider broke off: {error}") from None
+        raise ModelError(
+            Trouble.UNREACHABLE, f"the provider can't be reached: {error}; its `url` stands under [models.{spec.name}]"
+        ) from None
     except ValueError as error:
         if has_answered:
             raise ModelError(Trouble.INVALID, f"the answer can't be read: {error}") from None

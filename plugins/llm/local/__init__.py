@@ -8,8 +8,8 @@ sampler.py       which token is next
 words.py         tokens' bytes to text that may be told
 chat.py          messages -> the tokens that the model was trained on
 grammar.py       JSON Schema -> grammar, with gbnf.py (its text) and numerals.py (numbers between bounds)
-gguf.py          what a model's file says of itself, with quantisation.py; finds out that it is cut off before native code
-                 sees it
+gguf.py          what a file says of itself, with quantisation.py; one that is cut off is found before native code sees
+                 it
 memory.py        how much memory it will take
 library.py       llama.cpp itself: silent, its complaints kept for messages
 """

@@ -32,6 +32,7 @@ from agent.lock import locked
 from agent.log_tail import LogTail, kept_tail
 from agent.logs import engine_log
 from agent.mesh_wiring import Mesh, opened_mesh
+from agent.model_desk import ModelDesk
 from agent.node_types import node_types
 from agent.ready import FILE, announced
 from agent.secret_files import SecretFiles
@@ -138,7 +139,11 @@ async def _live(
     status = StatusDesk(engine, mesh, recording)
     backups = BackupDesk(store)
     draining = DrainDesk(engine, stop)
-    presence = Presence(engine, mesh, config, stop) if mesh is not None else None
+    model_desk = ModelDesk(models, engine.identity.agent)
+    presence = None
+    if mesh is not None:
+        presence = Presence(engine, mesh, config, stop, models=lambda: models.resident)
+        models.followers.append(presence.models_changed)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(engine.run(), name="engine")
         governing = tasks.create_task(engine.governor.run(), name="governor")
@@ -150,7 +155,8 @@ async def _live(
             await when_there_is_room(lambda: deploy_files(engine, folder))
         if mesh is not None:
             verbs = (*engine_verbs(engine), status.verb, backups.verb, draining.verb, tail.verb(engine.identity.agent))
-            await mesh.start(engine, (*verbs, *recording_verbs(recording, engine, mesh)), tasks, metadata=about(config))
+            verbs = (*verbs, model_desk.verb, *recording_verbs(recording, engine, mesh))
+            await mesh.start(engine, verbs, tasks, metadata=about(config))
         if recording is not None:
             recording.start(tasks)
         await when_there_is_room(follow_schedules)

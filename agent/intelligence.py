@@ -1,6 +1,6 @@
 """The language models of a process: those of the configuration, and those in the data directory."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,8 +18,9 @@ def models_folder(data_dir: Path) -> Path:
 
 
 @asynccontextmanager
-async def opened_models(config: Config, secrets: SecretSource, *, crash: Path | None = None, owns: bool = False,
-                        changed: Callable[[], None] = lambda: None) -> AsyncIterator[Models]:  # fmt: skip
+async def opened_models(
+    config: Config, secrets: SecretSource, *, crash: Path | None = None, owns: bool = False
+) -> AsyncIterator[Models]:
     """Within the block models can be asked; afterwards they are out of memory. Their `run` is the caller's task.
 
     Who `owns` the data directory tells from `crash`, the stacks that the last process left, which model killed it, and
@@ -32,7 +33,7 @@ async def opened_models(config: Config, secrets: SecretSource, *, crash: Path | 
         except UnknownSecret:
             return None
 
-    models = Models(model_specs(config.models), folder=models_folder(config.data_path), secret=secret, changed=changed)
+    models = Models(model_specs(config.models), folder=models_folder(config.data_path), secret=secret)
     if owns:
         models.quarantine.judge(_text(crash))
     try:

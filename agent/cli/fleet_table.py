@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from mesh.presence.members import Member
 
 COLUMNS = (
-    "AGENT", "STATE", "LABELS", "VERSION", "LOAD", "MEMORY", "FREE", "RUNNING", "QUEUED", "OUTBOX", "LAG", "WORKFLOWS",
+    "AGENT", "STATE", "LABELS", "VERSION", "LOAD", "MEMORY", "FREE", "RUNNING", "QUEUED", "OUTBOX", "LAG", "MODELS",
+    "WORKFLOWS",
 )  # fmt: skip
 LABELS_WIDTH, WORKFLOWS_SHOWN = 40, 3
 UNKNOWN = "unknown"
@@ -61,7 +62,7 @@ def lines(known: "Iterable[Member]", recorded: Iterable[FleetAgentInfo], now: in
 
 _SAID_BY_ITSELF = (
     "state", "version", "labels", "arch", "host", "started", "load", "memory_bytes", "slots", "free_slots", "running",
-    "queued", "outbox_depth", "workflows", "records",
+    "queued", "outbox_depth", "workflows", "models", "records",
 )  # fmt: skip
 
 
@@ -94,12 +95,13 @@ def told(found: Sequence[Line]) -> str:
 
 
 def show_table(found: Sequence[Line], *, is_recorded: bool) -> None:
-    """The table on standard output; without a recorder there is no lag to tell of."""
-    columns = [column for column in COLUMNS if is_recorded or column != "LAG"]
-    table(columns, (cells(line, is_recorded=is_recorded) for line in found))
+    """The table on standard output; without a recorder there is no lag to tell of, and without models none of them."""
+    has_models = any(line.info.models for line in found)
+    columns = [column for column in COLUMNS if (is_recorded or column != "LAG") and (has_models or column != "MODELS")]
+    table(columns, (cells(line, is_recorded=is_recorded, has_models=has_models) for line in found))
 
 
-def cells(line: Line, *, is_recorded: bool) -> "list[str | Text]":
+def cells(line: Line, *, is_recorded: bool, has_models: bool) -> "list[str | Text]":
     """A row."""
     info = line.info
     is_here = info.state in HERE
@@ -116,7 +118,8 @@ def cells(line: Line, *, is_recorded: bool) -> "list[str | Text]":
         str(info.queued or "") if is_here else "",
         str(info.outbox_depth or ""),
     ]
-    return [*row, *([_lag(info)] if is_recorded else []), _workflows(info)]
+    models = [clean(" ".join(info.models)) if is_here else ""] if has_models else []
+    return [*row, *([_lag(info)] if is_recorded else []), *models, _workflows(info)]
 
 
 def _state(line: Line) -> "Text":

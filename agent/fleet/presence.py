@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import math
 import os
 import platform
 import secrets
 import socket
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import psutil
@@ -22,7 +24,7 @@ from engine.store import StoreFull
 from engine.values import Json
 from mesh.presence.beat import Beat, State
 from mesh.presence.heart import Heart
-from mesh.presence.reading import MAX_WORKFLOWS
+from mesh.presence.reading import MAX_MODELS, MAX_WORKFLOWS
 from mesh.presence.twins import is_later
 
 _log = logging.getLogger("ganglion.agent")
@@ -31,8 +33,13 @@ _log = logging.getLogger("ganglion.agent")
 class Presence:
     """Beats where the other agents are, from `start` until `stop`."""
 
-    def __init__(self, engine: Engine, mesh: Mesh, config: Config, stopping: Stopping) -> None:
+    def __init__(
+        self, engine: Engine, mesh: Mesh, config: Config, stopping: Stopping, *, models: Callable[[], Sequence[str]]
+    ) -> None:
+        """`models` names those that are in memory."""
         self._engine = engine
+        self._models = models
+        self._stirred_at = -math.inf
         self._mesh = mesh
         self._config = config
         self._stopping = stopping
@@ -57,6 +64,13 @@ class Presence:
     async def stir(self) -> None:
         """Something changed that others should know now."""
         self._heart.stir()
+
+    def models_changed(self) -> None:
+        """Told at once, but where models come and go all the time not more often than the heart beats anyway."""
+        now = self._engine.store.clock.monotonic()
+        if now - self._stirred_at >= self._config.fleet.heartbeat:
+            self._stirred_at = now
+            self._heart.stir()
 
     async def stop(self) -> None:
         """The last beat. The connection is still there."""
@@ -94,6 +108,7 @@ class Presence:
             queued=executor.queued(),
             outbox_depth=max(0, last - self._mesh.sent_seq),
             workflows={name: engine.catalogue.active[name].row.version for name in names},
+            models=list(self._models())[:MAX_MODELS],
             record=self._config.fleet.record,
         )
 

@@ -29,6 +29,7 @@ def of_presence(member: "Member", now: int) -> FleetAgentInfo:
         queued=beat.queued,
         outbox_depth=beat.outbox_depth,
         workflows=beat.workflows,
+        models=beat.models,
         records=beat.record,
         epoch=beat.epoch,
         last_seq=beat.last_seq,

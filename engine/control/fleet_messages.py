@@ -151,6 +151,8 @@ class FleetAgentInfo(Answer, frozen=True, kw_only=True):
     """Facts that some stream has not acknowledged yet."""
     workflows: dict[str, int] = msgspec.field(default_factory=dict)
     """Deployed workflow -> version."""
+    models: list[str] = msgspec.field(default_factory=list)
+    """Language models that are in its memory."""
     records: bool = False
     """It is a recorder too."""
     clock_skew: float | None = None

@@ -59,5 +59,7 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Facts that some stream has not acknowledged yet."""
     workflows: dict[str, int] = {}
     """Deployed workflow -> version; at most 500."""
+    models: list[str] = []
+    """Language models that are in its memory; at most 100."""
     record: bool = False
     """It keeps the fleet's events and answers for them."""

@@ -10,7 +10,7 @@ from mesh.presence.beat import Beat
 
 MAX_BYTES = 64 * 1024
 """Of a value: twice what an agent with 500 workflows says."""
-MAX_LABELS, MAX_WORKFLOWS, MAX_TEXT = 64, 500, 256
+MAX_LABELS, MAX_WORKFLOWS, MAX_MODELS, MAX_TEXT = 64, 500, 100, 256
 SHORTEST, LONGEST = 0.1, 86_400.0
 """Seconds between two beats that are believed."""
 _AGENT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -44,4 +44,6 @@ def _is_bounded(beat: Beat) -> bool:
         and all(len(name) <= MAX_TEXT and len(text) <= MAX_TEXT for name, text in beat.labels.items())
         and len(beat.workflows) <= MAX_WORKFLOWS
         and all(len(name) <= MAX_TEXT for name in beat.workflows)
+        and len(beat.models) <= MAX_MODELS
+        and all(len(name) <= MAX_TEXT for name in beat.models)
     )

@@ -66,20 +66,24 @@ class Models:
         secret: Callable[[str], str | None] = lambda name: None,
         clock: Clock | None = None,
         room: Callable[[], Room] = memory_room,
-        changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`secret` gives the value of a secret by name; `room` tells how much memory there is; `changed` is told of
-        each load and unload."""
+        """`secret` gives the value of a secret by name; `room` tells how much memory there is."""
+        self.followers: list[Callable[[], None]] = []
+        """Are told of each load and unload."""
         self._clock = clock or SystemClock()
         self._secret = secret
         self._catalogue = Catalogue(specs, folder, self._clock)
         self._checksums = Checksums(folder)
         self.quarantine = Quarantine(folder, self._clock)
         self._residency = Residency(
-            checksums=self._checksums, quarantine=self.quarantine, clock=self._clock, room=room, changed=changed
+            checksums=self._checksums, quarantine=self.quarantine, clock=self._clock, room=room, changed=self._changed
         )
         self._turns: dict[str, Turns] = {}
         self._tallies: dict[str, _Tally] = {}
+
+    def _changed(self) -> None:
+        for follower in self.followers:
+            follower()
 
     async def generate(self, names: Sequence[str], prompt: Prompt, asker: Asker) -> Answer:
         """The first of these models that can. Raises the last ModelError; with several names, its message tells all."""

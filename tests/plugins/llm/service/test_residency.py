@@ -33,7 +33,8 @@ async def test_model_is_loaded_by_the_first_question_and_once_for_many(
     open_models: Any, spec: Any, report: Prompt, asking: Any
 ) -> None:
     changes: list[str] = []
-    async with open_models(spec(), changed=lambda: changes.append("")) as models:
+    async with open_models(spec()) as models:
+        models.followers.append(lambda: changes.append(""))
         assert [state.state for state in models.states()] == ["idle"]
         askers = [asking(f"e{number}") for number in range(3)]
         texts = await asyncio.gather(*(ask(models, report, asker=asker) for asker in askers))
@@ -68,7 +69,8 @@ async def test_model_without_keep_alive_goes_as_soon_as_nobody_waits_for_it(
     open_models: Any, spec: Any, report: Prompt, asking: Any
 ) -> None:
     gone = asyncio.Event()
-    async with open_models(spec(keep_alive=0.0), changed=lambda: models.resident or gone.set()) as models:
+    async with open_models(spec(keep_alive=0.0)) as models:
+        models.followers.append(lambda: models.resident or gone.set())
         running = asyncio.create_task(models.run())
         texts = await asyncio.gather(*(ask(models, report, asker=asking(f"e{n}")) for n in range(3)))
         assert len(texts) == 3

@@ -9,6 +9,7 @@ Streaming, Errors, Structured outputs) as of Ollama 0.9 and later.
 - Tool calls come whole, in any line, and mostly without ids. What a model thinks (`thinking`) is read over.
 """
 
+import contextlib
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
@@ -113,8 +114,10 @@ class _Reader:
             raise ModelError(Trouble.INVALID, "its answer says nowhere that it is done: check `url`")
 
     def end(self) -> None:
-        for line in self._lines.finish():
-            self._take(line)
+        if not self.is_over:
+            with contextlib.suppress(ModelError):  # half a line: the answer broke off
+                for line in self._lines.finish():
+                    self._take(line)
 
     def _take(self, line: Json) -> None:
         if fault := read_fault(line):

@@ -230,7 +230,7 @@ class Revival:
 
     def _check(self, path: Path) -> None:
         """Raise UnknownPlace unless the workflow has such a node, and the execution the bodies around it."""
-        entry = self._outline.get(path.name)
+        entry = self._outline.of(path)
         if entry is None:
             raise UnknownPlace(f"there is no node {path.name}; {suggestion(path.name, self._outline)}")
         around = read_path(path.holder) if path.holder else None

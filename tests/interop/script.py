@@ -156,7 +156,9 @@ class Script:
         await self._wait_for("definition.undeployed", "parsed")
 
     async def _questions(self) -> None:
-        for verb in ("status", "engine", "workflows", "usage", "log", "fleetagents", "fleetgaps", "fleetstats"):
+        for verb in (
+            "status", "engine", "workflows", "usage", "log", "models", "fleetagents", "fleetgaps", "fleetstats",
+        ):  # fmt: skip
             await self.ask(verb)
         listed = await self.ask("list", limit=100)
         newest = next(one["execution"] for one in listed["executions"] if one["workflow"] == "broad")

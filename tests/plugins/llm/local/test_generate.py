@@ -29,8 +29,8 @@ async def test_what_is_heard_is_a_sign_of_life_and_then_the_text(model):
 
 async def test_a_tools_answer_is_told_under_its_own_role(model):
     said = [
-        (Role.SYSTEM, 'Tools: read_sensor(id), set_relay(id, state), send_alert(message).\nAnswer with one JSON object: '
-         '{"tool": name, "arguments": {...}} or {"answer": text}.'),
+        (Role.SYSTEM, "Tools: read_sensor(id), set_relay(id, state), send_alert(message).\n"
+         'Answer with one JSON object: {"tool": name, "arguments": {...}} or {"answer": text}.'),
         (Role.USER, "If fridge-07 is above 8 C, switch relay-3 on."),
         (Role.ASSISTANT, '{"tool":"read_sensor","arguments":{"id":"fridge-07"}}'),
         (Role.TOOL, '{"id":"fridge-07","celsius":14.2}'),

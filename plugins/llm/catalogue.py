@@ -36,8 +36,8 @@ class Catalogue:
         """Read from the folder; a text says what is wrong with it."""
 
     def names(self) -> tuple[str, ...]:
-        """All, sorted; those with damaged manifests too."""
-        self._look()
+        """All, sorted; those with damaged manifests too. For people who have just added one: as it is now."""
+        self._look(now=True)
         return tuple(sorted({*self._own, *self._added}))
 
     def get(self, name: str) -> ModelSpec:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from agent.cli.failure import Failure
+from agent.cli.reach import Where
 from agent.config import load_config
 
 if TYPE_CHECKING:
+    from agent.model_desk import ModelInfo
     from plugins.llm.files.part import Begun
-    from plugins.llm.models import ModelState
     from plugins.llm.quarantine import Quarantine
     from plugins.llm.spec import ModelSpec
 
@@ -25,7 +26,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     provider: str
     source: str
-    """configuration or added."""
+    """configuration or added; empty: neither."""
     file: str = ""
     size_bytes: int = 0
     """Of its file; 0: remote, or not there."""
@@ -50,6 +51,8 @@ class Shelf:
         from plugins.llm.catalogue import Catalogue
 
         flags = {"--data-dir": ("data_dir", None if data_dir is None else str(data_dir))}
+        self.where = Where(config=config, data_dir=data_dir)
+        """The agent of this data directory."""
         self.settings, self.config_file = load_config(config, flags=flags)
         self.data_path = self.settings.data_path
         self.folder = models_folder(self.data_path)
@@ -87,6 +90,8 @@ class Shelf:
         source = CONFIGURED if self.is_configured(name) else ADDED
         if self.catalogue.problem(name):
             return Known(name=name, provider="local", source=source)
+        if name not in self.names():  # an agent runs with another configuration
+            return Known(name=name, provider="", source="")
         spec = self.catalogue.get(name)
         return Known(
             name=name, provider=spec.provider.value, source=source, file=spec.file, size_bytes=file_size(spec.file)
@@ -110,12 +115,14 @@ class Shelf:
 
         return tuple(_begins(name, begun) for name, begun in begun_files(self.folder).items())
 
-    def states(self) -> "tuple[ModelState, ...]":
+    def states(self) -> "list[ModelInfo]":
         """How all are while no agent runs."""
         from agent.config.models import model_specs
+        from agent.model_desk import ModelInfo
         from plugins.llm.models import Models
 
-        return Models(model_specs(self.settings.models), folder=self.folder).states()
+        found = Models(model_specs(self.settings.models), folder=self.folder).states()
+        return [msgspec.convert(state, ModelInfo, from_attributes=True) for state in found]
 
     def quarantine(self) -> "Quarantine":
         from engine.clock import SystemClock

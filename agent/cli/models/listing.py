@@ -1,15 +1,16 @@
 """`models list`: all models, and how they are in a running agent."""
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from agent.cli.addressed import to_fleet
+from agent.cli.fleetwide import each
 from agent.cli.models.known import Begins, Shelf
+from agent.cli.models.live import states_here
 from agent.cli.models.progress import size
 from agent.cli.options import AsJson
-from agent.cli.reach import Where
+from agent.cli.reach import Where, ask
 from agent.cli.screen import remark, say, table, write_json
 from agent.cli.screen import state as colored
 from agent.lock import holder
@@ -17,7 +18,12 @@ from agent.lock import holder
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from plugins.llm.models import ModelState
+    from agent.model_desk import AgentModels, ModelInfo
+
+
+COLUMNS = ("NAME", "PROVIDER", "SIZE", "STATE", "MEMORY", "CONTEXT", "SOURCE", "")
+OF_HERE = ("SIZE", "CONTEXT", "SOURCE")
+"""What only the machine itself knows."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +49,16 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
+class Models(msgspec.Struct, frozen=True, kw_only=True):
+    """The list, as --json prints it."""
+
+    agent: str
+    """Who said how they are; empty: nobody, since none runs here."""
+    models: list[Line]
+    begun: tuple[Begins, ...] = ()
+    """Downloads that are not whole yet."""
+
+
 @to_fleet
 def listing(*, where: Where, as_json: AsJson = False) -> None:
     """List all models: those of the configuration, and those that were added.
@@ -50,49 +66,77 @@ def listing(*, where: Where, as_json: AsJson = False) -> None:
     An agent that runs says what is in memory, and who waits for it. Where none runs, the list is that of the
     configuration and the data directory.
 
-      ganglion models list --fleet '*'
+      ganglion models list --fleet site=berlin
     """
-    shelf = Shelf(where.config, where.data_dir)
-    is_running = holder(shelf.data_path) is not None
-    lines, begun = _lines(shelf, shelf.states()), shelf.begun()
-    if as_json:
-        write_json({"is_running": is_running, "models": lines, "begun": begun})
+    from agent.model_desk import AgentModels
+    from engine.control.messages import Nothing
+
+    if where.fleet is not None:
+        each(where, lambda client: client.call("models", Nothing(), AgentModels), _in_lines, as_json=as_json)
         return
-    _show(lines, begun)
-    if not is_running:
+    if where.url or where.agent:
+        answer = ask(where, "models", Nothing(), AgentModels)
+        found = Models(agent=answer.agent, models=[Line(**msgspec.structs.asdict(one)) for one in answer.models])
+        shelf = None
+    else:
+        shelf = Shelf(where.config, where.data_dir)
+        agent, infos = states_here(shelf, where)
+        found = Models(agent=agent, models=[_line(shelf, info) for info in infos], begun=shelf.begun())
+    if as_json:
+        write_json(found)
+        return
+    _show(found, is_here=shelf is not None)
+    if shelf is not None and holder(shelf.data_path) is None:
         remark(f"no agent runs on {shelf.data_path}, so none of them is in memory")
 
 
-def _lines(shelf: Shelf, states: "Iterable[ModelState]") -> list[Line]:
-    """How each is, and what is known of it here."""
-    lines = []
-    for one in states:
-        known = shelf.known(one.name)
-        live = msgspec.structs.asdict(one)
-        lines.append(Line(**live, size_bytes=known.size_bytes, context=shelf.context(one.name), source=known.source))
-    return lines
+def _line(shelf: Shelf, info: "ModelInfo") -> Line:
+    """How it is, and what is known of it here."""
+    known = shelf.known(info.name)
+    return Line(
+        **msgspec.structs.asdict(info), size_bytes=known.size_bytes, context=shelf.context(info.name),
+        source=known.source,
+    )  # fmt: skip
 
 
-def _show(lines: Sequence[Line], begun: Sequence[Begins]) -> None:
-    if lines:
-        columns = ("NAME", "PROVIDER", "SIZE", "STATE", "MEMORY", "CONTEXT", "SOURCE", "PROBLEM")
-        table(columns, (_cells(line) for line in lines), last_wraps=True)
+def _in_lines(answer: "AgentModels") -> str:
+    """Of one agent of many."""
+    told = []
+    for one in answer.models:
+        parts = (
+            one.name, one.state, size(one.memory_bytes) if one.memory_bytes else "", _queue(one.running, one.waiting),
+            one.problem,
+        )  # fmt: skip
+        told.append("  ".join(filter(None, parts)))
+    return "\n".join(told) or "no models"
+
+
+def _show(found: Models, *, is_here: bool) -> None:
+    columns = [column for column in COLUMNS if is_here or column not in OF_HERE]
+    if found.models:
+        table(columns, ([_cell(line, column) for column in columns] for line in found.models), last_wraps=True)
     else:
         say("no models: ganglion models add FILE|URL brings one, or write [models.NAME] into the configuration")
-    for one in begun:
+    for one in found.begun:
         of = f" of {size(one.total)}" if one.total else ""
         remark(f"{one.name} is not whole yet, {size(one.done)}{of}: give its `models add` again, or remove it")
 
 
-def _cells(line: Line) -> "list[str | Text]":
-    queue = f"{line.running} running, {line.waiting} waiting" if line.running or line.waiting else ""
-    return [
-        line.name,
-        line.provider,
-        size(line.size_bytes) if line.size_bytes else "",
-        colored(line.state),
-        size(line.memory_bytes) if line.memory_bytes else "",
-        str(line.context or ""),
-        line.source,
-        line.problem or queue,
-    ]
+def _cell(line: Line, column: str) -> "str | Text":
+    match column:
+        case "STATE":
+            return colored(line.state)
+        case "SIZE":
+            return size(line.size_bytes) if line.size_bytes else ""
+        case "MEMORY":
+            return size(line.memory_bytes) if line.memory_bytes else ""
+        case "CONTEXT":
+            return str(line.context or "")
+        case "":
+            return line.problem or _queue(line.running, line.waiting)
+        case _:
+            return str(getattr(line, column.lower()))
+
+
+def _queue(running: int, waiting: int) -> str:
+    return f"{running} running, {waiting} waiting" if running or waiting else ""

@@ -54,7 +54,11 @@ class Models:
         return Answer(code, *self._capsys.readouterr())
 
     def line(self, *arguments: object) -> list[object]:
-        return ["models", *arguments, "--data-dir", self.shell.directory / "data"]
+        return ["models", *arguments, *self.here]
+
+    @property
+    def here(self) -> list[object]:
+        return ["--data-dir", self.shell.directory / "data"]
 
     @property
     def files(self) -> list[str]:

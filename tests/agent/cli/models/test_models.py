@@ -1,8 +1,10 @@
 import json
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.agent.cli.models.conftest import MODEL, FileServer, Models
+from tests.agent.conftest import Agent
 from tests.plugins.llm.files.conftest import Plan
 
 SHA256 = "473286c9bd7bf0de5b72bcbdfb8cb79f7e71d0c9a4312df7c9cb73452e571856"
@@ -171,3 +173,35 @@ def test_an_empty_data_directory_says_how_to_begin(models: Models) -> None:
     assert models().out.startswith("no models: ganglion models add FILE|URL")
     assert models("verify", "--all").code == 0
     assert models("shwo").err.count("Did you mean 'show'?") == 1
+
+
+def test_an_agent_tells_what_is_in_memory(triage: Models, start: Callable[..., Agent]) -> None:
+    agent = start()
+    name = agent.ready["agent"]
+    found = triage("list", "--json").json
+    assert (found["agent"], found["models"][0]["state"], found["models"][0]["source"]) == (name, "idle", "added")
+    assert triage.plain("deploy", triage.shell.write("ask.yaml", ASK), *triage.here).code == 0
+    assert triage.plain("trigger", "ask", "--wait", *triage.here).code == 0
+
+    [line] = triage("list", "--json").json["models"]
+    assert (line["state"], line["generations"]) == ("resident", 1)
+    assert line["memory_bytes"] > 0
+    assert "resident" in triage().out
+    assert "in memory" in triage("show", "triage-tiny").out
+    there = triage("list", "--agent", name)
+    assert there.out.splitlines()[0].split() == ["NAME", "PROVIDER", "STATE", "MEMORY"]
+    assert f"{name}  triage-tiny  resident" in triage("list", "--fleet", "*").out
+
+    added = triage("add", MODEL, "--name", "another")
+    assert added.code == 0
+    assert [line["name"] for line in triage("list", "--json").json["models"]] == ["another", "triage-tiny"]
+    removed = triage("remove", "triage-tiny", "--yes")
+    assert "the agent that runs here answers with it until it is unloaded" in removed.err
+    assert agent.end() == 0
+
+
+ASK = """\
+name: ask
+nodes:
+  say: {type: llm, model: triage-tiny, prompt: "fridge-07 temperature 14.2 C, limit 8 C", reuse: false}
+"""

@@ -53,13 +53,13 @@ async def test_what_llama_cpp_says_of_a_file_that_it_refuses_is_in_the_message(t
     other.write_bytes(
         TRIAGE.read_bytes().replace(b"\x05\x00\x00\x00\x00\x00\x00\x00llama", b"\x05\x00\x00\x00\x00\x00\x00\x00lamma")
     )
-    with pytest.raises(ModelError, match="llama.cpp can't load .*: .*unknown model architecture: 'lamma'") as caught:
+    with pytest.raises(ModelError, match=r"llama.cpp can't load .*: .*unknown model architecture: 'lamma'") as caught:
         await opened(spec(file=str(other)))
     assert caught.value.trouble is Trouble.FAILED
 
 
 async def test_an_unknown_format_is_refused_with_those_that_are_known():
-    with pytest.raises(ModelError, match="chat_format: 'chatlm' is unknown; known are .*chatml.*, plain") as caught:
+    with pytest.raises(ModelError, match=r"chat_format: 'chatlm' is unknown; known are .*chatml.*, plain") as caught:
         await opened(spec(chat_format="chatlm"))
     assert caught.value.trouble is Trouble.REFUSED
 

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from engine.values import Json, encode_json
+from plugins.llm.errors import Trouble
 from plugins.llm.remote.answers import Refusal
 from plugins.llm.spec import ModelSpec
 
@@ -69,6 +70,8 @@ class Learned:
         """Whether there is something to leave out. `fields`: what may be, with the pattern that names it;
         `schema_fields`: the pattern that names a way to ask for a schema."""
         said = refusal.fault.text
+        if refusal.trouble is Trouble.TOO_LONG:
+            return False
         if refusal.status not in _STATUSES or not _UNABLE.search(said) or _RANGE.search(said):
             return False
         for field, pattern in fields.items():

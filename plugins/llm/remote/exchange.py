@@ -145,10 +145,10 @@ async def _stream(answer: Streaming, reader: Reader, listener: Listener) -> None
         async for chunk in chunks:
             listener.heard("")
             reader.feed(chunk)
-            if listener.stopped:
-                raise ModelError(Trouble.STOPPED, "nobody wants the rest")
             if reader.is_over:
                 break
+            if listener.stopped:
+                raise ModelError(Trouble.STOPPED, "nobody wants the rest")
         else:
             reader.end()
     except Unreachable:

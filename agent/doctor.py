@@ -14,6 +14,7 @@ from agent.backups import RECORDING, STORE
 from agent.config import Config
 from agent.config.model import Mode
 from agent.finding import Finding, Verdict
+from agent.model_health import examine_models
 from agent.secret_files import NAME
 from agent.store_health import examine_recording, examine_store
 
@@ -33,6 +34,7 @@ def examine(config: Config, file: Path | None) -> Iterator[Finding]:
     yield from examine_store(config.data_path / STORE)
     yield from examine_recording(config.data_path / RECORDING)
     yield from _secrets(config.data_path / "secrets")
+    yield from examine_models(config)
     if config.mesh.mode is Mode.EMBEDDED:
         yield _nats_server()
     yield from _credentials(config)

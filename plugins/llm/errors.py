@@ -41,6 +41,10 @@ _PASSING = frozenset(
      Trouble.FAILED, Trouble.STALLED}
 )  # fmt: skip
 _OWN = frozenset({Trouble.STOPPED})
+_FREE = frozenset(
+    {Trouble.UNKNOWN, Trouble.MISSING, Trouble.DAMAGED, Trouble.MEMORY, Trouble.QUARANTINED, Trouble.BUSY,
+     Trouble.TOO_LONG, Trouble.UNREACHABLE, Trouble.RATE_LIMITED, Trouble.REFUSED}
+)  # fmt: skip
 
 
 class ModelError(Exception):
@@ -51,6 +55,8 @@ class ModelError(Exception):
         self.trouble = trouble
         self.after = after
         """Seconds before which another try is no use, as the provider says."""
+        self.free = trouble in _FREE
+        """Nothing was read or written; otherwise nobody knows how much."""
 
     @property
     def passing(self) -> bool:

@@ -9,20 +9,12 @@ from plugins.llm import remembering
 from plugins.llm.asking import Answer
 from plugins.llm.attempt import AttemptAsker
 from plugins.llm.conversation import Message, Prompt, Reply, Role, Tool, ToolCall, Usage
-from plugins.llm.errors import ModelError, Trouble
+from plugins.llm.errors import ModelError
 from plugins.llm.llm_params import OWN, LlmParams, Said, check
 from plugins.llm.models import Models
 
 __all__ = ["llm_type"]
 
-
-_COST_NOTHING = frozenset(
-    {
-        Trouble.UNKNOWN, Trouble.MISSING, Trouble.DAMAGED, Trouble.MEMORY, Trouble.QUARANTINED, Trouble.BUSY,
-        Trouble.TOO_LONG, Trouble.UNREACHABLE, Trouble.RATE_LIMITED, Trouble.REFUSED,
-    }
-)  # fmt: skip
-"""Nothing was read or written; of the rest nobody knows how much, so that what was promised counts."""
 _NO_MODELS = "this process has no models; run the workflow with `ganglion run` or on an agent (`ganglion up`)"
 
 
@@ -54,7 +46,7 @@ async def _asked(
     try:
         answer = await models.generate(names, prompt, AttemptAsker(ctx, stall))
     except ModelError as error:
-        if error.trouble in _COST_NOTHING:
+        if error.free:
             reservation.settle(0)
         raise
     reservation.settle(answer.reply.usage.input + answer.reply.usage.output)

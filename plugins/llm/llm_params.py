@@ -109,8 +109,11 @@ def check(written: Mapping[str, Json]) -> Iterator[Misfit]:
     if isinstance(written.get("tools"), list):
         yield from check_tools(written["tools"], ("tools",))
     said = written.get("messages")
-    if isinstance(said, list) and said and isinstance(said[-1], Mapping) and said[-1].get("role") == Role.ASSISTANT:
-        yield ("messages", len(said) - 1), "the last turn is the assistant's", "end with what the user says"
+    if isinstance(said, list) and said:
+        if isinstance(said[-1], Mapping) and said[-1].get("role") == Role.ASSISTANT:
+            yield ("messages", len(said) - 1), "the last turn is the assistant's", "end with what the user says"
+        if written.get("system") and isinstance(said[0], Mapping) and said[0].get("role") == Role.SYSTEM:
+            yield ("messages", 0), "excludes `system`", "say it once"
     if isinstance(written.get("stall"), str) and "{" not in written["stall"]:
         try:
             parse_duration(written["stall"])

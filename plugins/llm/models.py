@@ -161,10 +161,10 @@ class Models:
     def _count(self, name: str, prompt: Prompt) -> int:
         try:
             spec = self._catalogue.get(name)
+            if spec.provider is not Source.LOCAL:
+                return self._remote(spec).count(prompt)
         except ModelError:
             return 0  # it will be passed over
-        if spec.provider is not Source.LOCAL:
-            return self._remote(spec).count(prompt)
         resident = self._residency.get(spec.name)
         if resident is None:
             return guessed_tokens(prompt)
@@ -229,7 +229,7 @@ def _identity(spec: ModelSpec) -> str:
 
 
 def _none_could(passed: Sequence[tuple[str, ModelError]]) -> ModelError:
-    """The last error; of a chain, with a message that names all."""
+    """The last error; of a chain the last that may pass, if one may, with a message that names all."""
     if not passed:
         return ModelError(
             Trouble.UNKNOWN, "no model is named: name one, or several of which the first that can answers"
@@ -237,5 +237,9 @@ def _none_could(passed: Sequence[tuple[str, ModelError]]) -> ModelError:
     _, last = passed[-1]
     if len(passed) == 1:
         return last
+    if last.elsewhere:
+        last = next((error for _, error in reversed(passed) if error.passing), last)
     told = "; ".join(f"{name} ({error.trouble}): {error}" for name, error in passed)
-    return ModelError(last.trouble, f"none of {len(passed)} models could: {told}", after=last.after)
+    whole = ModelError(last.trouble, f"none of {len(passed)} models could: {told}", after=last.after)
+    whole.free = all(error.free for _, error in passed)
+    return whole

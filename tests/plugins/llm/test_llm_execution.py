@@ -145,3 +145,13 @@ async def test_an_answer_that_does_not_fit_is_tried_again_as_the_node_says(rig, 
     row = await rig.run(f"name: w\nnodes:\n  a: {{{ASK}, schema: {SCHEMA}, max_tokens: 8, retry: {policy}}}")
     assert decoded(row.error)["kind"] == "invalid_output"
     assert (await rig.nodes(row.id))["a"].attempt == (2 if "1" in policy else 1)
+
+
+async def test_a_chain_of_which_one_may_do_it_later_is_tried_again(rig, decoded) -> None:
+    row = await rig.run(
+        f"name: w\nnodes:\n  a: {{{ASK.replace('triage-tiny', '[triage-tiny, none]')}, schema: {SCHEMA}, "
+        "max_tokens: 8, retry: {max: 1, delay: 0s}}"
+    )
+    assert decoded(row.error)["kind"] == "invalid_output"
+    assert "none (unknown_model)" in decoded(row.error)["message"]
+    assert (await rig.nodes(row.id))["a"].attempt == 2

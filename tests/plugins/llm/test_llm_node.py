@@ -189,6 +189,7 @@ def load(fields: str) -> list[str]:
         ("model: m, messages: [{role: nobody, content: x}]", ".messages"),
         ("model: m, messages: '{{ now() }}', prompt: x", ".messages: excludes `prompt`"),
         ("model: m, messages: [{role: user, content: '{{ now() }}'}, {role: assistant, content: x}]", ".messages[1]"),
+        ("model: m, system: s, messages: [{role: system, content: '{{ now() }}'}]", ".messages[0]: excludes `system`"),
         ("model: m, prompt: '{{ now() }}', schema: {type: nul}", ".schema.type: expected a type"),
         ("model: m, prompt: x, schema: {type: object, properties: {llm: {type: string}}}", ".schema.properties.llm"),
         ("model: m, prompt: x, schema: {type: 'null'}, tools: [{name: a}]", ": a node of type llm takes `schema` or"),

@@ -114,6 +114,8 @@ nodes:
   last: {type: act, data: "{{ nodes.act }}"}
 outputs: {given: "{{ nodes.last }}", mood: "{{ vars.mood }}"}
 """
+OTHER = TEXT.replace("  note: {type: set", "  mark: {type: set").replace("needs: note", "needs: mark")
+"""No node of the file is named like the one that is made."""
 GIVEN = ["hop", "hop in mood 2", "turned 2", "turn in mood 2", "hop", "hop in mood 2"]
 ROWS = {
     "note", "act", "last",
@@ -261,23 +263,22 @@ async def test_show_tells_the_node_that_ran_and_what_was_said(dancing):
          "nodes.act.timeout: expected a duration such as 30s, got \"fast\""),
         (("note: \"{{ move }} in mood {{ vars.mood }}\"", "note: \"{{ nodes.later }}\""),
          "nodes.act.data: there is no node later (did you mean last?)"),
-        (("turn: {type: act,", "note: {type: act,"), "nodes.act.nodes.note: act has a node note of its own (rename this one)"),
+        (("turn: {type: act,", "note: {type: act,"),
+         "nodes.act.nodes.note: act has a node note of its own (rename this one)"),
     ],
     ids=["result", "sibling", "needs", "made", "reference", "name"],
 )  # fmt: skip
 async def test_what_is_wrong_is_told_where_it_is_written(dancing, change, said):
     async with dancing() as rig:
         with pytest.raises(InvalidWorkflow) as caught:
-            await rig.deploy(TEXT.replace("  note: {type: set", "  mark: {type: set").replace("needs: note", "needs: mark")
-                             .replace(*change) if "rename" not in said else TEXT.replace(*change))  # fmt: skip
+            await rig.deploy(OTHER.replace(*change))
     assert said in [str(problem).partition(": ")[2] for problem in caught.value.problems]
 
 
 async def test_nothing_outside_refers_to_a_made_node(dancing):
     async with dancing() as rig:
         with pytest.raises(InvalidWorkflow, match="there is no node note"):
-            text = TEXT.replace("  note: {type: set", "  mark: {type: set").replace("needs: note", "needs: mark")
-            await rig.deploy(text.replace('given: "{{ nodes.last }}"', 'given: "{{ nodes.note }}"'))
+            await rig.deploy(OTHER.replace('given: "{{ nodes.last }}"', 'given: "{{ nodes.note }}"'))
 
 
 async def test_editors_and_people_are_told_of_the_nodes_in_the_file_alone(dancing):

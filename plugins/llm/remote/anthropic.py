@@ -9,7 +9,8 @@ Streaming, Stop reasons, Structured outputs, Tool use and Versions of Anthropic'
 - A schema goes into `output_config.format`, which holds the answer to it: bounds of numbers and lengths, which it
   refuses, left out. Models and servers without it are made to use a tool whose input is the answer. It is not done the
   other way round, for newest models refuse to be made to use a tool.
-- What a model thinks comes in blocks of its own, which are read over; it counts into `max_tokens`.
+- What a model thinks comes in blocks of its own, which are read over; it counts into `max_tokens`. A model that wants
+  its thoughts back beside its calls, which a conversation here does not hold, is asked for calls in JSON.
 """
 
 from collections.abc import Iterator, Mapping
@@ -39,7 +40,11 @@ class Anthropic:
     """See `plugins.llm.remote.dialect.Dialect`."""
 
     default_url = URL
-    optional: Mapping[str, str] = {"top_p": r"\btop_p\b", "temperature": r"\btemperature\b"}
+    optional: Mapping[str, str] = {
+        "tools": r"expected.*thinking|thinking.? blocks?|start with.*thinking",
+        "top_p": r"\btop_p\b",
+        "temperature": r"\btemperature\b",
+    }
     schema_fields = r"output_config|output_format|structured output|json_schema|\bschema\b|tool_choice|forced? tool"
 
     def address(self, url: str) -> str:

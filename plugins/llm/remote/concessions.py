@@ -24,7 +24,7 @@ _UNABLE = re.compile(
     r"unsupported|not support|n't support|unknown|unrecogni[sz]ed|unexpected|extra (inputs|fields)|additional propert"
     r"|not (permitted|allowed|available|implemented|enabled|recogni[sz]ed|compatible|a valid)|deprecated|removed"
     r"|requires|only the default|cannot both|use only one|no longer|incompatible|must be|invalid schema"
-    r"|cannot unmarshal",
+    r"|cannot unmarshal|expected|must (start|begin|include|contain)",
     re.IGNORECASE,
 )
 _RANGE = re.compile(

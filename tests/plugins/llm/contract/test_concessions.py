@@ -5,7 +5,7 @@ import json
 import pytest
 
 from engine.values import Json
-from plugins.llm.conversation import Finish
+from plugins.llm.conversation import Finish, Message, Prompt, Role, ToolCall
 from plugins.llm.errors import ModelError, Trouble
 from plugins.llm.remote.provider import remote
 from tests.plugins.llm.contract.conftest import (
@@ -242,3 +242,19 @@ async def test_a_model_without_tools_calls_them_in_json(models_at, ask_at, kind,
     assert reply.finish is Finish.CALLS
     assert not remote(server.spec, {"MODEL_KEY": KEY}.get).has_tools
     assert ["tools" in body for body in server.bodies] == [True, False]
+
+
+async def test_a_claude_model_that_wants_its_thoughts_back_calls_in_json(anthropic, ask_at) -> None:
+    message = (
+        "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`. When thinking is "
+        "enabled, a final `assistant` message must start with a thinking block"
+    )
+    anthropic.answer(refused(anthropic, message), anthropic.say(Script(text=['{"answer": "14.2 C"}'])))
+    call = ToolCall(name="read_sensor", arguments={"id": "fridge-07"}, id="toolu_1")
+    said = (
+        Message(role=Role.USER, content="How warm is fridge-07?"),
+        Message(role=Role.ASSISTANT, calls=(call,)),
+        Message(role=Role.TOOL, content='{"celsius":14.2}', call="toolu_1", tool="read_sensor"),
+    )
+    reply = await ask_at(anthropic, Prompt(messages=said, tools=(READ_SENSOR,)))
+    assert (reply.text, reply.finish) == ("14.2 C", Finish.STOP)

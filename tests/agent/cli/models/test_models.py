@@ -1,10 +1,15 @@
 import json
+import os
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+from agent.cli import complete
 from tests.agent.cli.models.conftest import MODEL, FileServer, Models
-from tests.agent.conftest import Agent
+from tests.agent.conftest import COMMAND, Agent
 from tests.plugins.llm.files.conftest import Plan
 
 SHA256 = "473286c9bd7bf0de5b72bcbdfb8cb79f7e71d0c9a4312df7c9cb73452e571856"
@@ -119,6 +124,32 @@ def test_a_question_is_only_asked_on_a_terminal(triage: Models) -> None:
     assert (done.code, "say --yes" in done.err) == (2, True)
     assert "triage-tiny.gguf" in triage.files
     assert "there is no model nothing" in triage("remove", "nothing", "--yes").err
+
+
+def test_on_a_terminal_it_is_asked(triage: Models) -> None:
+    for answer, code, left in (("n", 1, True), ("y", 0, False)):
+        ours, theirs = os.openpty()
+        with subprocess.Popen(
+            [*COMMAND, *map(str, triage.line("remove", "triage-tiny"))], cwd=triage.shell.directory,
+            env=triage.shell.environ, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            os.write(ours, f"{answer}\n".encode())
+            out, err = process.communicate(timeout=30)
+        os.close(ours)
+        os.close(theirs)
+        assert process.returncode == code, out + err
+        assert f"Remove triage-tiny and its file from {triage.folder}?" in err
+        assert ("triage-tiny.gguf" in triage.files) is left
+
+
+def test_names_are_completed(triage: Models, server: FileServer, config: Path) -> None:
+    server.plans = [Plan(cut=300_000), Plan(status=404)]
+    assert triage("add", server.url, "--name", "begun").code == 1
+    here = {"config": config, "data_dir": triage.shell.directory / "data"}
+    context: Any = SimpleNamespace(params=here)
+    assert complete.models(context, "m") == [("mine", "local, configuration")]
+    assert [name for name, _ in complete.models(context, "")] == ["cloud-1.5", "mine", "triage-tiny"]
+    assert complete.added_models(context, "") == [("triage-tiny", "local"), ("begun", "not whole yet")]
 
 
 def test_a_url_is_downloaded(models: Models, server: FileServer) -> None:

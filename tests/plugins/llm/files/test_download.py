@@ -1,6 +1,8 @@
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -35,6 +37,10 @@ class Downloads:
         with held(self.folder, "model") as part:
             self.into(part, url, is_pinned=is_pinned, is_insecure=is_insecure)
             return part.path.read_bytes()
+
+    def discard(self) -> None:
+        with held(self.folder, "model") as part:
+            part.discard()
 
     def into(self, part: Part, url: str, *, is_pinned: bool = False, is_insecure: bool = False) -> None:
         Download(
@@ -124,6 +130,27 @@ def test_an_answer_without_length_is_whole_when_it_ends(server: FileServer, down
 def test_a_length_that_is_too_large_is_a_break(server: FileServer, downloads: Downloads) -> None:
     server.plans = [Plan(length=len(server.content) + 10)]
     assert downloads.run(server.url) == server.content, "the second answer says another length, and all comes anew"
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_however_it_is_cut_the_bytes_are_those_of_the_file(server: FileServer, downloads: Downloads, seed: int) -> None:
+    """Cuts, refusals, a file that changes, servers with and without ranges and lengths, and new processes."""
+    chance = random.Random(seed)
+    server.has_ranges = chance.random() < 0.8
+    server.is_chunked = chance.random() < 0.3
+    server.etag = chance.choice(['"one"', ""])
+    for plans in (7, 7, 7, 7, 0):
+        server.plans = [
+            chance.choice([Plan(cut=chance.randrange(len(server.content))), Plan(status=503), Plan(cut=0)])
+            for _ in range(chance.randint(0, plans))
+        ]
+        with suppress(FileTrouble) if plans else nullcontext():
+            assert downloads.run(server.url) == server.content
+            downloads.discard()  # as it is when the file has its name
+        if plans and chance.random() < 0.5:  # the first bytes stay: they are those of a GGUF
+            middle = chance.randrange(100, len(server.content) - 50)
+            server.content = server.content[:middle] + chance.randbytes(50) + server.content[middle + 50 :]
+            server.etag = f'"{chance.random()}"' if server.etag else ""
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])

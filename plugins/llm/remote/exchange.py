@@ -68,12 +68,13 @@ async def exchange(
     if listener.stopped:
         raise stopped
     has_answered = False
+    patience = spec.stall or NO_STALL_SECONDS
     try:
         async with (
             asyncio.timeout(None) as cut,
             _watching(listener, cut),
             http.stream(
-                "POST", request.url, headers=request.headers, body=request.body, timeout=spec.stall or NO_STALL_SECONDS,
+                "POST", request.url, headers=request.headers, body=request.body, timeout=patience,
                 max_bytes=MAX_BYTES, verify=True,
             ) as answer,
         ):  # fmt: skip
@@ -85,7 +86,7 @@ async def exchange(
         what = "nothing more came" if has_answered else "no answer came"
         raise ModelError(
             Trouble.STALLED,
-            f"{what} within {spec.stall:g} s: if it needs longer, raise `stall` of the model or of the node",
+            f"{what} within {patience:g} s: if it needs longer, raise `stall` of the model or of the node",
         ) from None
     except Unreachable as error:
         if has_answered:
@@ -123,12 +124,16 @@ async def _watching(listener: Listener, cut: asyncio.Timeout) -> AsyncIterator[N
 
 async def _read(answer: Streaming, reader: Reader, listener: Listener, spec: ModelSpec, clock: Clock) -> None:
     if not 200 <= answer.status < 300:
-        fault = _fault(await _beginning(answer, MAX_REFUSAL_BYTES))
-        raise refusal(answer.status, answer.headers, fault, spec, clock.now())
+        body = bytearray()
+        with contextlib.suppress(ValueError, Unreachable, TimeoutError):  # the status says enough
+            await _fill(body, answer, MAX_REFUSAL_BYTES)
+        raise refusal(answer.status, answer.headers, _fault(bytes(body)), spec, clock.now())
     media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
         if media == "application/json":
-            reader.whole(await _beginning(answer, MAX_BYTES))
+            body = bytearray()
+            await _fill(body, answer, MAX_BYTES)
+            reader.whole(bytes(body))
         elif media in _STREAMS or media in _PLAIN:
             await _stream(answer, reader, listener)
         else:
@@ -163,15 +168,12 @@ async def _stream(answer: Streaming, reader: Reader, listener: Listener) -> None
                     pass
 
 
-async def _beginning(answer: Streaming, limit: int) -> bytes:
-    """The body, or the first `limit` bytes and a bit."""
-    body = bytearray()
-    with contextlib.suppress(ValueError):
-        async for chunk in answer.chunks():
-            body += chunk
-            if len(body) > limit:
-                break
-    return bytes(body)
+async def _fill(body: bytearray, answer: Streaming, limit: int) -> None:
+    """With all that comes, until it has more than `limit` bytes."""
+    async for chunk in answer.chunks():
+        body += chunk
+        if len(body) > limit:
+            break
 
 
 def _fault(body: bytes) -> Fault:

@@ -82,6 +82,17 @@ async def test_a_page_of_html_and_a_long_error_are_not_quoted_whole(cloud: Model
         assert len(str(caught.value)) < 500
 
 
+async def test_a_refusal_that_breaks_off_still_says_no(cloud: ModelServer, ask) -> None:
+    async def breaks(writer) -> None:
+        writer.write(b"HTTP/1.1 401 No\r\nContent-Length: 100\r\n\r\nno")
+        await writer.drain()
+        writer.transport.abort()
+
+    cloud.answer(breaks)
+    with pytest.raises(ModelError, match=r"\(401\)"):
+        await ask()
+
+
 async def test_no_error_holds_the_key_or_its_beginning(cloud: ModelServer, ask) -> None:
     echoes = f"Incorrect API key provided: {KEY}, or {KEY[:12]}...; header Bearer {KEY}"
     cloud.answer(cloud.refuse(401, cloud.wire.fault(echoes, "x")), cloud.send(cloud.wire.fault_event(echoes, "x")))

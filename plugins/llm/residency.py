@@ -155,9 +155,8 @@ class Residency:
 
     def _loaded(self, name: str, task: "asyncio.Task[None]") -> None:
         del self._loads[name]
-        if not task.cancelled():
-            task.exception()  # seen by those who wait; nobody may be left
-        self._changed()
+        if not task.cancelled() and task.exception() is None:  # seen by those who wait; nobody may be left
+            self._changed()
 
     async def _load(self, spec: ModelSpec, load: "_Load") -> None:
         from plugins.llm.local.provider import memory_needed, opened

@@ -10,6 +10,7 @@ from plugins.llm.conversation import Prompt
 from plugins.llm.errors import ModelError, Trouble
 from plugins.llm.models import Models
 from plugins.llm.residency import SPARE_BYTES, spare
+from plugins.llm.spec import ModelSpec
 
 NOBODY = lambda name: False  # noqa: E731 - nobody waits
 
@@ -33,18 +34,20 @@ async def test_model_is_loaded_by_the_first_question_and_once_for_many(
     open_models: Any, spec: Any, report: Prompt, asking: Any
 ) -> None:
     changes: list[str] = []
-    async with open_models(spec()) as models:
-        models.followers.append(lambda: changes.append(""))
-        assert [state.state for state in models.states()] == ["idle"]
+    async with open_models(spec(), ModelSpec(name="gone", file="/nowhere")) as models:
+        models.followers.append(lambda: changes.append(",".join(models.resident)))
+        assert [state.state for state in models.states()] == ["idle", "idle"]
+        with pytest.raises(ModelError):
+            await ask(models, report, "gone", asking())
         askers = [asking(f"e{number}") for number in range(3)]
         texts = await asyncio.gather(*(ask(models, report, asker=asker) for asker in askers))
         assert all('"critical"' in text for text in texts)
         assert askers[0].reasons == ["model tiny, being loaded"]
-        [state] = models.states()
+        state = models.states()[1]
         assert (state.state, state.generations, models.resident) == ("resident", 3, ("tiny",))
         assert state.memory_bytes > 1_000_000
     assert models.resident == ()
-    assert len(changes) == 2
+    assert changes == ["tiny", ""]
 
 
 async def test_idle_model_is_unloaded_after_its_keep_alive(

@@ -155,3 +155,20 @@ async def test_a_chain_of_which_one_may_do_it_later_is_tried_again(rig, decoded)
     assert decoded(row.error)["kind"] == "invalid_output"
     assert "none (unknown_model)" in decoded(row.error)["message"]
     assert (await rig.nodes(row.id))["a"].attempt == 2
+
+
+async def test_cancel_ends_also_who_waits_for_a_turn(rig) -> None:
+    await rig.deploy(f"name: long\nnodes:\n  a: {{{ENDLESS}, retry: {{max: 50, delay: 0s}}}}")
+    await rig.deploy(f"name: w\nnodes:\n  b: {{{ASK}}}")
+    long = await rig.start("long")
+    await rig.kind(Kind.LLM_TOKEN, long)
+    waiting = await rig.start("w")
+    await rig.kind(Kind.NODE_STARTED, waiting)
+    loop = asyncio.get_running_loop()
+    asked = loop.time()
+    await rig.ask("cancel", execution=waiting)
+    await rig.end(waiting)
+    assert loop.time() - asked < 2
+    assert (await rig.row(long)).status == "running"
+    await rig.ask("cancel", execution=long)
+    await rig.end(long)

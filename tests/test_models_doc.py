@@ -50,12 +50,16 @@ def test_every_command_does_what_it_should(
     monkeypatch.setenv("GANGLION_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("GANGLION_CONFIG", str(tmp_path / "none.toml"))
     (tmp_path / "none.toml").touch()
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "is-it-warm.yaml").write_text(blocks("yaml")[0])
     for command in COMMANDS:
         words = shlex.split(command.replace("https://models.example.com", web), comments=True)
-        assert words[:2] == ["ganglion", "models"]
+        assert words[0] == "ganglion"
         monkeypatch.setattr("sys.argv", words)
         assert run() == 0, f"{command}\n{capsys.readouterr().err}"
+        if words[1] == "run":
+            assert '"level":"critical"' in capsys.readouterr().out.replace(" ", "")
     assert sorted(path.name for path in (tmp_path / "data/models").glob("[a-z]*.json")) == ["triage-tiny.json"]
 
 

@@ -72,6 +72,8 @@ def add(
         kind = ", ".join(filter(None, (added.architecture, parameters(added.parameters), added.quantisation)))
         say(f"{added.name}: {size(added.bytes)}, {kind}")
         say(f"sha256 {added.sha256}")
+        if added.context and context > added.context:
+            remark(f"it was made for {added.context:,} tokens: with more most models make nonsense")
         remark(f"ask it with `model: {added.name}` in a node of type llm, or see: ganglion models bench {added.name}")
     else:
         say(f"{added.name} is there already, with that checksum")

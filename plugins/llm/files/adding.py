@@ -49,7 +49,8 @@ class Added(msgspec.Struct, frozen=True, kw_only=True):
     architecture: str = ""
     parameters: int = 0
     quantisation: str = ""
-    """As the file says."""
+    context: int = 0
+    """Tokens that it was made for, as the file says all this."""
     is_new: bool = True
     """False: it was there already, with the checksum that was wanted."""
 
@@ -92,7 +93,7 @@ def add(
         raise FileTrouble(f"{folder}: {(error.strerror or str(error)).lower()}: see `ganglion doctor`") from None
     return Added(
         name=name, file=str(target), bytes=size, sha256=found, architecture=header.architecture,
-        parameters=header.parameters, quantisation=header.quantisation,
+        parameters=header.parameters, quantisation=header.quantisation, context=header.context,
     )  # fmt: skip
 
 

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Download", "Progress"]
 
-TRIES = 5
-"""So many in a row that bring no byte, and it is given up."""
+TRIES = 8
+"""So many in a row that bring no byte, and it is given up: after a minute."""
+FIRST_TRIES = 4
+"""The same before anything came: the URL may be wrong."""
 PAUSE, MOST_PAUSE = 0.5, 30.0
 """Seconds before the second try, doubled for each after it."""
 SILENCE = 30.0
@@ -82,8 +84,8 @@ class Download:
                         return
                 except LinkBroken as broken:
                     failures = 1 if self._part.size > before else failures + 1
-                    if failures >= TRIES:
-                        raise FileTrouble(f"{self._link.shown}: {broken}, {TRIES} times in a row") from None
+                    if failures >= (TRIES if self._part.size else FIRST_TRIES):
+                        raise FileTrouble(f"{self._link.shown}: {broken}, {failures} times in a row") from None
                     seconds = max(min(PAUSE * 2 ** (failures - 1), MOST_PAUSE), min(broken.after, MOST_PAUSE))
                     self._tell(f"{broken}; again in {seconds:g} s")
                     self._pause(seconds)
@@ -201,7 +203,12 @@ def _trust() -> "ssl.SSLContext":
     """Reading the authorities' certificates takes a fifth of a second."""
     import httpx
 
-    return httpx.create_ssl_context()
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        raise FileTrouble(
+            f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names can't be read: {error.strerror or error}"
+        ) from None
 
 
 def _validator(response: "httpx.Response") -> str:

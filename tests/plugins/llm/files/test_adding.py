@@ -45,7 +45,7 @@ def test_a_file_is_copied_pinned_and_found(folder: Path) -> None:
     added = add(wish(MODEL, name="triage", context=512), folder, told=told.append)
     assert added == Added(
         name="triage", file=str(folder / "triage.gguf"), bytes=MODEL.stat().st_size, sha256=SHA256,
-        architecture="llama", parameters=1_016_960, quantisation="Q8_0",
+        architecture="llama", parameters=1_016_960, quantisation="Q8_0", context=1024,
     )  # fmt: skip
     assert files(folder) == ["triage.gguf", "triage.json"]
     assert json.loads((folder / "triage.json").read_text()) == {

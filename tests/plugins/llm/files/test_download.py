@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from plugins.llm.files import download
 from plugins.llm.files import part as part_file
-from plugins.llm.files.download import TRIES, Download, Progress
+from plugins.llm.files.download import FIRST_TRIES, TRIES, Download, Progress
 from plugins.llm.files.errors import FileTrouble
 from plugins.llm.files.origin import read_link
 from plugins.llm.files.part import Begun, Part, held, read_begun
@@ -168,10 +169,11 @@ def _phrase(status: int) -> str:
 def test_after_some_tries_without_a_byte_it_is_given_up_and_kept(server: FileServer, downloads: Downloads) -> None:
     server.plans = [Plan(cut=300_000)] + [Plan(status=500)] * TRIES
     error = downloads.fail(server.url + "?token=abc")
-    assert "/some/Triage-Tiny.gguf: the server says 500 Internal Server Error, 5 times in a row" in str(error)
+    assert "/some/Triage-Tiny.gguf: the server says 500 Internal Server Error, 8 times in a row" in str(error)
     assert not error.is_wrong
     assert "abc" not in str(error)
     assert len(server.asked) == TRIES
+    assert downloads.pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0]
     assert downloads.begun.saved == 300_000
     assert downloads.part.stat().st_size == 300_000
 
@@ -267,7 +269,8 @@ def test_the_url_s_user_is_sent_and_never_shown(server: FileServer, downloads: D
 def test_nobody_at_that_address(downloads: Downloads) -> None:
     error = downloads.fail("http://127.0.0.1:1/model.gguf")
     assert "connection refused" in str(error)
-    assert downloads.pauses == [0.5, 1.0, 2.0, 4.0]
+    assert downloads.pauses == [0.5, 1.0, 2.0]
+    assert len(downloads.pauses) == FIRST_TRIES - 1
 
 
 def test_a_disk_without_room_is_not_begun_on(
@@ -290,6 +293,12 @@ def test_an_interrupt_keeps_what_came(server: FileServer, downloads: Downloads) 
     assert downloads.begun.saved > 500_000
     assert downloads.run(server.url) == server.content
     assert server.ranges[-1] is not None
+
+
+def test_certificates_that_can_t_be_read(downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
+    download._trust.cache_clear()
+    assert "SSL_CERT_FILE" in str(downloads.fail("https://127.0.0.1:1/model.gguf"))
 
 
 @pytest.fixture

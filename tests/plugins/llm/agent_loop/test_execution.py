@@ -138,7 +138,7 @@ async def test_stop_when_ends_it(rig, decoded) -> None:
 
 async def test_tokens_of_all_turns_are_bounded_together(rig, decoded) -> None:
     """Three turns take 366; what is promised before the third is more than is left."""
-    row = await rig.run(having("limits: {llm_tokens: 390}").replace("    tools:\n", "    max_tokens: 40\n    tools:\n"))
+    row = await rig.run(having("limits: {llm_tokens: 390}").replace("    tools:\n", "    max_tokens: 60\n    tools:\n"))
     assert (decoded(row.error)["kind"], row.status) == ("limit", ExecutionState.FAILED)
     states = await rig.states(row.id)
     assert (states["act/turn[0]/model"], states["act/turn[2]/model"]) == ("completed", "failed")

@@ -27,7 +27,7 @@ $(VENV)/.bench: $(VENV)/.installed
 	@touch $@
 
 .PHONY: demo
-demo: $(VENV)/.installed  ## See it work: messages, executions, kill -9, nothing lost (under a minute)
+demo: $(VENV)/.installed  ## See it work: messages, kill -9, nothing lost, a local model that decides and acts (under a minute)
 	@$(BIN)/ganglion demo
 
 .PHONY: test

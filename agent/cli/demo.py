@@ -7,7 +7,8 @@ from agent.cli.screen import say
 
 
 def demo() -> None:
-    """Start an agent, feed it through NATS and MQTT, kill it in the middle of a batch, and check that nothing is lost.
+    """Start an agent, feed it through NATS and MQTT, kill it in the middle of a batch, and check that nothing is lost;
+    then let a language model in it decide and act, offline.
 
     Runs in a directory of its own and cleans up. The exit code is 0 only if every claim held.
     """

@@ -8,35 +8,45 @@ import socket
 import sys
 import sysconfig
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from ipaddress import ip_address
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from engine.values import Json
 
 START_SECONDS = 20.0
 """How long an agent may take until it is ready."""
+PATIENCE_SECONDS = 20.0
+"""How long an act may wait for what it announced."""
 
 
 class DemoFailed(Exception):
     """A claim of the demonstration did not hold, or a part of it did not start."""
 
 
-class Watch:
-    """What an independent client sees, one message a line."""
+class Client:
+    """A client's process that prints one JSON object a line, and ends with its standard input."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, script: str) -> None:
         self._process = process
+        self._script = script
 
     async def next(self) -> dict[str, Json]:
-        """The next message: {subject, data}."""
+        """What it prints next."""
         output = self._process.stdout
         line = await output.readline() if output else b""
         if not line:
-            raise DemoFailed("the watching client ended")
+            raise DemoFailed(f"the client {self._script} ended")
         message: dict[str, Json] = msgspec.json.decode(line)
         return message
+
+    async def end(self) -> list[dict[str, Json]]:
+        """Let it end; what it has printed since `next`."""
+        out, _ = await self._process.communicate(b"")  # without bytes its standard input would stay open
+        return [msgspec.json.decode(line) for line in out.splitlines()]
 
 
 class Stage:
@@ -98,20 +108,35 @@ class Stage:
         return int(out)
 
     @asynccontextmanager
-    async def watch(self, *subjects: str) -> AsyncIterator[Watch]:
-        """An independent client that sees what is published on these subjects."""
+    async def running(self, script: str, *arguments: str) -> AsyncIterator[Client]:
+        """A client script that says when it is ready, and ends after the block at the latest."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, str(client_script("watch.py")), self.url, *subjects,
+            sys.executable, str(client_script(script)), *arguments,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**22,
         )  # fmt: skip
         try:
-            watch = Watch(process)
-            await watch.next()
-            yield watch
+            client = Client(process, script)
+            await client.next()
+            yield client
         finally:
             if process.returncode is None:
                 process.kill()
             await process.wait()
+
+    def watch(self, *subjects: str) -> AbstractAsyncContextManager[Client]:
+        """An independent client that sees what is published on these subjects: {subject, data} each."""
+        return self.running("watch.py", self.url, *subjects)
+
+    def connections_elsewhere(self) -> set[str]:
+        """Addresses on other machines that the agent, or its NATS server, is connected with at this moment."""
+        if self._agent is None:
+            return set()
+        found: set[str] = set()
+        process = psutil.Process(self._agent.pid)
+        for each in (process, *process.children(recursive=True)):
+            peers = {connection.raddr.ip for connection in each.net_connections("inet") if connection.raddr}
+            found |= {peer for peer in peers if not ip_address(peer).is_loopback}
+        return found
 
     def log_tail(self) -> str:
         """The end of the agent's log, for a message."""

@@ -13,5 +13,9 @@ Reading order:
     spec.py          what is known of a model beforehand: `[models.<name>]`
     asking.py        who asks, and what the asker is told while waiting and listening
     models.py        the service: finds, loads and unloads models, gives turns, falls back
+    protocol.py      tools for models that know of none; tools.py whether they are well-formed
+    schema.py        which JSON Schemas are taken, and whether an answer fits
+    llm_node.py      the node type `llm`; llm_params.py what it is told, attempt.py it as an asker
+    remembering.py   answers that are used again
     nodes.py         the node types, for the agent's list
 """

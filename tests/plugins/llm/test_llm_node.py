@@ -7,7 +7,9 @@ import pytest
 from engine.contract import Done, Fail, Retry
 from engine.definition import InvalidWorkflow, load_workflow
 from plugins.llm.llm_params import LlmParams
+from plugins.llm.models import Models
 from plugins.llm.nodes import llm_types
+from plugins.llm.spec import ModelSpec, Source
 from plugins.registry import Registry
 
 REPORT = "fridge-07 temperature 14.2 C, limit 8 C"
@@ -86,6 +88,17 @@ async def test_a_chain_says_whom_it_passed_over(ask) -> None:
     assert outcome.output["llm"]["model"] == "triage-tiny"
     [passed] = outcome.output["llm"]["passed_over"]
     assert (passed["model"], passed["kind"]) == ("cloud", "unknown_model")
+
+
+async def test_a_remote_model_that_is_asked_too_much_says_when_to_come_again(ctx, client, server, reply) -> None:
+    server.answer(reply(429, b"{}", retry_after="7"))
+    ctx.client = client
+    models = Models([ModelSpec(name="cloud", provider=Source.OPENAI, url=f"{server.url}/v1")])
+    [llm] = [node_type for node_type in llm_types(models) if node_type.name == "llm"]
+    outcome = await llm.run(ctx, LlmParams(model="cloud", prompt="x"))
+    assert isinstance(outcome, Retry)
+    assert (outcome.kind, outcome.after) == ("rate_limited", 7)
+    await models.aclose()
 
 
 async def test_an_unknown_model_fails_with_a_suggestion(ask) -> None:

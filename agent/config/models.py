@@ -44,8 +44,8 @@ class Model(Section, frozen=True, kw_only=True):
     ] = ""
     context: Annotated[
         int,
-        Meta(ge=0, le=10_000_000, description="Local: tokens of a conversation, prompt and answer together. 0: what "
-             "the model was made for, 4096 at most."),
+        Meta(ge=0, le=10_000_000, description="Local and ollama: tokens of a conversation, prompt and answer "
+             "together. 0: what the model was made for, 4096 at most; ollama: what its server thinks."),
     ] = 0  # fmt: skip
     batch: Annotated[
         int,
@@ -86,7 +86,7 @@ class Model(Section, frozen=True, kw_only=True):
         if is_local and not self.file:
             raise ValueError('file: is needed: the path of a GGUF file, or provider = "openai" for a remote model')
         defaults = {field.name: field.default for field in msgspec.structs.fields(Model)}
-        for key in _OF_REMOTE if is_local else _OF_LOCAL:
+        for key in (key for key in (*_OF_LOCAL, *_OF_REMOTE) if key not in keys_of(self.provider)):
             if getattr(self, key) != defaults[key]:
                 fit = "a remote model" if is_local else "a local model"
                 raise ValueError(f'{key}: is for {fit}, and this one has provider = "{self.provider}"')
@@ -104,7 +104,8 @@ class Model(Section, frozen=True, kw_only=True):
 
 def keys_of(provider: Source) -> tuple[str, ...]:
     """The settings that say something about a model of this kind."""
-    return (*(_OF_LOCAL if provider is Source.LOCAL else _OF_REMOTE), "queue", "stall")
+    own = _OF_LOCAL if provider is Source.LOCAL else _OF_REMOTE
+    return (*own, *(("context",) if provider is Source.OLLAMA else ()), "queue", "stall")
 
 
 def check_model_name(name: str) -> None:

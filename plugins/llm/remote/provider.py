@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from engine.clock import Clock, SystemClock
 from engine.secrets import UnknownSecret
@@ -21,7 +22,8 @@ _KEY = re.compile(r"[\x21-\x7e]+")
 
 def remote(spec: ModelSpec, secret: Callable[[str], str | None], *, clock: Clock | None = None) -> Provider:
     """The provider of a remote model; nothing is sent yet. Raises ModelError (missing: its key)."""
-    return RemoteModel(spec, _key(spec, secret), _dialect(spec), clock or SystemClock())
+    dialect = _dialect(spec)
+    return RemoteModel(spec, _key(spec, secret, dialect), dialect, clock or SystemClock())
 
 
 def _dialect(spec: ModelSpec) -> Dialect:
@@ -36,10 +38,11 @@ def _dialect(spec: ModelSpec) -> Dialect:
             raise ValueError(f"the model {spec.name} is a local one")
 
 
-def _key(spec: ModelSpec, secret: Callable[[str], str | None]) -> str:
+def _key(spec: ModelSpec, secret: Callable[[str], str | None], dialect: Dialect) -> str:
     """Empty for a server of somebody's own that wants none."""
     if not spec.key:
-        if spec.url or spec.provider is Source.OLLAMA:
+        is_own = spec.url and urlsplit(spec.url).hostname != urlsplit(dialect.default_url).hostname
+        if is_own or spec.provider is Source.OLLAMA:
             return ""
         raise ModelError(
             Trouble.MISSING,

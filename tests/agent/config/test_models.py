@@ -35,6 +35,7 @@ key = "OPENAI"
 [models.there]
 provider = "ollama"
 url = "http://10.0.0.5:11434/"
+context = 8192
 stall = "2m"
 """
     config, _ = load_config(write(tmp_path, text), environ={})
@@ -46,7 +47,7 @@ stall = "2m"
         ModelSpec(
             name="cloud", provider=Source.OPENAI, model="gpt-5-mini", key="OPENAI", url="https://api.openai.com/v1"
         ),
-        ModelSpec(name="there", provider=Source.OLLAMA, url="http://10.0.0.5:11434", stall=120.0),
+        ModelSpec(name="there", provider=Source.OLLAMA, url="http://10.0.0.5:11434", context=8192, stall=120.0),
     )
 
 

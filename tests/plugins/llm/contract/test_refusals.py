@@ -178,9 +178,13 @@ def test_a_key_with_a_line_break_inside_is_refused_without_showing_it() -> None:
 
 
 def test_the_providers_own_address_wants_a_key_and_a_server_of_ones_own_does_not() -> None:
-    for provider in (Source.OPENAI, Source.ANTHROPIC):
-        with pytest.raises(ModelError, match=r"it needs a key: .*`key` into \[models\.cloud\]"):
-            remote(ModelSpec(name="cloud", provider=provider), {}.get)
+    for provider, url in (
+        (Source.OPENAI, "https://api.openai.com/v1"),
+        (Source.ANTHROPIC, "https://api.anthropic.com"),
+    ):
+        for own in ("", url):
+            with pytest.raises(ModelError, match=r"it needs a key: .*`key` into \[models\.cloud\]"):
+                remote(ModelSpec(name="cloud", provider=provider, url=own), {}.get)
         remote(ModelSpec(name="cloud", provider=provider, url="http://127.0.0.1:1"), {}.get)
     remote(ModelSpec(name="cloud", provider=Source.OLLAMA), {}.get)
 

@@ -28,7 +28,8 @@ DEATHS = 2
 """So many, and a model is in quarantine."""
 FILE = ".quarantine.json"
 MARK = ".native-"
-_NATIVE = re.compile(r'File "[^"]*(?:llama_cpp|plugins/llm/local)[/\\]')
+_NATIVE = re.compile(r'File "[^"]*(?:llama_cpp|plugins[/\\]llm[/\\]local)[/\\](?!worker\.py)')
+"""A model's thread at work: one that waits for its next job has only worker.py on its stack."""
 _THREAD = re.compile(r"^(Current thread|Thread) 0x([0-9a-f]+)", re.MULTILINE)
 _log = logging.getLogger("ganglion.models")
 
@@ -176,7 +177,7 @@ class _Stack(msgspec.Struct, frozen=True):
     is_current: bool
     """The signal came here."""
     is_native: bool
-    """Its code is that of local models."""
+    """It is at work for a model."""
 
 
 def _stacks(crash: str) -> list[_Stack]:

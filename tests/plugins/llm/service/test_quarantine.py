@@ -12,11 +12,16 @@ from plugins.llm.spec import ModelSpec
 
 NATIVE = """\
   File "/opt/lib/python3.11/site-packages/llama_cpp/llama.py", line 700 in eval
+  File "/opt/ganglion/plugins/llm/local/llama.py", line 100 in generate
   File "/opt/ganglion/plugins/llm/local/worker.py", line 33 in _work
   File "/usr/lib/python3.11/threading.py", line 1045 in _bootstrap_inner
 """
 IDLE = """\
   File "/opt/ganglion/engine/store/connection.py", line 33 in run
+"""
+RESTING = """\
+  File "/opt/ganglion/plugins/llm/local/worker.py", line 30 in _work
+  File "/usr/lib/python3.11/threading.py", line 1045 in _bootstrap_inner
 """
 
 
@@ -86,7 +91,7 @@ def test_another_file_starts_anew(lives: Lives, spec: Any) -> None:
         pytest.param(DIED, ("a",), id="the thread of the signal"),
         pytest.param(crash(("Current thread", 7, IDLE), ("Thread", 0x1234, NATIVE)), (), id="another thread died"),
         pytest.param(
-            crash(("Thread", 0x1234, NATIVE), ("Thread", 7, IDLE), how="Aborted"), ("a",),
+            crash(("Thread", 0x1234, NATIVE), ("Thread", 0x5678, RESTING), ("Thread", 7, IDLE), how="Aborted"), ("a",),
             id="a thread of llama.cpp's own died, and this model computed",
         ),
         pytest.param(

@@ -82,7 +82,7 @@ def test_second_death_in_native_code_keeps_the_model_away_and_the_agent_lives(ag
 
 def test_kill_from_outside_counts_for_nothing(agent: Mortal) -> None:
     agent.deploy(WORKFLOW)
-    for _ in range(3):
+    for _ in range(2):
         assert "critical" in ask(agent, "fridge-07 temperature 14.2 C, limit 8 C")
         assert (agent.data_dir / "models" / ".native-tiny").exists()
         agent.end(signal.SIGKILL)

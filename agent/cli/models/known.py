@@ -97,17 +97,17 @@ class Shelf:
             name=name, provider=spec.provider.value, source=source, file=spec.file, size_bytes=file_size(spec.file)
         )  # fmt: skip
 
-    def context(self, name: str) -> int:
-        """Tokens that a local model has; 0: remote, or its file can't be read. Reads the file's header."""
+    def look(self, name: str) -> tuple[int, str]:
+        """Tokens that a local model has, 0 for a remote one; and what is wrong with its file. Reads its header."""
         from plugins.llm.errors import ModelError
         from plugins.llm.local.gguf import read_header
         from plugins.llm.local.memory import context_of
 
         try:
             spec = self.catalogue.get(name)
-            return context_of(spec, read_header(spec.file)) if spec.file else 0
-        except ModelError:
-            return 0
+            return (context_of(spec, read_header(spec.file)) if spec.file else 0), ""
+        except ModelError as error:
+            return 0, str(error)
 
     def begun(self) -> tuple[Begins, ...]:
         """Downloads that are not whole yet."""

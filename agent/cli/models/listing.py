@@ -93,10 +93,9 @@ def listing(*, where: Where, as_json: AsJson = False) -> None:
 def _line(shelf: Shelf, info: "ModelInfo") -> Line:
     """How it is, and what is known of it here."""
     known = shelf.known(info.name)
-    return Line(
-        **msgspec.structs.asdict(info), size_bytes=known.size_bytes, context=shelf.context(info.name),
-        source=known.source,
-    )  # fmt: skip
+    context, problem = shelf.look(info.name) if known.source else (0, "")
+    values = msgspec.structs.asdict(info) | {"problem": info.problem or problem}
+    return Line(**values, size_bytes=known.size_bytes, context=context, source=known.source)
 
 
 def _in_lines(answer: "AgentModels") -> str:

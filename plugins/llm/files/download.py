@@ -114,7 +114,11 @@ class Download:
         except httpx.TimeoutException:
             raise LinkBroken(f"nothing came for {SILENCE:g} s") from None
         except httpx.RequestError as error:
-            raise LinkBroken(reason(error)) from None
+            if (why := reason(error)).startswith("the certificate"):  # it will be the same in a minute
+                raise FileTrouble(
+                    f"{self._link.shown}: {why}; if you trust it, name its authority: SSL_CERT_FILE=ca.pem"
+                ) from None
+            raise LinkBroken(why) from None
 
     def _follow(self, client: "httpx.Client", request: "httpx.Request") -> "httpx.Response":
         """The answer at the end of all redirects; its body is not read yet."""

@@ -79,6 +79,18 @@ def test_verify_tells_damaged_from_whole(triage: Models) -> None:
     assert "--all" in triage("verify").err
 
 
+def test_a_file_that_was_cut_off_or_taken_away_is_listed_with_that(triage: Models) -> None:
+    file = triage.folder / "triage-tiny.gguf"
+    os.truncate(file, 900_000)
+    assert "triage-tiny.gguf is cut off: expected 1,1" in triage().out
+    assert "is cut off" in triage("show", "triage-tiny").out
+    assert "it is damaged or another file" in triage("bench", "triage-tiny").err
+    file.unlink()
+    assert "there is no file" in triage().out
+    assert "there is no file" in triage("bench", "triage-tiny").err
+    assert triage("verify", "triage-tiny").code == 1
+
+
 def test_release_ends_a_quarantine(triage: Models) -> None:
     """As the next start writes it after two deaths in the model's native code."""
     book = {"models": {"triage-tiny": {"identity": SHA256, "deaths": 2, "last": "2026-11-21T10:15:00Z"}}}

@@ -1,5 +1,6 @@
 """A web server on this machine that does what servers do to large downloads."""
 
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,7 +30,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class FileServer:
     """Serves `content` at every path; `plans` are its next answers, after that all goes well."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._scheme = "http" if tls is None else "https"
         self.content = MODEL.read_bytes()
         self.etag = '"one"'
         self.has_ranges = True
@@ -56,12 +58,14 @@ class FileServer:
                 """Clients leave in the middle: that is what this is for."""
 
         self._http = Server(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
         self._thread.start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_port}/some/Triage-Tiny.gguf"
+        return f"{self._scheme}://127.0.0.1:{self._http.server_port}/some/Triage-Tiny.gguf"
 
     @property
     def ranges(self) -> list[str | None]:

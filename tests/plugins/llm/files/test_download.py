@@ -1,4 +1,5 @@
 import random
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import trustme
 
 from plugins.llm.files import download
 from plugins.llm.files import part as part_file
@@ -299,6 +301,40 @@ def test_certificates_that_can_t_be_read(downloads: Downloads, monkeypatch: pyte
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
     download._trust.cache_clear()
     assert "SSL_CERT_FILE" in str(downloads.fail("https://127.0.0.1:1/model.gguf"))
+    download._trust.cache_clear()
+
+
+@pytest.fixture
+def secure() -> Iterator[FileServer]:
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    server = FileServer(tls)
+    with authority.cert_pem.tempfile() as file, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", file)
+        download._trust.cache_clear()
+        yield server
+    download._trust.cache_clear()
+    server.close()
+
+
+def test_https_is_not_left_for_http(secure: FileServer, server: FileServer, downloads: Downloads) -> None:
+    assert downloads.run(secure.url) == secure.content
+    secure.plans = [Plan(status=302, headers={"Location": "http://192.0.2.7/model.gguf"})]
+    assert "redirects to http://" in str(downloads.fail(secure.url + "?2"))
+    secure.plans = [Plan(status=302, headers={"Location": secure.url + "?3"})]
+    assert downloads.run(secure.url + "?4") == secure.content
+    secure.plans = [Plan(status=302, headers={"Location": server.url})]
+    assert downloads.run(secure.url + "?5", is_insecure=True) == server.content
+
+
+def test_a_certificate_that_nobody_vouches_for_is_not_asked_again(secure: FileServer, downloads: Downloads) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SSL_CERT_FILE")
+        download._trust.cache_clear()
+        error = downloads.fail(secure.url)
+    assert "the certificate is not trusted" in str(error)
+    assert "SSL_CERT_FILE=ca.pem" in str(error)
+    assert downloads.pauses == []
 
 
 @pytest.fixture

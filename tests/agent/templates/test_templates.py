@@ -13,6 +13,7 @@ GIVEN: dict[str, dict[str, Json]] = {
     "approval": {"subject": "requests.new"},
     "debounce-sensor": {"subject": "doors.*.state"},
     "file-import": {"subject": "rows"},
+    "local-triage": {"subject": "sensors.*.temperature", "limit": 8},
     "nightly-report": {"urls": ["https://a.example", "https://b.example"], "report_to": "https://c.example"},
     "poll-api": {"url": "https://a.example/x"},
     "threshold-alarm": {"subject": "sensors.*.temperature", "limit": 8},

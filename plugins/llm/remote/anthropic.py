@@ -5,7 +5,7 @@ message_delta (why it stopped, usage so far), message_stop, and ping and error b
 Streaming, Stop reasons, Structured outputs, Tool use and Versions of Anthropic's documentation.
 
 - `anthropic-version: 2023-06-01`, which all models and compatible servers take; 2026-10-21 does away with `temperature`
-  and `top_p`, which older models still honour. Newer ones refuse them, and are then asked without.
+  and `top_p`, which older models still honour, up to 1. Newer ones refuse them, and are then asked without.
 - A schema goes into `output_config.format`, which holds the answer to it: bounds of numbers and lengths, which it
   refuses, left out. Models and servers without it are made to use a tool whose input is the answer. It is not done the
   other way round, for newest models refuse to be made to use a tool.

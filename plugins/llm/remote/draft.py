@@ -22,13 +22,14 @@ class _Call(msgspec.Struct):
 class Draft:
     """A dialect's reader fills it; `reply` reads it once the answer is whole."""
 
-    def __init__(self, prompt: Prompt, listener: Listener, clock: Clock, *, quiet: bool = False) -> None:
-        """`quiet`: nothing is heard until the end, since the text is not the answer yet (`unwrap`)."""
+    def __init__(self, prompt: Prompt, listener: Listener, clock: Clock, *, began: float, quiet: bool = False) -> None:
+        """`began`: when the model was asked, on the clock. `quiet`: nothing is heard until the end, for the text is not
+        the answer yet (`replace`)."""
         self._prompt = prompt
         self._listener = listener
         self._clock = clock
         self._quiet = quiet
-        self._began = clock.monotonic()
+        self._began = began
         self._first: float | None = None
         self._pieces: list[str] = []
         self._calls: dict[object, _Call] = {}

@@ -42,7 +42,7 @@ class RemoteModel:
 
     async def generate(self, prompt: Prompt, listener: Listener, http: Http) -> Reply:
         try:
-            return await self._ask(prompt, listener, http)
+            return await self._ask(prompt, listener, http, self._clock.monotonic())
         except ModelError as error:
             message = f"model {self._spec.name}: {self._without_key(str(error))}"
             raise ModelError(error.trouble, message, after=error.after) from None
@@ -50,24 +50,23 @@ class RemoteModel:
     async def aclose(self) -> None:
         """There is nothing to give back."""
 
-    async def _ask(self, prompt: Prompt, listener: Listener, http: Http) -> Reply:
+    async def _ask(self, prompt: Prompt, listener: Listener, http: Http, began: float) -> Reply:
         """Until the server takes the request as it is, or says no for a reason that nothing can be left out for."""
         while True:
             if prompt.tools and not self.has_tools:
                 told = without_tools(prompt)
-                return read_reply(await self._ask(told, listener, http), prompt, told)
+                return read_reply(await self._ask(told, listener, http, began), prompt, told)
             asking = self._learned.asking(prompt.schema)
             try:
-                return await self._answer(prompt, asking, listener, http)
+                draft = Draft(prompt, listener, self._clock, began=began, quiet=asking.way is Way.TOLD)
+                return await self._answer(prompt, asking, draft, listener, http)
             except Refusal as refusal:
                 if not self._learned.from_refusal(
                     refusal, asking, prompt.schema, self._dialect.optional, self._dialect.schema_fields
                 ):
                     raise
 
-    async def _answer(self, prompt: Prompt, asking: Asking, listener: Listener, http: Http) -> Reply:
-        is_told = prompt.schema is not None and asking.way is Way.TOLD
-        draft = Draft(prompt, listener, self._clock, quiet=is_told)
+    async def _answer(self, prompt: Prompt, asking: Asking, draft: Draft, listener: Listener, http: Http) -> Reply:
         body = self._dialect.body(taken(prompt), self._spec.model or self._spec.name, asking)
         request = Request(
             self._dialect.address(self._spec.url),
@@ -75,7 +74,7 @@ class RemoteModel:
             encode_json(body),
         )
         await exchange(http, request, self._dialect.reader(draft, prompt, asking), listener, self._spec, self._clock)
-        if is_told:
+        if asking.way is Way.TOLD:
             draft.replace(unfenced(draft.text))
         reply = draft.reply()
         if prompt.schema is not None and reply.finish is Finish.STOP and not is_json(reply.text):

@@ -23,7 +23,7 @@ DEAF = SimpleNamespace(heard=lambda text: None, stopped=False)
 
 def read(dialect: Dialect, *events: Json, is_whole: bool = False) -> Reply:
     """What a dialect's reader makes of a stream, or of one document."""
-    draft = Draft(PROMPT, DEAF, SystemClock())
+    draft = Draft(PROMPT, DEAF, SystemClock(), began=0.0)
     reader = dialect.reader(draft, PROMPT, Asking())
     if is_whole:
         reader.whole(json.dumps(events[0]).encode())

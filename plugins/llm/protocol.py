@@ -70,10 +70,8 @@ def _properties(tool: Tool) -> Mapping[str, Json]:
 
 def _schema(tools: Iterable[Tool]) -> dict[str, Json]:
     """What a call of one of them, or an answer, is."""
-    calls = [
-        _object(tool={"const": tool.name}, arguments={"type": "object", "properties": {}, **tool.parameters})
-        for tool in tools
-    ]
+    none = {"type": "object", "properties": {}, "additionalProperties": False}
+    calls = [_object(tool={"const": tool.name}, arguments={**none, **tool.parameters}) for tool in tools]
     return {"anyOf": [*calls, _object(answer={"type": "string", "minLength": 1})]}
 
 

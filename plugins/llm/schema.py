@@ -83,11 +83,7 @@ def read_answer(reply: Reply, schema: Mapping[str, Json], *, max_tokens: int) ->
         )
     except InvalidValue as error:
         if reply.finish is Finish.LENGTH:
-            raise ModelError(
-                Trouble.INVALID,
-                f"the answer was cut off after {reply.usage.output or max_tokens} tokens, inside its JSON: raise "
-                f"max_tokens (now {max_tokens}), or bound the answer with maxLength and maxItems in the schema",
-            ) from None
+            raise ModelError(Trouble.INVALID, _cut_off(reply.usage.output, max_tokens)) from None
         raise ModelError(Trouble.INVALID, f"the answer is no JSON: {error}: {_quoted(reply.text)}") from None
     wrong = misfit(value, schema)
     if wrong:
@@ -105,6 +101,16 @@ def misfit(value: Json, schema: Mapping[str, Json]) -> str:
         place = ".".join(map(str, wrong.absolute_path))
         return f"{place}: {wrong.message[:300]}" if place else wrong.message[:300]
     return ""
+
+
+def _cut_off(written: int, max_tokens: int) -> str:
+    bound = "or bound the answer with maxLength and maxItems in the schema"
+    if 0 < written < max_tokens:
+        return (
+            f"the model's context was full after {written} tokens of the answer, inside its JSON: shorten the prompt, "
+            f"give the model a larger context, {bound}"
+        )
+    return f"the answer was cut off inside its JSON: raise max_tokens (now {max_tokens}), {bound}"
 
 
 class _Check:

@@ -101,6 +101,20 @@ async def test_a_remote_model_that_is_asked_too_much_says_when_to_come_again(ctx
     await models.aclose()
 
 
+async def test_a_remote_model_that_says_nothing_is_given_up_after_the_nodes_stall(ctx, client, server) -> None:
+    async def hang(received, writer) -> None:
+        await server.closed.wait()
+
+    server.answer(hang)
+    ctx.client = client
+    models = Models([ModelSpec(name="cloud", provider=Source.OPENAI, url=f"{server.url}/v1")])
+    [llm] = [node_type for node_type in llm_types(models) if node_type.name == "llm"]
+    outcome = await llm.run(ctx, LlmParams(model="cloud", prompt="x", stall="100ms"))
+    assert isinstance(outcome, Retry)
+    assert outcome.kind == "stalled"
+    await models.aclose()
+
+
 async def test_an_unknown_model_fails_with_a_suggestion(ask) -> None:
     outcome = await ask(model="triage-tinny", prompt="x")
     assert isinstance(outcome, Fail)

@@ -137,6 +137,14 @@ def test_anything_else_is_invalid_output(text) -> None:
     assert caught.value.trouble is Trouble.INVALID
 
 
+def test_a_tool_without_parameters_is_called_without_arguments() -> None:
+    prompt = Prompt(messages=(user("x"),), tools=(Tool(name="stop"),))
+    told = without_tools(prompt)
+    assert read_reply(Reply(text='{"tool":"stop","arguments":{}}'), prompt, told).calls[0].name == "stop"
+    with pytest.raises(ModelError):
+        read_reply(Reply(text='{"tool":"stop","arguments":{"now":true}}'), prompt, told)
+
+
 def test_a_call_that_was_cut_off_says_how_to_get_the_rest() -> None:
     with pytest.raises(ModelError, match=r"raise max_tokens \(now 50\)"):
         read('{"tool":"read_sen', finish=Finish.LENGTH)

@@ -111,8 +111,10 @@ def test_an_answer_that_does_not_fit_is_invalid_output_with_its_place(text, said
 
 def test_an_answer_that_was_cut_off_says_how_to_get_the_rest() -> None:
     reply = Reply(text='{"day": "2026', finish=Finish.LENGTH, usage=Usage(output=7))
-    with pytest.raises(ModelError, match=r"cut off after 7 tokens.*raise max_tokens \(now 7\).*maxLength"):
+    with pytest.raises(ModelError, match=r"cut off inside its JSON: raise max_tokens \(now 7\).*maxLength"):
         read_answer(reply, NESTED, max_tokens=7)
+    with pytest.raises(ModelError, match=r"context was full after 7 tokens.*shorten the prompt"):
+        read_answer(reply, NESTED, max_tokens=9)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,11 @@ class Model(Section, frozen=True, kw_only=True):
         Meta(ge=1, le=65_536, description="Local: tokens of a prompt that are read at once; a cancel waits for so "
              "many."),
     ] = 256  # fmt: skip
-    threads: Annotated[int, Meta(ge=0, le=1024, description="Local: threads that compute. 0: one per processor.")] = 0
+    threads: Annotated[
+        int,
+        Meta(ge=0, le=1024, description="Local: threads that compute. 0: one per processor, and one alone for a model "
+             "of less than 64 MiB."),
+    ] = 0  # fmt: skip
     gpu_layers: Annotated[
         int, Meta(ge=-1, le=10_000, description="Local: layers that are given to a graphics card. -1: all.")
     ] = 0

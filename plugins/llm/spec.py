@@ -29,11 +29,11 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     sha256: str = ""
     """Lower-case hex; empty: any."""
     context: int = 0
-    """Tokens; 0: what it was trained for, 4,096 at most. Of a remote one only Ollama is told: it cuts longer prompts."""
+    """Tokens; 0: what it was trained for, 4,096 at most. Of remote ones only Ollama is told: it cuts longer prompts."""
     batch: int = 256
     """Tokens of a prompt that are read at once: a cancel waits for one batch."""
     threads: int = 0
-    """0: one for each processor."""
+    """0: one for each processor; one alone for a small model."""
     gpu_layers: int = 0
     """-1: all."""
     chat_format: str = ""

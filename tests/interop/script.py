@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
-from tests.running import Running
+from tests.running import CONFIG, ROOT, Running
 
 BROAD = """\
 name: broad
@@ -27,6 +27,11 @@ nodes:
   rest: {type: sleep, duration: 50ms}
   tell: {type: publish, needs: hot.then, subject: out.alarm, data: "{{ trigger.data }}"}
 outputs: {hot: "{{ nodes.hot }}"}
+"""
+SAYING = """\
+name: saying
+nodes:
+  say: {type: llm, model: tiny, prompt: "fridge-07 temperature 14.2 C, limit 8 C", max_tokens: 60}
 """
 PARTIAL = "name: partial\nnodes:\n  a: {type: fail, message: bad, kind: sad, critical: false}\n"
 FAILING = """\
@@ -51,6 +56,8 @@ flow: {concurrency: 1, queue: {max: 1, when_full: %s}}
 nodes: {busy: {type: request, subject: silent, timeout: 3s}}
 """
 PARSED = "name: parsed\ntriggers:\n  - nats: {subject: parsed%s}\nnodes: {a: {type: transform, data: 1}}\n"
+SCRIPT_CONFIG = f'{CONFIG}[models.tiny]\nfile = "{ROOT}/examples/models/triage-tiny-q8_0.gguf"\n'
+"""Of the agent that plays it."""
 PATIENCE = 20.0
 
 
@@ -85,7 +92,14 @@ class Script:
             await nc.subscribe("$KV.ganglion_agents.>", cb=self._note(self.heartbeats))
             await nc.subscribe("silent", cb=self._note([]))
             await nc.flush()
-            for part in (self._executions, self._steering, self._queues, self._dead_letters, self._questions):
+            for part in (
+                self._executions,
+                self._models,
+                self._steering,
+                self._queues,
+                self._dead_letters,
+                self._questions,
+            ):
                 await part()
         self.agent.end()
         self.agent.start()
@@ -108,6 +122,10 @@ class Script:
         await self._ended("failing")
         await self.ask("fork", execution=failed, node="bad")
         await self._ended("failing")
+
+    async def _models(self) -> None:
+        await self._deploy(SAYING)
+        await self._run("saying")
 
     async def _steering(self) -> None:
         for text in (ASKING, WAITING, DOUBTING):

@@ -13,7 +13,7 @@ from cloudevents.core.v1.event import CloudEvent
 from engine.events import FACTS, LIVE, Kind
 from tests.interop.checking import check
 from tests.interop.schemas import FOLDER, files
-from tests.interop.script import Script
+from tests.interop.script import SCRIPT_CONFIG, Script
 from tests.running import Running, running_agent
 
 pytestmark = pytest.mark.nats
@@ -29,7 +29,7 @@ tests/agent/test_lookout.py, and tests/agent/cli/test_fleet.py."""
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Script]:
     """Played once."""
-    with running_agent(tmp_path_factory.mktemp("script")) as agent:
+    with running_agent(tmp_path_factory.mktemp("script"), SCRIPT_CONFIG) as agent:
         played = Script(agent)
         asyncio.run(played.play())
         yield played

@@ -19,7 +19,7 @@ class ParamReference(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the table of parameters."""
 
     name: str
-    """Dotted for what is inside an object: `auth.basic.user`."""
+    """Dotted for what is inside an object: `auth.basic.user`; NAME stands for any name."""
     type: str
     """In words: string, integer, number, boolean, list of …, object of …, any, object of nodes, expression, or the
     values that it may have."""
@@ -73,10 +73,10 @@ def _rows(field: msgspec.structs.FieldInfo, prefix: str, role: Role) -> Iterator
         description=_description(kind),
         role=role,
     )
-    for struct in _structs(kind):
+    for place, struct in _structs(kind):
         for inner in msgspec.structs.fields(struct):
             own = role_of(inner)
-            yield from _rows(inner, f"{name}.", role if own is Role.TEMPLATE else own)
+            yield from _rows(inner, f"{name}.{place}", role if own is Role.TEMPLATE else own)
 
 
 def _in_body(row: ParamReference, bodies: Iterable[Body]) -> ParamReference:
@@ -106,12 +106,15 @@ def _description(kind: inspect.Type) -> str:
     return str((schema or {}).get("description", ""))
 
 
-def _structs(kind: inspect.Type) -> Iterator[type[msgspec.Struct]]:
-    """The objects with named fields in a type: itself, or one of its alternatives."""
+def _structs(kind: inspect.Type) -> Iterator[tuple[str, type[msgspec.Struct]]]:
+    """The objects with named fields in a type: itself, one of its alternatives, or one for each name."""
     kind = _bare(kind)
     for member in kind.types if isinstance(kind, inspect.UnionType) else (kind,):
+        inner = _bare(member.value_type) if isinstance(member, inspect.DictType) else None
         if isinstance(member, inspect.StructType):
-            yield member.cls
+            yield "", member.cls
+        elif isinstance(inner, inspect.StructType):
+            yield "NAME.", inner.cls
 
 
 def _bare(kind: inspect.Type) -> inspect.Type:
@@ -127,6 +130,8 @@ def _words(kind: inspect.Type) -> str:
         if "number" in words:
             words = [word for word in words if word != "integer"]
         return " | ".join(words)
+    if isinstance(kind, inspect.EnumType):
+        return " | ".join(str(member.value) for member in kind.cls)
     if isinstance(kind, inspect.LiteralType):
         return " | ".join(map(str, kind.values))
     if isinstance(kind, inspect.ListType | inspect.VarTupleType):

@@ -5,6 +5,7 @@ from typing import Final
 
 from engine.contract import Misfit
 from engine.expressions import ExpressionError, compile_tree
+from engine.quantities import parse_duration
 from engine.values import Json, encode_json
 from plugins.llm.agent_loop.params import Taint
 from plugins.llm.schema import check_schema
@@ -26,6 +27,15 @@ def check(written: Mapping[str, Json]) -> Iterator[Misfit]:
         yield ("nodes", name), "the model is told of no such tool", f"add `tools: {{{name}: {{arguments: …}}}}`"
     for name, tool in tools.items():
         yield from _tool(("tools", name), _object(tool))
+    memory = _object(written.get("memory"))
+    if memory.get("summarise") and memory.get("window") is None:
+        yield ("memory", "summarise"), "needs to know what is older", "add `window: …`, how many turns stay as they are"
+    within = _object(written.get("approval")).get("within")
+    if within is not None and "{{" not in str(within):
+        try:
+            parse_duration(within)
+        except ValueError as error:
+            yield ("approval", "within"), str(error), "such as 1h"
     if written.get("taint") == Taint.STRICT:
         yield from _instructions(written, tools)
 

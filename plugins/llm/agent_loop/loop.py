@@ -142,7 +142,8 @@ class AgentLoop:
     def _turn_ended(self, output: Mapping[str, Json]) -> None:
         self._steps += 1
         self._use(output)
-        calls = tuple(_call(wanted, number) for number, wanted in enumerate(output.get("calls") or ()))
+        known = sum(len(turn.calls) for turn in self._transcript.turns)
+        calls = tuple(_call(wanted, known + number) for number, wanted in enumerate(output.get("calls") or (), 1))
         text = str(output.get("text", ""))
         self._transcript.turns.append(Turn(text, calls))
         self._wanted.extend(calls)
@@ -233,7 +234,7 @@ def _call(wanted: Json, number: int) -> ToolCall:
     fields = _object(wanted)
     return ToolCall(
         name=str(fields.get("name", "")), arguments=_object(fields.get("arguments")),
-        id=str(fields.get("id") or f"call-{number + 1}"),
+        id=str(fields.get("id") or f"call-{number}"),
     )  # fmt: skip
 
 

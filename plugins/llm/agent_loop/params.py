@@ -54,10 +54,6 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         bool, Says(description="What is older becomes a note that the model itself writes; else it is left out.")
     ] = False
 
-    def __post_init__(self) -> None:
-        if self.summarise and self.window is None:
-            raise ValueError("summarise needs `window`: how many turns stay as they are")
-
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a person is asked."""

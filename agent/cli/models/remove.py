@@ -8,6 +8,7 @@ import typer
 from agent.cli.complete import added_models
 from agent.cli.failure import Exit, Failure
 from agent.cli.models.known import Shelf
+from agent.cli.models.live import states_here
 from agent.cli.models.progress import size
 from agent.cli.options import AsJson, ConfigFile, DataDir
 from agent.cli.screen import remark, say, write_json
@@ -23,7 +24,8 @@ def remove(
 ) -> None:
     """Take away a model that was added, its file too; also what an interrupted download has left.
 
-    A file that was only linked stays. One that a running agent has in memory answers until it is unloaded.
+    A file that was only linked stays. A running agent finds it no more: nodes that name it fail from then on, while
+    those that it is answering get their answer.
 
       ganglion models remove qwen --yes
     """
@@ -41,6 +43,8 @@ def remove(
             raise Failure(f"{name} would be gone for good: say --yes")
         if not typer.confirm(f"Remove {name} and its file from {shelf.folder}?", err=True):
             raise Failure(f"{name} stays", Exit.FAILED)
+    _, infos = states_here(shelf, shelf.where) if holder(shelf.data_path) is not None else ("", [])
+    held_bytes = sum(info.memory_bytes for info in infos if info.name == name)
     try:
         freed = take_away(name, shelf.folder)
     except FileTrouble as trouble:
@@ -50,5 +54,5 @@ def remove(
         write_json({"name": name, "freed_bytes": freed})
         return
     say(f"{name} is removed; {size(freed)} are free again")
-    if holder(shelf.data_path) is not None:
-        remark("the agent that runs here answers with it until it is unloaded, if it has it in memory")
+    if held_bytes:
+        remark(f"the agent that runs here holds {size(held_bytes)} of it in memory, until nobody has asked for a while")

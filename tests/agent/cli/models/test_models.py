@@ -239,7 +239,9 @@ def test_an_agent_tells_what_is_in_memory(triage: Models, start: Callable[..., A
     assert added.code == 0
     assert [line["name"] for line in triage("list", "--json").json["models"]] == ["another", "triage-tiny"]
     removed = triage("remove", "triage-tiny", "--yes")
-    assert "the agent that runs here answers with it until it is unloaded" in removed.err
+    assert "the agent that runs here holds" in removed.err
+    assert [line["name"] for line in triage("list", "--json").json["models"]] == ["another"]
+    assert triage.plain("trigger", "ask", "--wait", *triage.here).code == 1, "it finds it no more"
     assert agent.end() == 0
 
 

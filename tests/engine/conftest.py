@@ -24,7 +24,7 @@ from engine.engine import Engine
 from engine.events import Bus, Event, Identity, Kind, Subscription
 from engine.execution.control import control_types
 from engine.execution.services import ExecutionConfig, Services
-from engine.ports import Http
+from engine.ports import Http, Requester
 from engine.resources.gauge import Gauge
 from engine.secrets import UnknownSecret
 from engine.states import FINISHED
@@ -229,6 +229,7 @@ async def opened(
     gauge: Gauge | None = None,
     more: tuple[NodeType, ...] = (),
     http: Http | None = None,
+    requester: Requester | None = None,
     **config: Json,
 ) -> AsyncIterator[Rig]:
     bus = Bus()
@@ -244,6 +245,7 @@ async def opened(
             config=ExecutionConfig(**config),
             gauge=gauge,
             http=http,
+            requester=requester,
         )
         types = [t for t in (*builtin_types(), *control_types(), *acting.types(), *more) if t.name not in without]
         engine = Engine(

@@ -67,15 +67,15 @@ class Learned:
         self, refusal: Refusal, asked: Asking, schema: Mapping[str, Json] | None, fields: Mapping[str, str],
         schema_fields: str,
     ) -> bool:  # fmt: skip
-        """Whether there is something to leave out. `fields`: what may be, with the pattern that names it;
-        `schema_fields`: the pattern that names a way to ask for a schema."""
+        """Whether there is something to leave out. `fields`: what of the request may be, each with the pattern that names
+        it; `schema_fields`: the pattern that names a way to ask for a schema."""
         said = refusal.fault.text
         if refusal.trouble is Trouble.TOO_LONG:
             return False
         if refusal.status not in _STATUSES or not _UNABLE.search(said) or _RANGE.search(said):
             return False
         for field, pattern in fields.items():
-            if field not in asked.without and re.search(pattern, said, re.IGNORECASE):
+            if re.search(pattern, said, re.IGNORECASE):
                 self.without |= {field}
                 return True
         if schema is not None and re.search(schema_fields, said, re.IGNORECASE):

@@ -2,7 +2,7 @@
 
 from engine.clock import Clock
 from engine.ports import Http
-from engine.values import encode_json
+from engine.values import Json, encode_json
 from plugins.llm.conversation import Finish, Prompt, Reply
 from plugins.llm.errors import ModelError
 from plugins.llm.guess import guessed_tokens
@@ -57,23 +57,26 @@ class RemoteModel:
                 told = without_tools(prompt)
                 return read_reply(await self._ask(told, listener, http, began), prompt, told)
             asking = self._learned.asking(prompt.schema)
+            body = self._dialect.body(taken(prompt), self._spec.model or self._spec.name, asking)
+            draft = Draft(prompt, listener, self._clock, began=began, quiet=asking.way is Way.TOLD)
             try:
-                draft = Draft(prompt, listener, self._clock, began=began, quiet=asking.way is Way.TOLD)
-                return await self._answer(prompt, asking, draft, listener, http)
+                reader = self._dialect.reader(draft, prompt, asking)
+                await exchange(http, self._request(body), reader, listener, self._spec, self._clock)
             except Refusal as refusal:
-                if not self._learned.from_refusal(
-                    refusal, asking, prompt.schema, self._dialect.optional, self._dialect.schema_fields
+                sent = {field: name for field, name in self._dialect.optional.items() if field in body}
+                # What was heard can't be taken back here: that is the caller's.
+                if draft.text or not self._learned.from_refusal(
+                    refusal, asking, prompt.schema, sent, self._dialect.schema_fields
                 ):
                     raise
+            else:
+                return self._reply(draft, prompt, asking)
 
-    async def _answer(self, prompt: Prompt, asking: Asking, draft: Draft, listener: Listener, http: Http) -> Reply:
-        body = self._dialect.body(taken(prompt), self._spec.model or self._spec.name, asking)
-        request = Request(
-            self._dialect.address(self._spec.url),
-            {"Content-Type": "application/json", **self._dialect.headers(self._key)},
-            encode_json(body),
-        )
-        await exchange(http, request, self._dialect.reader(draft, prompt, asking), listener, self._spec, self._clock)
+    def _request(self, body: dict[str, Json]) -> Request:
+        headers = {"Content-Type": "application/json", **self._dialect.headers(self._key)}
+        return Request(self._dialect.address(self._spec.url), headers, encode_json(body))
+
+    def _reply(self, draft: Draft, prompt: Prompt, asking: Asking) -> Reply:
         if asking.way is Way.TOLD:
             draft.replace(unfenced(draft.text))
         reply = draft.reply()

@@ -93,6 +93,17 @@ async def test_a_value_out_of_range_is_the_askers_fault_and_not_asked_again(open
     assert len(openai.bodies) == 1
 
 
+async def test_what_was_heard_is_not_asked_for_twice(openai, ask_at) -> None:
+    begun = openai.wire.stream(Script(text=["It is "]))
+    begun = begun[: begun.rindex(b'data: {"id"')]  # without its end
+    refusal = openai.wire.fault_event("temperature is not supported", "invalid_request_error")
+    openai.answer(openai.send(begun + refusal))
+    ear = Ear()
+    with pytest.raises(ModelError, match="temperature is not supported"):
+        await ask_at(openai, asked(), ear)
+    assert (ear.pieces, len(openai.bodies)) == (["It is "], 1)
+
+
 async def test_a_server_that_refuses_the_same_forever_is_not_asked_forever(openai, ask_at) -> None:
     openai.answer(refused(openai, "temperature is not supported"))
     with pytest.raises(ModelError, match="temperature is not supported"):

@@ -67,7 +67,7 @@ class Learned:
         self, refusal: Refusal, asked: Asking, schema: Mapping[str, Json] | None, fields: Mapping[str, str],
         schema_fields: str,
     ) -> bool:  # fmt: skip
-        """Whether there is something to leave out. `fields`: what of the request may be, each with the pattern that names
+        """Whether there is something to leave out. `fields`: what of the request may be, each with a pattern that names
         it; `schema_fields`: the pattern that names a way to ask for a schema."""
         said = refusal.fault.text
         if refusal.trouble is Trouble.TOO_LONG:

@@ -2,6 +2,7 @@
 
 provider.py      the contract over all that
 worker.py        the thread that owns one loaded model
+loaded.py        what native code holds of it
 llama.py         the model on that thread: reads a prompt, writes token by token
 state.py         what it has read before and need not read again
 sampler.py       which token is next

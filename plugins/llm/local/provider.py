@@ -11,6 +11,7 @@ from engine.ports import Http
 from plugins.llm.conversation import Prompt, Reply
 from plugins.llm.local.gguf import read_header
 from plugins.llm.local.llama import Llama
+from plugins.llm.local.loaded import Loaded
 from plugins.llm.local.memory import context_of, memory_of, put_by_bytes
 from plugins.llm.local.worker import Worker
 from plugins.llm.provider import Listener, Provider
@@ -91,12 +92,11 @@ def _loading(spec: ModelSpec, cancelled: threading.Event) -> Callable[[], Llama]
     def load() -> Llama:
         file = read_header(spec.file)
         threads = spec.threads or (1 if file.tensor_bytes < SMALL_BYTES else len(os.sched_getaffinity(0)))
-        return Llama(
-            spec,
-            context=context_of(spec, file),
-            put_by=put_by_bytes(spec, file),
-            threads=threads,
-            is_cancelled=cancelled.is_set,
-        )
+        loaded = Loaded(spec, tokens=context_of(spec, file), threads=threads, is_cancelled=cancelled.is_set)
+        try:
+            return Llama(loaded, spec.chat_format, put_by_bytes(spec, file))
+        except BaseException:
+            loaded.close()
+            raise
 
     return load

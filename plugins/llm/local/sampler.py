@@ -36,6 +36,7 @@ class Sampler:
         self._native = native
         self._vocab = vocab
         self._context = context
+        self._sample = native.llama_sampler_sample
         self._grammar = _grammar(native, vocab, prompt)
         self._one = native.llama_token_data_array(data=(native.llama_token_data * 1)(), size=1)
         self._chain = native.llama_sampler_chain_init(native.llama_sampler_chain_default_params())
@@ -54,7 +55,7 @@ class Sampler:
 
         Raises ModelError (failed) if no token does.
         """
-        token = int(self._native.llama_sampler_sample(self._chain, self._context, -1))
+        token: int = self._sample(self._chain, self._context, -1)
         if not (self._is_allowed(token) and fits(token)):
             token = self._allowed(fits)
         if self._grammar is not None:

@@ -10,7 +10,8 @@ class Words:
     """The text of one generation as it grows."""
 
     def __init__(self, stop: Sequence[str] = ()) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._partial = b""
+        """The beginning of a character."""
         self._stop = tuple(text for text in stop if text)
         self._told: list[str] = []
         self._held = ""
@@ -19,22 +20,21 @@ class Words:
 
     def takes(self, piece: bytes) -> bool:
         """Whether the text stays UTF-8 with it."""
-        state = self._decoder.getstate()
-        if not state[0] and piece.isascii():
-            return True
+        if piece.isascii():
+            return not (self._partial and piece)
         try:
-            self._decoder.decode(piece)
+            codecs.utf_8_decode(self._partial + piece, "strict", False)
         except UnicodeDecodeError:
             return False
-        finally:
-            self._decoder.setstate(state)
         return True
 
     def add(self, piece: bytes) -> str:
         """What may be told now; the piece is one that it `takes`."""
         if self.stopped:
             return ""
-        text = self._decoder.decode(piece)
+        data = self._partial + piece
+        text, used = codecs.utf_8_decode(data, "strict", False)
+        self._partial = data[used:]
         if not self._stop:
             self._told.append(text)
             return text

@@ -11,6 +11,7 @@ addressed.py    the options that say which agent is meant
 reach.py        from a command to the agent that is to carry it out
 fleetwide.py    the same question to many agents; selection.py: to which
 whereabouts.py  why an agent does not answer
+models/         the commands about models, a file for each
 """
 
 import sys

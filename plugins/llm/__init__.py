@@ -14,8 +14,9 @@ Reading order:
     asking.py        who asks, and what the asker is told while waiting and listening
     models.py        the service: finds, loads and unloads models, gives turns, falls back
     protocol.py      tools for models that know of none; tools.py whether they are well-formed
-    schema.py        which JSON Schemas are taken, and whether an answer fits
+    schema.py        which JSON Schemas are taken; answers.py whether an answer fits
     llm_node.py      the node type `llm`; llm_params.py what it is told, attempt.py it as an asker
     remembering.py   answers that are used again
+    files/           files that people add: downloads, checksums, manifests
     nodes.py         the node types, for the agent's list
 """

@@ -80,6 +80,21 @@ class Checksums:
         known, state = self._kept().files.get(str(path)), file_state(path)
         return known.sha256 if known is not None and (known.size, known.mtime_ns) == state else None
 
+    def note(self, path: Path, found: str) -> None:
+        """Somebody has just read the file: nobody needs to do it again."""
+        state = file_state(path)
+        if state is not None:
+            self._note(path, state, found)
+
+    def _note(self, path: Path, state: tuple[int, int], found: str) -> None:
+        book = self._kept()
+        book.files.pop(str(path), None)
+        book.files[str(path)] = Known(*state, found)
+        while len(book.files) > KEPT:
+            del book.files[next(iter(book.files))]
+        if self._file is not None:
+            write_struct(self._file, book)
+
     async def aclose(self) -> None:
         """Give up what is being read."""
         self._stop.set()
@@ -90,14 +105,7 @@ class Checksums:
         state = file_state(path)
         found = await asyncio.to_thread(self._hash, path)
         if state is not None and state == file_state(path):
-            book = self._kept()
-            files = book.files
-            files.pop(str(path), None)
-            files[str(path)] = Known(*state, found)
-            while len(files) > KEPT:
-                del files[next(iter(files))]
-            if self._file is not None:
-                write_struct(self._file, book)
+            self._note(path, state, found)
         return found
 
     def _hash(self, path: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from plugins.llm.catalogue import NAME, encode_manifest, read_manifest
+from plugins.llm.checksums import Checksums
 from plugins.llm.files.checking import check_file, check_structure
 from plugins.llm.files.download import Download, Progress
 from plugins.llm.files.errors import FileTrouble
@@ -63,7 +64,7 @@ def add(
 
     Raises FileTrouble. A KeyboardInterrupt leaves what came so far, too.
     """
-    name, expected = wished_name(wish), _expected(wish)
+    name, expected, folder = wished_name(wish), _expected(wish), folder.absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with held(folder, name) as part:
@@ -88,6 +89,7 @@ def add(
                 target.symlink_to(file)
             size = target.stat().st_size
             spec = ModelSpec(name=name, file=target.name, sha256=found, context=wish.context)
+            Checksums(folder).note(target, found)  # minutes for gigabytes on a small device
             write_whole(manifest, encode_manifest(spec))
     except OSError as error:
         raise FileTrouble(f"{folder}: {(error.strerror or str(error)).lower()}: see `ganglion doctor`") from None

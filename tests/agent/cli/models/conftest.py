@@ -62,7 +62,8 @@ class Models:
 
     @property
     def files(self) -> list[str]:
-        return sorted(path.name for path in self.folder.iterdir()) if self.folder.exists() else []
+        found = self.folder.iterdir() if self.folder.exists() else ()
+        return sorted(path.name for path in found if path.name != ".checksums.json")
 
 
 @pytest.fixture

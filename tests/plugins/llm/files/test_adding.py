@@ -5,6 +5,7 @@ import pytest
 
 from engine.clock import SystemClock
 from plugins.llm.catalogue import Catalogue
+from plugins.llm.checksums import Checksums
 from plugins.llm.files.adding import Added, Wish, add, begun_files, remove
 from plugins.llm.files.download import TRIES, Progress
 from plugins.llm.files.errors import FileTrouble
@@ -15,7 +16,7 @@ SHA256 = "473286c9bd7bf0de5b72bcbdfb8cb79f7e71d0c9a4312df7c9cb73452e571856"
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.name != ".checksums.json")
 
 
 def wish(source: object, **more: object) -> Wish:
@@ -53,6 +54,7 @@ def test_a_file_is_copied_pinned_and_found(folder: Path) -> None:
     }  # fmt: skip
     spec = Catalogue((), folder, SystemClock()).get("triage")
     assert (spec.file, spec.sha256, spec.context) == (str(folder / "triage.gguf"), SHA256, 512)
+    assert Checksums(folder).known(folder / "triage.gguf") == SHA256, "nobody needs to read it again"
     assert {one.doing for one in told} == {"copying", "checking"}
     assert folder.stat().st_mode & 0o777 == 0o700
 

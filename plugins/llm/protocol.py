@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 
 from engine.values import InvalidValue, Json, decode_json, encode_json
+from plugins.llm.answers import read_answer
 from plugins.llm.conversation import Finish, Message, Prompt, Reply, Role, Tool, ToolCall
-from plugins.llm.schema import read_answer
 
 __all__ = ["VERSION", "read_reply", "without_tools"]
 

@@ -1,27 +1,23 @@
-"""JSON Schemas for answers: which of them are taken, and whether an answer fits.
+"""JSON Schemas for answers: which of them are taken.
 
 A schema becomes a grammar that a local model can't leave, and is handed to remote ones. So it may use what both keep:
 the keywords below, everywhere in it. What a grammar can't hold (`minimum`, `uniqueItems`, the day of a date) is checked
-when the answer is there.
+when the answer is there (answers.py).
 """
 
 import difflib
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 from engine.contract import Misfit
-from engine.values import InvalidValue, Json, decode_json, encode_json
-from plugins.llm.conversation import Finish, Reply
-from plugins.llm.errors import ModelError, Trouble
+from engine.values import Json, encode_json
+from plugins.llm.answers import FORMATS
 from plugins.llm.local import grammar
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
-    from jsonschema.protocols import Validator
 
-__all__ = ["check_schema", "misfit", "read_answer"]
+__all__ = ["check_schema"]
 
 MAX_SCHEMA_BYTES: Final = 32 * 1024
 MAX_SCHEMA_DEPTH: Final = 24
@@ -31,8 +27,6 @@ MAX_STRING: Final = 2_000
 MAX_ITEMS: Final = 1_000
 MAX_CHOICES: Final = 500
 """Of an enum."""
-MAX_ANSWER_BYTES: Final = 1024 * 1024
-MAX_ANSWER_DEPTH: Final = 32
 
 _NOTES: Final = frozenset({"title", "description", "default", "examples", "$schema", "$comment", "$defs"})
 _BY_TYPE: Final[Mapping[str, frozenset[str]]] = {
@@ -73,44 +67,6 @@ def check_schema(schema: Json, at: tuple[str | int, ...] = (), *, own_name: str 
         return
     if said := grammar.check_schema(schema):
         yield at, said, "no grammar can be made of it"
-
-
-def read_answer(reply: Reply, schema: Mapping[str, Json], *, max_tokens: int) -> Json:
-    """The data that a model wrote. Raises ModelError (invalid_output) if it does not fit, with what to do."""
-    try:
-        value = decode_json(
-            reply.text.encode(errors="surrogatepass"), max_bytes=MAX_ANSWER_BYTES, max_depth=MAX_ANSWER_DEPTH
-        )
-    except InvalidValue as error:
-        if reply.finish is Finish.LENGTH:
-            raise ModelError(Trouble.INVALID, _cut_off(reply.usage.output, max_tokens)) from None
-        raise ModelError(Trouble.INVALID, f"the answer is no JSON: {error}: {_quoted(reply.text)}") from None
-    wrong = misfit(value, schema)
-    if wrong:
-        raise ModelError(
-            Trouble.INVALID,
-            f"the answer does not fit the schema: {wrong}; "
-            "say in the prompt what is wanted, loosen the schema, or take a larger model",
-        )
-    return value
-
-
-def misfit(value: Json, schema: Mapping[str, Json]) -> str:
-    """The first thing that does not fit a schema, where and what; empty if all does."""
-    for wrong in _validator(schema).iter_errors(value):
-        place = ".".join(map(str, wrong.absolute_path))
-        return f"{place}: {wrong.message[:300]}" if place else wrong.message[:300]
-    return ""
-
-
-def _cut_off(written: int, max_tokens: int) -> str:
-    bound = "or bound the answer with maxLength and maxItems in the schema"
-    if 0 < written < max_tokens:
-        return (
-            f"the model's context was full after {written} tokens of the answer, inside its JSON: shorten the prompt, "
-            f"give the model a larger context, {bound}"
-        )
-    return f"the answer was cut off inside its JSON: raise max_tokens (now {max_tokens}), {bound}"
 
 
 class _Check:
@@ -169,8 +125,8 @@ class _Check:
         if isinstance(choices, list) and not 0 < len(choices) <= MAX_CHOICES:
             yield (*at, "enum"), f"{len(choices)} values; there are 1 to {MAX_CHOICES}", "list fewer"
         named = schema.get("format")
-        if named is not None and named not in _FORMATS:
-            yield (*at, "format"), f"unknown format {_quoted(named)}", f"one of {', '.join(_FORMATS)}"
+        if named is not None and named not in FORMATS:
+            yield (*at, "format"), f"unknown format {_quoted(named)}", f"one of {', '.join(FORMATS)}"
 
     def _inside(self, schema: Mapping[str, Json], at: tuple[str | int, ...], depth: int) -> Iterator[Misfit]:
         for name in ("properties", "$defs"):
@@ -212,37 +168,6 @@ def _meta(schema: Json) -> "Iterator[ValidationError]":
     from jsonschema.validators import Draft202012Validator
 
     yield from Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema)
-
-
-def _validator(schema: Mapping[str, Json]) -> "Validator":
-    """Follows no reference out of the schema."""
-    from jsonschema import FormatChecker
-    from jsonschema.validators import Draft202012Validator
-    from referencing import Registry
-
-    formats = FormatChecker(formats=())
-    for name, read in _FORMATS.items():
-        formats.checks(name, raises=ValueError)(lambda value, read=read: not isinstance(value, str) or read(value))
-    return Draft202012Validator(schema, registry=Registry(), format_checker=formats)
-
-
-def _is_date(text: str) -> bool:
-    return date.fromisoformat(text) is not None
-
-
-def _is_time(text: str) -> bool:
-    return time.fromisoformat(text) is not None
-
-
-def _is_moment(text: str) -> bool:
-    return datetime.fromisoformat(text) is not None
-
-
-def _is_uuid(text: str) -> bool:
-    return str(UUID(text)) == text.lower()
-
-
-_FORMATS: Final = {"date": _is_date, "time": _is_time, "date-time": _is_moment, "uuid": _is_uuid}
 
 
 def _meant(name: str) -> str:

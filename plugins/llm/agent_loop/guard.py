@@ -9,8 +9,8 @@ import msgspec
 from engine.values import Json, encode_json
 from plugins.llm.agent_loop.bodies import parameters_of
 from plugins.llm.agent_loop.params import Taint, ToolRule
+from plugins.llm.answers import misfit
 from plugins.llm.conversation import ToolCall
-from plugins.llm.schema import misfit
 
 __all__ = ["Guard", "Refusal"]
 

@@ -7,8 +7,9 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 
 from engine.ports import Http
+from plugins.llm.answers import read_answer
 from plugins.llm.conversation import Message, Prompt, Role
-from plugins.llm.schema import check_schema, read_answer
+from plugins.llm.schema import check_schema
 
 COUNT = int(os.environ.get("GANGLION_CHAOS_GENERATIONS", "100"))
 LEVEL = {

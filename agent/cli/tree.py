@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from agent.cli.remedies import kind_of, message_of
 from agent.cli.screen import clean, local_time, seconds, short, state
 from engine.control.views import BodyInfo, NodeInfo
+from engine.execution.path import read_path
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -100,10 +101,9 @@ def _is_iteration(body: BodyInfo) -> bool:
 
 def _name(item: "NodeInfo | BodyInfo") -> str:
     """Its own part of the path."""
-    last = item.path.rpartition("/")[2]
-    if isinstance(item, BodyInfo) and _is_iteration(item) and not last.startswith("pages["):
-        return last[last.rfind("[") :]
-    return last
+    if isinstance(item, BodyInfo):
+        return read_path(item.path).suffix.removeprefix("/")
+    return item.path.rpartition("/")[2]
 
 
 def _tries(node: NodeInfo) -> str:

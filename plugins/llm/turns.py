@@ -1,6 +1,7 @@
 """Whose turn it is with one model."""
 
 import asyncio
+import math
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
@@ -10,6 +11,8 @@ from plugins.llm.errors import ModelError, Trouble
 
 __all__ = ["Turns"]
 
+TELL_SECONDS = 0.1
+"""How often at most all who wait are told where they are: with 250 of them that takes a millisecond."""
 SWEEP_SECONDS = 0.2
 """How often those who wait are asked whether they still want to: a cancelled execution only says so."""
 
@@ -39,8 +42,12 @@ class Turns:
     """A queue in front of a model: executions take turns, and within one the first comes first. So one that asks a
     thousand times holds up the others by one generation each."""
 
-    def __init__(self, model: str, *, places: int, queue: int) -> None:
-        """`places` generations at the same time; `queue` askers may wait."""
+    def __init__(self, model: str, *, places: int, queue: int, pause: float = TELL_SECONDS) -> None:
+        """`places` generations at the same time; `queue` askers may wait; `pause` seconds pass between two tellings of
+        who is where."""
+        self._pause = pause
+        self._told_at = -math.inf
+        self._telling: asyncio.TimerHandle | None = None
         self._model = model
         self.places = places
         self.queue = queue
@@ -73,6 +80,7 @@ class Turns:
         waiter = _Waiter(asker)
         self._queues.setdefault(asker.execution, deque()).append(waiter)
         self.waiting += 1
+        waiter.tell(self._model, self.running + self.waiting - 1)  # its place is better where others ask for more
         self._tell()
         self._sweep_later()
         try:
@@ -112,7 +120,18 @@ class Turns:
         self._tell()
 
     def _tell(self) -> None:
-        """Everybody who waits, how many are served before."""
+        """Everybody who waits, how many are served before: now, or when the pause is over."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._told_at >= self._pause:
+            self._told()
+        elif self._telling is None:
+            self._telling = loop.call_at(self._told_at + self._pause, self._told)
+
+    def _told(self) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        self._told_at = asyncio.get_running_loop().time()
         for place, waiter in enumerate(self._order()):
             waiter.tell(self._model, self.running + place)
 

@@ -44,7 +44,7 @@ class Served:
 
 @pytest.fixture
 def served(asking: type) -> Served:
-    return Served(Turns("m", places=1, queue=20), asking)
+    return Served(Turns("m", places=1, queue=20, pause=0), asking)
 
 
 async def test_executions_take_turns_and_within_one_the_first_comes_first(served: Served) -> None:
@@ -90,7 +90,7 @@ async def test_who_waits_is_told_how_many_come_before_and_of_each_step_up(served
 
 
 async def test_several_places_are_all_taken(asking: type) -> None:
-    served = Served(Turns("m", places=3, queue=20), asking)
+    served = Served(Turns("m", places=3, queue=20, pause=0), asking)
     for name in ("a1", "a2", "a3", "a4"):
         await served.ask(name)
     assert (served.order, served.turns.running, served.turns.waiting) == (["a1", "a2", "a3"], 3, 1)
@@ -101,7 +101,7 @@ async def test_several_places_are_all_taken(asking: type) -> None:
 
 
 async def test_full_queue_refuses_with_what_to_do(asking: type) -> None:
-    served = Served(Turns("m", places=1, queue=1), asking)
+    served = Served(Turns("m", places=1, queue=1, pause=0), asking)
     await served.ask("a1")
     await served.ask("b1")
     await served.ask("c1")
@@ -158,3 +158,14 @@ async def test_error_within_a_turn_gives_it_back(asking: type) -> None:
         async with turns.turn(asking()):
             raise ValueError("mine")
     assert turns.running == 0
+
+
+async def test_many_turns_in_a_moment_are_told_once(asking: type) -> None:
+    served = Served(Turns("m", places=1, queue=20, pause=1000.0), asking)
+    for name in ("a1", "b1", "c1", "d1"):
+        await served.ask(name)
+    await served.end("a1")
+    await served.end("b1")
+    assert served.order == ["a1", "b1", "c1"]
+    assert served.askers["d1"].reasons == ["model m, 3 before it"]
+    await served.end_all()

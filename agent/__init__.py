@@ -14,6 +14,7 @@ identity.py        the agent's name, made once
 secret_files.py    where secrets come from
 access.py          who we are at a NATS server
 node_types.py      what nodes can do here
+intelligence.py    the language models of the process; model_desk.py tells how they are, model_health.py what they lack
 workflow_files.py  deployed at each start
 upkeep.py          retention, and what to do while the disk is full
 crashes.py         what a native crash left behind

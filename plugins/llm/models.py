@@ -11,39 +11,22 @@ from engine.resources.room import Room, memory_room
 from plugins.llm.askers_http import AskersHttp
 from plugins.llm.asking import Answer, Asker
 from plugins.llm.catalogue import Catalogue
+from plugins.llm.chain import none_could
 from plugins.llm.checksums import Checksums
 from plugins.llm.conversation import Prompt, Reply
-from plugins.llm.errors import ModelError, Trouble
+from plugins.llm.errors import ModelError
 from plugins.llm.guess import guessed_tokens
 from plugins.llm.liveness import Hearing, attended
+from plugins.llm.model_state import ModelState
 from plugins.llm.protocol import read_reply, without_tools
 from plugins.llm.provider import Provider
 from plugins.llm.quarantine import Quarantine, identity_of
-from plugins.llm.residency import Residency, stuck_text
+from plugins.llm.residency import Residency
+from plugins.llm.resident import stuck_text
 from plugins.llm.spec import ModelSpec, Source
 from plugins.llm.turns import Turns
 
 __all__ = ["ModelState", "Models"]
-
-
-class ModelState(msgspec.Struct, frozen=True, kw_only=True):
-    """How a model is now; what `ganglion models` and presence show."""
-
-    name: str
-    provider: str
-    state: str
-    """resident, loading, idle (not loaded), quarantined, stuck (its native code hangs), damaged (its manifest),
-    remote."""
-    memory_bytes: int = 0
-    """Of a resident one."""
-    waiting: int = 0
-    """Askers in its queue."""
-    running: int = 0
-    generations: int = 0
-    """Since the start."""
-    output_tokens: int = 0
-    problem: str = ""
-    """Why it can't be used, and what to do."""
 
 
 class _Tally:
@@ -103,7 +86,7 @@ class Models:
                 was_heard = hearing.has_text
             else:
                 return Answer(reply=reply, model=name, passed_over=tuple(passed), waited=began - begun)
-        raise _none_could(passed)
+        raise none_could(passed)
 
     async def _ask(self, spec: ModelSpec, prompt: Prompt, asker: Asker, hearing: Hearing) -> tuple[Reply, float]:
         """One model's reply, and when its turn began."""
@@ -226,20 +209,3 @@ class Models:
 def _identity(spec: ModelSpec) -> str:
     what = identity_of(spec) if spec.provider is Source.LOCAL else f"{spec.url} {spec.model}"
     return f"{spec.name} {spec.provider} {what} {spec.context} {spec.chat_format}"
-
-
-def _none_could(passed: Sequence[tuple[str, ModelError]]) -> ModelError:
-    """The last error; of a chain the last that may pass, if one may, with a message that names all."""
-    if not passed:
-        return ModelError(
-            Trouble.UNKNOWN, "no model is named: name one, or several of which the first that can answers"
-        )
-    _, last = passed[-1]
-    if len(passed) == 1:
-        return last
-    if last.elsewhere:
-        last = next((error for _, error in reversed(passed) if error.passing), last)
-    told = "; ".join(f"{name} ({error.trouble}): {error}" for name, error in passed)
-    whole = ModelError(last.trouble, f"none of {len(passed)} models could: {told}", after=last.after)
-    whole.free = all(error.free for _, error in passed)
-    return whole

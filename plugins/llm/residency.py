@@ -14,11 +14,11 @@ from plugins.llm.asking import Asker
 from plugins.llm.checksums import Checksums
 from plugins.llm.errors import ModelError, Trouble
 from plugins.llm.liveness import PATIENCE_SECONDS
-from plugins.llm.provider import Provider
 from plugins.llm.quarantine import Quarantine
+from plugins.llm.resident import Load, Resident, stuck_text
 from plugins.llm.spec import ModelSpec
 
-__all__ = ["Residency", "Resident", "spare"]
+__all__ = ["Residency", "spare"]
 
 LOOK_SECONDS = 1.0
 """How often it is asked who is idle, and whether memory is short."""
@@ -30,33 +30,6 @@ def spare(room: Room) -> int:
     """Bytes that are left free for everything else: no model is loaded into them, and idle ones go when less is left.
     2 % of the memory, 64 MiB at least."""
     return max(SPARE_BYTES, int(room.total * SPARE_SHARE))
-
-
-class Resident:
-    """A model in memory."""
-
-    def __init__(self, spec: ModelSpec, provider: Provider, size: int, now: float) -> None:
-        self.spec = spec
-        self.provider = provider
-        self.size = size
-        self.users = 0
-        self.used_at = now
-        """Clock's monotonic seconds when it was given back last."""
-        self.is_leaving = False
-        """It is unloaded as soon as nobody uses it; who wants it then loads it again."""
-        self.is_stuck = False
-        """Its native code does not come back."""
-
-
-class _Load:
-    """A model on its way into memory."""
-
-    task: "asyncio.Task[None]"
-
-    def __init__(self) -> None:
-        self.claims = 0
-        """Askers that wait for it."""
-        self.resident: Resident | None = None
 
 
 class Residency:
@@ -73,7 +46,7 @@ class Residency:
         self._room = room
         self._changed = changed
         self._residents: dict[str, Resident] = {}
-        self._loads: dict[str, _Load] = {}
+        self._loads: dict[str, Load] = {}
         self._moving = asyncio.Lock()
         """Held while memory is taken or given back."""
         self._given_back = Signal()
@@ -145,10 +118,10 @@ class Residency:
             if load.resident is not None:
                 self._give_back(load.resident)
 
-    def _begin(self, spec: ModelSpec) -> "_Load":
+    def _begin(self, spec: ModelSpec) -> Load:
         if self._is_closed:
             raise ModelError(Trouble.STOPPED, f"model {spec.name}: the agent stops")
-        load = self._loads[spec.name] = _Load()
+        load = self._loads[spec.name] = Load()
         load.task = asyncio.create_task(self._load(spec, load), name=f"load of {spec.name}")
         load.task.add_done_callback(lambda task: self._loaded(spec.name, task))
         return load
@@ -158,7 +131,7 @@ class Residency:
         if not task.cancelled() and task.exception() is None:  # seen by those who wait; nobody may be left
             self._changed()
 
-    async def _load(self, spec: ModelSpec, load: "_Load") -> None:
+    async def _load(self, spec: ModelSpec, load: Load) -> None:
         from plugins.llm.local.provider import memory_needed, opened
 
         self._quarantine.refuse(spec)
@@ -263,11 +236,6 @@ class Residency:
         with suppress(OSError):
             return self._room()
         return None
-
-
-def stuck_text(name: str) -> str:
-    """Of a model whose native code does not come back."""
-    return f"model {name}: its native code hangs since an earlier generation; restart the agent to use it again"
 
 
 def _mib(size: int) -> str:

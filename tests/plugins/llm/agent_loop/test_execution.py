@@ -227,3 +227,16 @@ async def test_a_retry_after_the_end_calls_no_tool_again_that_failed_and_was_dea
     assert retried.forgotten == []
     await rig.event(lambda e: e.kind is Kind.WORKFLOW_FAILED and e.execution == row.id and e.time > row.finished_at)
     assert rig.ran()[before:] == []
+
+
+async def test_what_leaves_the_memory_becomes_a_note_that_the_model_writes(rig, decoded) -> None:
+    row = await rig.run(
+        having("memory: {window: 1, summarise: true}").replace("    tools:\n", "    max_steps: 3\n    tools:\n")
+    )
+    rows = await rig.nodes(row.id)
+    note = decoded(rows["act/summary[0]/note"].output)["text"].strip()
+    shown = await rig.ask("show", execution=row.id, node="act/turn[2]/model")
+    messages = shown["nodes"][0]["inputs"]["messages"]
+    assert [message["role"] for message in messages] == ["user", "assistant", "tool"]
+    assert note in messages[0]["content"]
+    assert messages[1]["calls"][0]["name"] != "read_sensor", "that turn is in the note"

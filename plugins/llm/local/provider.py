@@ -3,12 +3,13 @@
 import asyncio
 import os
 import threading
-from collections.abc import Callable
 
 import msgspec
 
 from engine.ports import Http
 from plugins.llm.conversation import Prompt, Reply
+from plugins.llm.errors import ModelError, Trouble
+from plugins.llm.guess import guessed_tokens
 from plugins.llm.local.gguf import read_header
 from plugins.llm.local.llama import Llama
 from plugins.llm.local.loaded import Loaded
@@ -31,6 +32,7 @@ class LocalModel:
         self._spec = spec
         self._worker = worker
         self._llama = llama
+        self._is_closed = False
 
     @property
     def has_tools(self) -> bool:
@@ -38,11 +40,15 @@ class LocalModel:
         return False
 
     def count(self, prompt: Prompt) -> int:
-        """Exact."""
+        """Exact; a guess once it is closed."""
+        if self._is_closed:  # its vocabulary is gone
+            return guessed_tokens(prompt)
         return len(self._llama.chat.tokens(prompt.messages))
 
     async def generate(self, prompt: Prompt, listener: Listener, http: Http) -> Reply:
         """See Provider. One at a time: a second one waits for the first."""
+        if self._is_closed:
+            raise ModelError(Trouble.FAILED, f"model {self._spec.name} was unloaded; ask again")
         loop = asyncio.get_running_loop()
         abandoned = threading.Event()
 
@@ -60,7 +66,10 @@ class LocalModel:
         return msgspec.structs.replace(reply, model=self._spec.model or self._spec.name)
 
     async def aclose(self) -> None:
-        """See Provider."""
+        """See Provider. The second time it does nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         await self._worker.do(self._llama.close)
         await self._worker.aclose()
 
@@ -79,24 +88,30 @@ async def opened(spec: ModelSpec) -> Provider:
     Raises ModelError (missing, damaged, memory, refused, failed); cancelled, it gives back what was loaded.
     """
     cancelled = threading.Event()
+    loaded: list[Llama] = []
     worker = Worker(spec.name)
     try:
-        llama = await worker.do(_loading(spec, cancelled), cancelled.set)
+        await worker.do(lambda: loaded.append(_load(spec, cancelled)), cancelled.set)
     except BaseException:
+        for llama in loaded:  # ready in the moment in which nobody wanted it any more
+            await worker.do(llama.close)
         await worker.aclose()
         raise
-    return LocalModel(spec, worker, llama)
+    return LocalModel(spec, worker, loaded[0])
 
 
-def _loading(spec: ModelSpec, cancelled: threading.Event) -> Callable[[], Llama]:
-    def load() -> Llama:
-        file = read_header(spec.file)
-        threads = spec.threads or (1 if file.tensor_bytes < SMALL_BYTES else len(os.sched_getaffinity(0)))
-        loaded = Loaded(spec, tokens=context_of(spec, file), threads=threads, is_cancelled=cancelled.is_set)
-        try:
-            return Llama(loaded, spec.chat_format, put_by_bytes(spec, file))
-        except BaseException:
-            loaded.close()
-            raise
+def _load(spec: ModelSpec, cancelled: threading.Event) -> Llama:
+    """On the worker's thread."""
+    file = read_header(spec.file)
+    threads = spec.threads or (1 if file.tensor_bytes < SMALL_BYTES else _processors())
+    loaded = Loaded(spec, tokens=context_of(spec, file), threads=threads, is_cancelled=cancelled.is_set)
+    try:
+        return Llama(loaded, spec.chat_format, put_by_bytes(spec, file))
+    except BaseException:
+        loaded.close()
+        raise
 
-    return load
+
+def _processors() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

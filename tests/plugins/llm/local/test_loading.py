@@ -140,3 +140,12 @@ async def test_loaded_and_unloaded_fifty_times_it_leaves_nothing():
         await once()
     assert process.num_threads() == threads
     assert process.memory_info().rss - memory < 8 * 2**20
+
+
+async def test_unloaded_it_refuses_and_guesses():
+    model = await opened(spec())
+    await model.aclose()
+    await model.aclose()
+    assert model.count(asked()) > 22
+    with pytest.raises(ModelError, match="model triage-tiny was unloaded; ask again"):
+        await answered(model, asked())

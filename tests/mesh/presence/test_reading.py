@@ -12,7 +12,7 @@ SOUND: dict[str, Any] = {"agent": "pi-1", "tenant": "default", "version": "1.0"}
 
 
 def test_a_beat_is_read_as_it_was_said(beat: Callable[..., Beat]) -> None:
-    said = beat(labels={"site": "berlin"}, workflows={"hello": 3}, load=0.25, last_seq=7)
+    said = beat(labels={"site": "berlin"}, workflows={"hello": 3}, models=["tiny"], load=0.25, last_seq=7)
     assert read_beat(KEY, msgspec.json.encode(said)) == said
 
 
@@ -40,6 +40,8 @@ def test_fields_of_a_newer_version_are_ignored() -> None:
         msgspec.json.encode(SOUND | {"labels": {"site": 1}}),
         msgspec.json.encode(SOUND | {"labels": {str(number): "" for number in range(65)}}),
         msgspec.json.encode(SOUND | {"workflows": {str(number): 1 for number in range(501)}}),
+        msgspec.json.encode(SOUND | {"models": [str(number) for number in range(101)]}),
+        msgspec.json.encode(SOUND | {"models": ["x" * 257]}),
         msgspec.json.encode(SOUND | {"host": "x" * 257}),
         msgspec.json.encode(SOUND | {"note": "x" * MAX_BYTES}),
         b'{"agent":"pi-1","tenant":"default","version":"1.0","load":1e999}',

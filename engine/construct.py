@@ -31,7 +31,8 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     before: tuple[str, ...] | None = None
     """An expression asked before it is opened, in its scope; false means that it is not."""
     after: Mapping[str, tuple[str, ...]] = {}
-    """Texts evaluated when its nodes have settled, in its scope: name -> where they stand."""
+    """Texts evaluated when its nodes have settled, in its scope: name -> where they stand. Where no text stands,
+    `output` is that of its only node; `()` is a place where none can."""
     asks: Mapping[str, tuple[str, ...]] = {}
     """The same for expressions without braces."""
     sees: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ Reading order:
     schema.py        which JSON Schemas are taken; answers.py whether an answer fits
     llm_node.py      the node type `llm`; llm_params.py what it is told, attempt.py it as an asker
     remembering.py   answers that are used again
+    agent_loop/      the node type `agent_loop`: a model that acts by tools
     files/           files that people add: downloads, checksums, manifests
     nodes.py         the node types, for the agent's list
 """

@@ -2,7 +2,9 @@
 
 import re
 import shlex
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -23,15 +25,20 @@ COMMANDS = [
 ]
 
 
-def test_the_workflow_is_valid() -> None:
-    [block] = [block for language, block in BLOCKS if language == "yaml"]
-    assert not load_workflow(block.encode(), types=node_types(allow_shell=False), filename="README", params={}).warnings
+def test_the_workflow_and_the_nodes_of_models_are_valid() -> None:
+    [nodes, shown] = [block for language, block in BLOCKS if language == "yaml"]
+    around = "name: shown\nparams: {limit: {type: number, default: 8}}\nnodes:\n"
+    for source in (shown, around + textwrap.indent(nodes, "  ")):
+        read = load_workflow(source.encode(), types=node_types(allow_shell=False), filename="README", params={})
+        assert not read.warnings
 
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_is_one_that_we_have(line: str) -> None:
-    name, *arguments = shlex.split(line, comments=True)[1:]
-    command = get_command(app).commands[name]
+    arguments = shlex.split(line, comments=True)[1:]
+    command: Any = get_command(app)
+    while arguments and arguments[0] in getattr(command, "commands", {}):
+        command = command.commands[arguments.pop(0)]
     options = {option for parameter in command.params for option in parameter.opts}
     assert {argument for argument in arguments if argument.startswith("-")} <= options
 

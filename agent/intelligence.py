@@ -1,14 +1,17 @@
 """The language models of a process: those of the configuration, and those in the data directory."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from agent.config import Config
 from agent.config.models import model_specs
+from agent.secret_files import UnreadableSecret
 from engine.secrets import SecretSource, UnknownSecret
 from plugins.llm.models import Models
 
+_log = logging.getLogger("ganglion.models")
 __all__ = ["models_folder", "opened_models"]
 
 
@@ -30,8 +33,11 @@ async def opened_models(
     def secret(name: str) -> str | None:
         try:
             return secrets.reveal(name)
+        except UnreadableSecret as error:
+            _log.warning("%s", error)
         except UnknownSecret:
-            return None
+            pass
+        return None
 
     models = Models(model_specs(config.models), folder=models_folder(config.data_path), secret=secret)
     if owns:

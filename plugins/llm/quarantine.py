@@ -11,6 +11,7 @@ import logging
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -113,13 +114,15 @@ class Quarantine:
     def unmark(self, spec: ModelSpec) -> None:
         """It is not in memory any more."""
         if self._marks and self._folder is not None:
-            self._place(spec.name).unlink(missing_ok=True)
+            with suppress(OSError):  # a mark too many is judged by the stacks
+                self._place(spec.name).unlink(missing_ok=True)
 
     def _left(self) -> Iterator[Mark]:
         """The marks that the last process left; they are gone afterwards."""
         for path in [] if self._folder is None else sorted(self._folder.glob(f"{MARK}*")):
             mark = read_struct(path, Mark)
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
             if mark is not None:
                 yield mark
 

@@ -22,6 +22,8 @@ __all__ = ["Residency", "spare"]
 
 LOOK_SECONDS = 1.0
 """How often it is asked who is idle, and whether memory is short."""
+STOP_SECONDS = 0.2
+"""How often those who wait for a load are asked whether they still want to."""
 SPARE_BYTES, SPARE_SHARE = 64 * 2**20, 0.02
 _log = logging.getLogger("ganglion.models")
 
@@ -73,7 +75,7 @@ class Residency:
             resident.users += 1
         else:
             with asker.waiting(f"model {spec.name}, being loaded"):
-                resident = await self._brought(spec)
+                resident = await self._brought(spec, asker)
         try:
             yield resident
         finally:
@@ -97,15 +99,15 @@ class Residency:
             resident.is_leaving = True  # it was read from another file, or with other settings
         return None if resident.is_leaving else resident
 
-    async def _brought(self, spec: ModelSpec) -> Resident:
+    async def _brought(self, spec: ModelSpec, asker: Asker) -> Resident:
         """Load it, or wait for a load that is under way. The asker counts as a user from the load's end: the next load
         would else take its memory back before it could use it."""
         while True:
             load = self._loads.get(spec.name) or self._begin(spec)
             load.claims += 1
             try:
-                await asyncio.wait({load.task})
-            except asyncio.CancelledError:
+                await _ended(load.task, spec, asker)
+            except (asyncio.CancelledError, ModelError):
                 load.claims -= 1
                 if load.resident is not None:
                     self._give_back(load.resident)
@@ -236,6 +238,14 @@ class Residency:
         with suppress(OSError):
             return self._room()
         return None
+
+
+async def _ended(load: "asyncio.Task[None]", spec: ModelSpec, asker: Asker) -> None:
+    """Raises ModelError (stopped)."""
+    while not load.done():
+        if asker.stopped:
+            raise ModelError(Trouble.STOPPED, f"model {spec.name}: cancelled while it was loaded")
+        await asyncio.wait({load}, timeout=STOP_SECONDS)
 
 
 def _mib(size: int) -> str:

@@ -44,7 +44,8 @@ class AgentLoop:
         """How often the first of them was wanted, and 0 before that is asked."""
         self._allowed = False
         self._opened: dict[str, int] = {}
-        self._steps = self._calls = 0
+        self._steps = self._said = self._calls = 0
+        """Turns; calls that were wanted; calls that were made."""
         self._usage: dict[str, float] = {"input_tokens": 0, "output_tokens": 0, "seconds": 0.0}
         self._to_ask: Json = None
         """The call that `stop_when` is to be asked about."""
@@ -142,8 +143,8 @@ class AgentLoop:
     def _turn_ended(self, output: Mapping[str, Json]) -> None:
         self._steps += 1
         self._use(output)
-        known = sum(len(turn.calls) for turn in self._transcript.turns)
-        calls = tuple(_call(wanted, known + number) for number, wanted in enumerate(output.get("calls") or (), 1))
+        calls = tuple(_call(wanted, number) for number, wanted in enumerate(output.get("calls") or (), self._said + 1))
+        self._said += len(calls)
         text = str(output.get("text", ""))
         self._transcript.turns.append(Turn(text, calls))
         self._wanted.extend(calls)
@@ -200,7 +201,7 @@ class AgentLoop:
         if self._count > 1:
             note = f"this very call was made {self._count} times; do something else, or answer"
             result = {"repeated": note, "result": result}
-        self._transcript.turns[-1].results.append((call, told(result, limit=self._params.max_result)))
+        self._transcript.turns[-1].answer(call, told(result, limit=self._params.max_result))
         self._wanted.popleft()
         self._count, self._allowed = 0, False
 

@@ -21,15 +21,20 @@ class Turn:
         self.results: list[tuple[ToolCall, str]] = []
         self.decisions: dict[str, str] = {}
         """By the id of a call: what a person decided."""
+        said: dict[str, Json] = {"role": Role.ASSISTANT.value, "content": text}
+        if calls:
+            said["calls"] = [{"id": call.id, "name": call.name, "arguments": dict(call.arguments)} for call in calls]
+        self.messages: list[dict[str, Json]] = [said]
+        """Made once and never changed: each later turn is told them again."""
 
-    def messages(self) -> Iterator[dict[str, Json]]:
-        yield {"role": Role.ASSISTANT.value, "content": self.text, **({"calls": self._calls()} if self.calls else {})}
-        for call, content in self.results:
-            yield {"role": Role.TOOL.value, "content": content, "tool": call.name, "call": call.id}
+    def answer(self, call: ToolCall, content: str) -> None:
+        """What came of a call, as the model is told it."""
+        self.results.append((call, content))
+        self.messages.append({"role": Role.TOOL.value, "content": content, "tool": call.name, "call": call.id})
 
     def entries(self) -> Iterator[dict[str, Json]]:
         """The messages, and what people decided."""
-        for message in self.messages():
+        for message in self.messages:
             call = message.get("call")
             if isinstance(call, str) and call in self.decisions:
                 yield {"role": APPROVAL, "content": self.decisions[call], "tool": message["tool"], "call": call}
@@ -39,9 +44,6 @@ class Turn:
             if id not in answered:
                 tool = next(call.name for call in self.calls if call.id == id)
                 yield {"role": APPROVAL, "content": decision, "tool": tool, "call": id}
-
-    def _calls(self) -> list[Json]:
-        return [{"id": call.id, "name": call.name, "arguments": dict(call.arguments)} for call in self.calls]
 
 
 class Transcript:
@@ -55,7 +57,7 @@ class Transcript:
     def messages(self, turns: Iterable[Turn], note: str = "") -> list[Json]:
         """What the model is told: system, goal, a note of what came before, and these turns."""
         goal = f"{self._goal}\n\nYour notes so far:\n{note}" if note else self._goal
-        return [*self._first(goal), *(message for turn in turns for message in turn.messages())]
+        return [*self._first(goal), *(message for turn in turns for message in turn.messages)]
 
     def entries(self) -> list[dict[str, Json]]:
         """For people: {role, content, calls, tool, call} each."""

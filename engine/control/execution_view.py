@@ -31,7 +31,7 @@ MAX_INPUTS = 20
 """Nodes whose inputs are evaluated."""
 NOBODY: Mapping[str, str] = {}
 MAX_SAID = 200
-"""Entries of a transcript."""
+"""Entries of a transcript that are shown; of all transcripts together no more than there may be nodes."""
 MAX_SAID_FIRST = 4
 _TELLING = frozenset({NodeState.FAILED, NodeState.IN_DOUBT, NodeState.RUNNING, NodeState.RETRYING, NodeState.WAITING})
 """States in which one wants to know what a node was given."""
@@ -60,7 +60,7 @@ class ExecutionView:
         self._now = now
         self._all = all
         self._limit = limit
-        self._left = infos
+        self._left = self._said_left = infos
         self._evaluations = MAX_INPUTS
 
     # --- what may be asked
@@ -158,10 +158,12 @@ class ExecutionView:
         """What was said in it: the beginning and the newest of it, each as long as a value may be."""
         if node is None or not node.bodies or self._inspection is None:
             return []
-        said = self._inspection.transcript(path)
-        if len(said) > MAX_SAID:
-            left = {"role": "", "content": f"… {len(said) - MAX_SAID:,} more"}
-            said = [*said[:MAX_SAID_FIRST], left, *said[MAX_SAID_FIRST - MAX_SAID :]]
+        said = self._inspection.transcript(path) if self._said_left > 0 else []
+        room = max(MAX_SAID_FIRST + 1, min(MAX_SAID, self._said_left))
+        if len(said) > room:
+            left = {"role": "", "content": f"… {len(said) - room:,} more"}
+            said = [*said[:MAX_SAID_FIRST], left, *said[MAX_SAID_FIRST - room :]]
+        self._said_left -= len(said)
         return [{name: shortened(value, self._limit)[0] for name, value in entry.items()} for entry in said]
 
     def _awaited(self, waits: Waiting | None, node: Node | None) -> str:

@@ -286,3 +286,25 @@ async def test_editors_and_people_are_told_of_the_nodes_in_the_file_alone(dancin
         schema = json_schema(rig.engine.catalogue._types)["$defs"]["node_dance"]
     assert sorted(schema["required"]) == ["moves", "nodes", "type"]
     assert {row.name: row.type for row in describe(DANCE).params}["until"] == "expression"
+
+
+async def test_long_transcripts_of_many_nodes_fit_into_an_answer(dancing):
+    moves = ", ".join(["hop"] * 60)
+    text = f"""\
+name: w
+nodes:
+  scan:
+    type: foreach
+    items: "[1, 2, 3, 4, 5, 6, 7, 8]"
+    nodes:
+      act: {{type: dance, moves: [{moves}], nodes: {{hop: {{type: calc, data: "{{{{ 'x' * 1 }}}}{"y" * 3000}"}}}}}}
+"""
+    async with dancing() as rig:
+        row = await rig.run(text.replace("{{ 'x' * 1 }}", ""))
+        shown = await rig.ask("show", execution=row.id)
+        assert len(msgspec.json.encode(shown)) <= 600 * 1024
+        said = [node["transcript"] for body in shown["nodes"][0]["bodies"] for node in body["nodes"]]
+        assert len(said[0]) == 60
+        assert sum(map(len, said)) <= 400 + 10
+        alone = await rig.ask("show", execution=row.id, node="scan[7]/act")
+        assert len(alone["nodes"][0]["transcript"]) == 60

@@ -65,3 +65,11 @@ async def test_call_after_call_the_conversation_stays_one_that_the_api_takes(rig
     asked = json.dumps(cloud.bodies[-1])
     assert "How warm are they?" in asked
     assert [name in asked for name in ("g0", "g1", "g2")] == [False, True, True]
+
+
+async def test_a_model_that_makes_one_call_again_and_again_is_told_and_then_ended(rig, cloud, decoded) -> None:
+    cloud.answer(cloud.say(wants(("read_sensor", {"id": "f1"}))))
+    row = await rig.run(TEXT.replace("    tools:\n", "    max_repeats: 2\n    reuse: false\n    tools:\n"))
+    assert decoded(row.error)["kind"] == "repeated"
+    assert rig.ran() == ["act/tool[0]/read_sensor", "act/tool[1]/read_sensor"]
+    assert "this very call was made 2 times" in json.dumps(cloud.bodies[-1])

@@ -6,7 +6,9 @@
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, versions 2 and 3, little-endian.
 """
 
+import math
 import os
+import re
 import struct
 from collections.abc import Mapping
 from functools import lru_cache
@@ -35,6 +37,7 @@ _STRING, _ARRAY, _BOOL = 8, 9, 7
 _SCALARS: Final[Mapping[int, struct.Struct]] = {
     kind: struct.Struct(f"<{code}") for kind, code in zip((*range(8), 10, 11, 12), "BbHhIifBQqd", strict=True)
 }
+_BLOCK: Final = re.compile(r"(?:\w+\.)?blk\.(\d{1,5})\.")
 _LENGTH: Final = struct.Struct("<Q")
 CHUNK: Final = 1 << 18
 
@@ -89,6 +92,8 @@ class _Header:
         self._file = file
         self._path = path
         self._size = size
+        self._blocks = 0
+        """Layers that tensors belong to."""
 
     def read(self) -> ModelFile:
         if self._file.read(4) != b"GGUF":
@@ -114,6 +119,8 @@ class _Header:
         end = total = elements = 0
         for _ in range(count):
             name = self._text(MAX_NAME)
+            if block := _BLOCK.match(name):
+                self._blocks = max(self._blocks, int(block[1]) + 1)
             shape = [self._number(8) for _ in range(self._bounded(self._number(4), 8, "dimensions"))]
             kind, offset = self._number(4), self._number(8)
             size, numbers = self._tensor_size(name, kind, shape)
@@ -151,6 +158,7 @@ class _Header:
             return value if isinstance(value, int) and 0 <= value < 1 << 32 else 0
 
         layers, heads, embedding = number("block_count"), number("attention.head_count"), number("embedding_length")
+        self._check_numbers(found, architecture, layers)
         per_layer = found.get(f"{architecture}.attention.head_count_kv")
         if isinstance(per_layer, tuple):
             kv_heads = sum(n for n in per_layer if isinstance(n, int) and 0 <= n < 65536)
@@ -177,6 +185,14 @@ class _Header:
             has_template=bool(found.get("tokenizer.chat_template")),
             licence=_text_of(found.get("general.license")),
         )
+
+    def _check_numbers(self, found: Mapping[str, Value], architecture: str, layers: int) -> None:
+        """What llama.cpp would end the process for, instead of refusing it."""
+        if layers > self._blocks:
+            raise self._wrong(f"it claims {layers} layers and has {self._blocks}")
+        for key, value in found.items():
+            if key.startswith(architecture) and isinstance(value, float) and not (math.isfinite(value) and value >= 0):
+                raise self._wrong(f"{key[:64]} is {value}")
 
     def _value(self, kind: int, key: str, counts: dict[str, int]) -> Value:
         if kind == _STRING:

@@ -254,14 +254,18 @@ def _mapping(schema: dict[str, Json], name: str, at: tuple[str, ...]) -> dict[st
 
 
 def _bounds(schema: dict[str, Json], low: str, high: str, usual: int, at: tuple[str, ...]) -> tuple[int, int]:
-    least = schema.get(low, 0)
-    most = schema.get(high, max(usual, least) if isinstance(least, int) else usual)
-    for name, value in ((low, least), (high, most)):
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_REPEAT:
-            raise _error((*at, name), f"expected a whole number up to {MAX_REPEAT}, got {json.dumps(value)}")
+    least = _whole(schema, low, 0, at)
+    most = _whole(schema, high, max(usual, least), at)
     if least > most:
         raise _error((*at, low), f"{least} is more than {high}, {most}")
     return least, most
+
+
+def _whole(schema: dict[str, Json], name: str, usual: int, at: tuple[str, ...]) -> int:
+    value = schema.get(name, usual)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_REPEAT or value % 1:
+        raise _error((*at, name), f"expected a whole number up to {MAX_REPEAT}, got {json.dumps(value)}")
+    return int(value)
 
 
 def _bare_references(schema: Json) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """llama.cpp itself: imported at the first model, silent, its complaints kept for error messages."""
 
 import ctypes
+import os
 import threading
 from collections import deque
 from functools import cache
@@ -56,6 +57,7 @@ _kept_alive: list[object] = []
 
 @cache
 def _imported() -> "ModuleType":
+    os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # it would run gdb on us before it aborts
     import llama_cpp.llama_cpp as native
 
     callback = native.llama_log_callback(complaints.hear)

@@ -112,6 +112,8 @@ class Llama:
         return finish, count, first
 
     def _check_length(self, tokens: list[int]) -> None:
+        if not tokens:
+            raise ModelError(Trouble.EMPTY, "the prompt is empty, and the model's format adds nothing; say something")
         if len(tokens) >= self._size:
             raise ModelError(
                 Trouble.TOO_LONG,

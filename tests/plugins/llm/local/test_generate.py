@@ -195,3 +195,17 @@ async def test_another_format_can_be_named():
         assert b"<|user|>\nx" in b"".join(text for text, _ in model._llama.chat._pieces(asked("x").messages))
     finally:
         await model.aclose()
+
+
+async def test_a_format_that_adds_nothing_is_the_plain_text():
+    model = await opened(spec(chat_format="plain"))
+    try:
+        with pytest.raises(ModelError, match="the prompt is empty") as caught:
+            await answered(model, asked(""))
+        assert caught.value.trouble is Trouble.EMPTY
+        whole = b"<|im_start|>user\nx"
+        tokens = model._llama.chat.tokens(asked(whole.decode()).messages)
+        assert model._llama.chat.tokenized(b"<|im_start|>", control=True)[0] not in tokens
+        assert (await answered(model, asked("fridge-07: temperature 14.2"))).text
+    finally:
+        await model.aclose()

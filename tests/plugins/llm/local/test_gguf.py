@@ -15,6 +15,8 @@ WHOLE = TRIAGE.read_bytes()
 HEADER = 18_100
 """About where the header ends."""
 
+EPSILON = b"llama.attention.layer_norm_rms_epsilon\x06\x00\x00\x00" + struct.pack("<f", 1e-5)
+
 
 def written(path: Path, data: bytes) -> Path:
     path.write_bytes(data)
@@ -50,6 +52,9 @@ def test_a_file_cut_off_anywhere_is_damaged(tmp_path, length):
     (b"PK\x03\x04" + WHOLE[4:], "is no GGUF file; name one that is"),
     (WHOLE[:4] + struct.pack(">I", 3) + WHOLE[8:], "its version is 50331648, known are 2 and 3"),
     (WHOLE[:8] + struct.pack("<Q", 1 << 60) + WHOLE[16:], "it claims 1152921504606846976 tensors"),
+    (WHOLE.replace(b"llama.block_count\x04\x00\x00\x00\x04", b"llama.block_count\x04\x00\x00\x00\x05"),
+     "it claims 5 layers and has 4"),
+    (WHOLE.replace(EPSILON, EPSILON[:-4] + struct.pack("<f", -1e-5)), "rms_epsilon is -9.999"),
     (WHOLE[:24] + struct.pack("<Q", 1 << 62) + WHOLE[32:], "it claims 4611686018427387904 bytes of a text"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said(tmp_path, data, message):

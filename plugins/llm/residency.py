@@ -103,7 +103,9 @@ class Residency:
         """Load it, or wait for a load that is under way. The asker counts as a user from the load's end: the next load
         would else take its memory back before it could use it."""
         while True:
-            load = self._loads.get(spec.name) or self._begin(spec)
+            load = self._loads.get(spec.name)
+            if load is None or load.task.done():
+                load = self._begin(spec)
             load.claims += 1
             try:
                 await _ended(load.task, spec, asker)
@@ -125,11 +127,12 @@ class Residency:
             raise ModelError(Trouble.STOPPED, f"model {spec.name}: the agent stops")
         load = self._loads[spec.name] = Load()
         load.task = asyncio.create_task(self._load(spec, load), name=f"load of {spec.name}")
-        load.task.add_done_callback(lambda task: self._loaded(spec.name, task))
+        load.task.add_done_callback(lambda task: self._loaded(spec.name, load, task))
         return load
 
-    def _loaded(self, name: str, task: "asyncio.Task[None]") -> None:
-        del self._loads[name]
+    def _loaded(self, name: str, load: Load, task: "asyncio.Task[None]") -> None:
+        if self._loads.get(name) is load:
+            del self._loads[name]
         if not task.cancelled() and task.exception() is None:  # seen by those who wait; nobody may be left
             self._changed()
 
@@ -190,7 +193,7 @@ class Residency:
         if resident.is_stuck or self._residents.get(resident.spec.name) is not resident:
             return
         del self._residents[resident.spec.name]
-        await uninterrupted(resident.provider.aclose())
+        await uninterrupted(_closed(resident))
         self._quarantine.unmark(resident.spec)
         _log.info("model %s is out of memory", resident.spec.name)
         self._changed()
@@ -225,11 +228,8 @@ class Residency:
         loads = {load.task for load in self._loads.values()}
         for task in loads:
             task.cancel()
-        if loads:
-            await asyncio.wait(loads, timeout=PATIENCE_SECONDS)
-            for task in loads:
-                task.cancel()  # a load that is stuck is let go by the second one
-            await asyncio.wait(loads, timeout=PATIENCE_SECONDS)
+        for task in loads:
+            await _let_go(task)
         for resident in list(self._residents.values()):
             await self._unload(resident)
 
@@ -238,6 +238,25 @@ class Residency:
         with suppress(OSError):
             return self._room()
         return None
+
+
+async def _closed(resident: Resident) -> None:
+    """Give its memory back, unless native code hangs."""
+    task = asyncio.create_task(resident.provider.aclose(), name=f"unloading of {resident.spec.name}")
+    await _let_go(task)
+    if not task.done() or task.cancelled():
+        _log.error("model %s can't be unloaded: its native code hangs", resident.spec.name)
+    else:
+        task.result()
+
+
+async def _let_go(task: "asyncio.Task[None]") -> None:
+    """Wait for the end of a task, but not for ever. Cancelled twice, it lets go of a thread that hangs."""
+    await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
+    for _ in range(2):
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=STOP_SECONDS)
 
 
 async def _ended(load: "asyncio.Task[None]", spec: ModelSpec, asker: Asker) -> None:

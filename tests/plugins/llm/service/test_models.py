@@ -136,6 +136,19 @@ async def test_hanging_native_code_stalls_its_asker_and_leaves_the_model_unusabl
             await asyncio.wait_for(models.aclose(), 5)
 
 
+async def test_model_that_hangs_is_left_behind_at_the_end(
+    open_models: Any, spec: Any, report: Prompt, asking: Any, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("plugins.llm.residency.PATIENCE_SECONDS", 0.05)
+    async with open_models(spec()) as models:
+        await models.generate(["tiny"], report, asking())
+        with hung(models):
+            await asyncio.wait_for(models.aclose(), 5)
+    assert models.resident == ()
+    assert "model tiny can't be unloaded: its native code hangs" in caplog.text
+
+
 async def test_states_name_every_model_with_what_is_wrong(open_models: Any, spec: Any, folder: Path) -> None:
     (folder / "bad.json").write_text("{")
     remote = ModelSpec(name="cloud", provider=Source.OPENAI, url="http://127.0.0.1:1")

@@ -27,7 +27,6 @@ OWNERS = {
     "jsonschema": ("plugins/llm",),
     "referencing": ("plugins/llm",),
     "llama_cpp": ("plugins/llm/local",),
-    "numpy": ("plugins/llm/local",),
     "typer": ("agent/cli",),
     "rich": ("agent/cli",),
     "uvloop": ("agent",),

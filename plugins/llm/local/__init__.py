@@ -1,4 +1,4 @@
-"""llama.cpp in this process; owns llama_cpp and numpy, which are imported when the first model is loaded.
+"""llama.cpp in this process; owns llama_cpp, which is imported when the first model is loaded.
 
 provider.py      the contract over all that
 worker.py        the thread that owns one loaded model

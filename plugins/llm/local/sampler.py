@@ -1,11 +1,13 @@
 """Picks the next token; fresh for each generation, so that the same seed gives the same text."""
 
 import ctypes
+import math
 import secrets
+from array import array
 from collections.abc import Callable
-from functools import cached_property
+from functools import lru_cache
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from plugins.llm.conversation import Prompt
 from plugins.llm.errors import ModelError, Trouble
@@ -21,6 +23,8 @@ FORBIDDEN = -1e30
 """A token of less is one that the grammar does not allow (minus infinity)."""
 MAX_TRIES = 300
 """Tokens that are looked at until one fits: there are 256 bytes that may be wrong."""
+_CELLS, _CELL = 3, 4
+"""A llama_token_data: id, logit and probability, of four bytes each."""
 
 
 class Sampler:
@@ -73,14 +77,14 @@ class Sampler:
 
     def _allowed(self, fits: Callable[[int], bool]) -> int:
         """The token that is picked among those that the grammar allows, and that fits."""
-        import numpy as np
-
-        native, rows, count = self._native, self._rows, len(self._rows)
-        logits = np.ctypeslib.as_array(native.llama_get_logits_ith(self._context, -1), shape=(count,)).copy()
+        native, count = self._native, self._native.llama_vocab_n_tokens(self._vocab)
+        rows = (native.llama_token_data * count)()
+        cells = memoryview(rows).cast("B")
+        logits = array("f", ctypes.string_at(native.llama_get_logits_ith(self._context, -1), count * _CELL))
         for _ in range(MAX_TRIES):
-            rows["id"], rows["logit"], rows["p"] = np.arange(count, dtype=np.int32), logits, 0.0
-            data = rows.ctypes.data_as(native.llama_token_data_p)
-            every = native.llama_token_data_array(data=data, size=count, selected=-1, sorted=False)
+            cells[:] = _rows(count)
+            cells.cast("f")[1::_CELLS] = memoryview(logits)
+            every = native.llama_token_data_array(data=rows, size=count, selected=-1, sorted=False)
             if self._grammar is not None:
                 native.llama_sampler_apply(self._grammar, ctypes.byref(every))
             native.llama_sampler_apply(self._chain, ctypes.byref(every))
@@ -89,16 +93,8 @@ class Sampler:
             token = int(every.data[every.selected].id)
             if fits(token):
                 return token
-            logits[token] = -np.inf
+            logits[token] = -math.inf
         raise ModelError(Trouble.FAILED, "the model has no token that may follow; simplify the schema")
-
-    @cached_property
-    def _rows(self) -> Any:
-        """A row for each token of the vocabulary."""
-        import numpy as np
-
-        layout = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)], align=True)
-        return np.empty(self._native.llama_vocab_n_tokens(self._vocab), dtype=layout)
 
     def __enter__(self) -> Self:
         return self
@@ -109,6 +105,14 @@ class Sampler:
         self._native.llama_sampler_free(self._chain)
         if self._grammar is not None:
             self._native.llama_sampler_free(self._grammar)
+
+
+@lru_cache(maxsize=2)
+def _rows(count: int) -> bytes:
+    """A row for each token of the vocabulary: its id, and zeros for logit and probability."""
+    rows = bytearray(count * _CELLS * _CELL)
+    memoryview(rows).cast("i")[0::_CELLS] = memoryview(array("i", range(count)))
+    return bytes(rows)
 
 
 def _grammar(native: "ModuleType", vocab: object, prompt: Prompt) -> object:

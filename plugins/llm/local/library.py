@@ -63,8 +63,20 @@ def _imported() -> "ModuleType":
     callback = native.llama_log_callback(complaints.hear)
     _kept_alive.append(callback)
     native.llama_log_set(callback, ctypes.c_void_p(0))
+    _load_backends(native)
     native.llama_backend_init()
     return native
+
+
+def _load_backends(native: "ModuleType") -> None:
+    """Where the computing code comes in variants for kinds of processors (libggml-cpu-haswell.so …), load the best that
+    this one can run. Otherwise it is linked in, and there is nothing to load.
+
+    From the library's own folder only: left to itself, ggml also looks into the working directory.
+    """
+    folder = Path(native.__file__ or "").parent / "lib"
+    if any(folder.glob("libggml-cpu-*.so")):
+        native._lib.ggml_backend_load_all_from_path(os.fsencode(folder))
 
 
 def library() -> "ModuleType":

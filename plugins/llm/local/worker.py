@@ -4,15 +4,12 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import TypeVar
 
 __all__ = ["Worker"]
 
 T = TypeVar("T")
-
-LOOK_SECONDS = 1.0
-"""How often an idle thread looks whether the process ends."""
 U = TypeVar("U")
 
 
@@ -20,8 +17,8 @@ class Worker:
     """One thread for one model: native code is called nowhere else, and one job at a time.
 
     The provider of the model owns it: it starts it, and joins it in `aclose`. Jobs release the GIL while they are in
-    native code. It is a daemon for the one case in which it can't be joined: native code that never comes back must not
-    keep the process from its end.
+    native code. It is a daemon for the cases in which it can't be joined: native code that never comes back, or an owner
+    who forgot to close it, must not keep the process from its end.
     """
 
     def __init__(self, name: str) -> None:
@@ -32,13 +29,7 @@ class Worker:
         self._thread.start()
 
     def _work(self) -> None:
-        while threading.main_thread().is_alive():  # nobody who could close it is left: do not hold up the exit
-            try:
-                job = self._jobs.get(timeout=LOOK_SECONDS)
-            except Empty:
-                continue
-            if job is None:
-                return
+        while (job := self._jobs.get()) is not None:
             job()
             del job  # it holds what it has made
 

@@ -209,3 +209,14 @@ async def test_a_format_that_adds_nothing_is_the_plain_text():
         assert (await answered(model, asked("fridge-07: temperature 14.2"))).text
     finally:
         await model.aclose()
+
+
+async def test_a_format_without_tools_is_told_their_answers_by_the_user():
+    said = (Message(role=Role.USER, content="a"), Message(role=Role.ASSISTANT, content="b"))
+    model = await opened(spec(chat_format="llama2"))
+    try:
+        chat = model._llama.chat
+        tool, user = (chat.tokens((*said, Message(role=role, content="c"))) for role in (Role.TOOL, Role.USER))
+        assert tool == user
+    finally:
+        await model.aclose()

@@ -5,6 +5,7 @@ import os
 import threading
 from collections import deque
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plugins.llm.errors import ModelError, Trouble

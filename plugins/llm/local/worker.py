@@ -17,8 +17,8 @@ class Worker:
     """One thread for one model: native code is called nowhere else, and one job at a time.
 
     The provider of the model owns it: it starts it, and joins it in `aclose`. Jobs release the GIL while they are in
-    native code. It is a daemon for the cases in which it can't be joined: native code that never comes back, or an owner
-    who forgot to close it, must not keep the process from its end.
+    native code. It is a daemon for the cases in which it can't be joined: native code that never comes back, or an
+    owner who forgot to close it, must not keep the process from its end.
     """
 
     def __init__(self, name: str) -> None:

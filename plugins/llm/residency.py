@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from engine.clock import Clock
 from engine.quantities import format_size
@@ -14,6 +15,7 @@ from plugins.llm.asking import Asker
 from plugins.llm.checksums import Checksums
 from plugins.llm.errors import ModelError, Trouble
 from plugins.llm.liveness import PATIENCE_SECONDS
+from plugins.llm.provider import Provider
 from plugins.llm.quarantine import Quarantine
 from plugins.llm.resident import Load, Resident, stuck_text
 from plugins.llm.spec import ModelSpec
@@ -22,6 +24,8 @@ __all__ = ["Residency", "spare"]
 
 LOOK_SECONDS = 1.0
 """How often it is asked who is idle, and whether memory is short."""
+LOAD_SECONDS = 600.0
+"""A load that takes longer hangs: ten gigabytes from a slow card take five minutes."""
 STOP_SECONDS = 0.2
 """How often those who wait for a load are asked whether they still want to."""
 SPARE_BYTES, SPARE_SHARE = 64 * 2**20, 0.02
@@ -149,7 +153,7 @@ class Residency:
             await self._make_room(spec, needed)
             self._quarantine.mark(spec)
             try:
-                provider = await opened(spec)
+                provider = await _in_time(opened(spec), spec)
             except BaseException:
                 self._quarantine.unmark(spec)
                 raise
@@ -240,6 +244,26 @@ class Residency:
         return None
 
 
+async def _in_time(loading: Coroutine[Any, Any, Provider], spec: ModelSpec) -> Provider:
+    """Raises ModelError (failed: it hangs)."""
+    task = asyncio.create_task(loading, name=f"loading of {spec.name}")
+    try:
+        await asyncio.wait({task}, timeout=LOAD_SECONDS)
+        if not task.done():
+            await _let_go(task, patience=0)
+    except asyncio.CancelledError:
+        await uninterrupted(_let_go(task, patience=0))
+        if task.done() and not task.cancelled() and task.exception() is None:
+            await uninterrupted(task.result().aclose())
+        raise
+    if task.done() and not task.cancelled():
+        return task.result()
+    raise ModelError(
+        Trouble.FAILED,
+        f"model {spec.name}: it was not loaded within {LOAD_SECONDS:g} s; is {spec.file} on a disk that answers?",
+    )
+
+
 async def _closed(resident: Resident) -> None:
     """Give its memory back, unless native code hangs."""
     task = asyncio.create_task(resident.provider.aclose(), name=f"unloading of {resident.spec.name}")
@@ -250,13 +274,14 @@ async def _closed(resident: Resident) -> None:
         task.result()
 
 
-async def _let_go(task: "asyncio.Task[None]") -> None:
+async def _let_go(task: "asyncio.Task[Any]", *, patience: float | None = None) -> None:
     """Wait for the end of a task, but not for ever. Cancelled twice, it lets go of a thread that hangs."""
-    await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
-    for _ in range(2):
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task}, timeout=STOP_SECONDS)
+    patience = PATIENCE_SECONDS if patience is None else patience
+    for seconds in (patience, PATIENCE_SECONDS, STOP_SECONDS):
+        await asyncio.wait({task}, timeout=seconds)
+        if task.done():
+            return
+        task.cancel()
 
 
 async def _ended(load: "asyncio.Task[None]", spec: ModelSpec, asker: Asker) -> None:

@@ -188,6 +188,19 @@ async def test_load_goes_on_when_its_asker_is_cancelled(
         assert models.states()[0].generations == 1
 
 
+async def test_load_that_takes_too_long_is_given_up(
+    open_models: Any, spec: Any, report: Prompt, asking: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_models(spec()) as models:
+        with monkeypatch.context() as patch:
+            patch.setattr("plugins.llm.residency.LOAD_SECONDS", 0.0)
+            with pytest.raises(ModelError, match=r"was not loaded within 0 s; is .*tiny.gguf on a disk") as caught:
+                await ask(models, report, asker=asking())
+        assert caught.value.trouble is Trouble.FAILED
+        assert models.resident == ()
+        assert '"critical"' in await ask(models, report, asker=asking())
+
+
 async def test_stop_during_a_load_ends_it(open_models: Any, spec: Any, report: Prompt, asking: Any) -> None:
     async with open_models(spec()) as models:
         task = asyncio.create_task(ask(models, report, asker=asking()))

@@ -147,7 +147,8 @@ class Llama:
             part = tokens[at : at + self._batch]
             self._tokens[: len(part)] = part
             self._decode(self._native.llama_batch_get_one(self._tokens, len(part)), *part)
-            tell("")
+            if at + self._batch < len(tokens):  # after the last one the first token comes at once
+                tell("")
         return shared
 
     def _decode(self, batch: object, *tokens: int) -> None:

@@ -20,11 +20,16 @@ async def test_it_answers_as_it_was_trained(model):
     assert 0 < reply.first_token <= reply.seconds
 
 
-async def test_what_is_heard_is_a_sign_of_life_and_then_the_text(model):
-    ear = Ear()
-    reply = await answered(model, asked(), ear)
-    assert ear.heard_pieces[0] == ""
-    assert ear.text == reply.text
+async def test_what_is_heard_is_a_sign_of_life_for_each_batch_and_then_the_text():
+    model = await opened(spec(batch=8))
+    try:
+        ear = Ear()
+        reply = await answered(model, asked(), ear)
+        assert ear.heard_pieces[:2] == ["", ""], "22 tokens; with the last batch comes the text"
+        assert "" not in ear.heard_pieces[2:]
+        assert ear.text == reply.text
+    finally:
+        await model.aclose()
 
 
 async def test_a_tools_answer_is_told_under_its_own_role(model):
@@ -121,11 +126,11 @@ async def test_nothing_written_is_an_error(model):
 
 
 async def test_a_listener_stops_it_within_a_token(model):
-    ear = Ear(enough=2)  # a batch of the prompt, the first text
+    ear = Ear(enough=1)
     with pytest.raises(ModelError) as caught:
         await answered(model, asked(), ear)
     assert caught.value.trouble is Trouble.STOPPED
-    assert len(ear.heard_pieces) <= 3
+    assert len(ear.heard_pieces) <= 2
     assert (await answered(model, asked())).text == TRAINED
 
 

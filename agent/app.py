@@ -38,6 +38,8 @@ from agent.ready import FILE, announced
 from agent.secret_files import SecretFiles
 from agent.status_desk import StatusDesk
 from agent.stopping import Stopping, canceller, two_phase_stop
+from agent.update.directory import mark, refuse_newer
+from agent.update.program import this_program
 from agent.upkeep import keep_house, retention, when_there_is_room
 from agent.workflow_files import deploy_files
 from engine.control.engine import engine_verbs
@@ -61,9 +63,11 @@ async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None
     Raises, alone or inside exception groups, StoreError and MeshError, whose messages say what to do.
     """
     stop = Stopping()
+    refuse_newer(config.data_path)
     async with AsyncExitStack() as stack:
         tail = stack.enter_context(kept_tail(secrets.revealed))
         stack.enter_context(locked(config.data_path))
+        mark(config.data_path)
         crash = stack.enter_context(crash_file(config.data_path))
         stack.enter_context(two_phase_stop(drain=stop.stop, cancel=canceller()))
         refuse_a_twin(config.data_path)
@@ -110,7 +114,8 @@ async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None
 async def opened_store(config: Config) -> AsyncIterator[Store]:
     """The store of the data directory."""
     path = config.data_path / STORE
-    async with Store.open(path, synchronous=config.store.synchronous.value) as store:
+    program = this_program().told
+    async with Store.open(path, synchronous=config.store.synchronous.value, program=program) as store:
         if not store.was_clean:
             found = "was checked and is whole" if store.was_checked else "is too large to be checked at a start"
             _log.warning("the last process did not stop in an orderly way; the store %s", found)

@@ -14,6 +14,7 @@ from agent.fleet.lookout import Lookout
 from agent.fleet.seen import of_presence
 from agent.mesh_wiring import Mesh
 from agent.status import FleetStatus
+from agent.update.program import this_program
 from agent.upkeep import keep_house
 from engine.clock import Clock, format_time
 from engine.control import Verb
@@ -134,7 +135,9 @@ async def opened_recording(config: Config, engine: Engine, mesh: Mesh | None) ->
 
 def _opened(config: Config, engine: Engine) -> AbstractAsyncContextManager[FleetStore]:
     path = config.data_path / RECORDING
-    return FleetStore.open(path, clock=engine.store.clock, synchronous=config.store.synchronous.value)
+    return FleetStore.open(
+        path, clock=engine.store.clock, synchronous=config.store.synchronous.value, program=this_program().told
+    )
 
 
 def _set_aside(path: Path, clock: Clock) -> Path:

@@ -41,12 +41,12 @@ class FleetStore:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, path: Path, *, clock: Clock | None = None, synchronous: str = "full"
+        cls, path: Path, *, clock: Clock | None = None, synchronous: str = "full", program: str = ""
     ) -> "AsyncIterator[FleetStore]":
         """Open or create the file, migrate it, and close it at the block's end. Raises as Store.open does."""
         opening = Store.open(
             path, clock=clock, synchronous=synchronous, check_seconds=CHECK_SECONDS, migrations=MIGRATIONS,
-            remedy=REMEDY,
+            remedy=REMEDY, program=program,
         )  # fmt: skip
         async with opening as store:
             await store.maintain(lambda db: [db.execute(setting).fetchall() for setting in (CACHE, CHECKPOINT)])

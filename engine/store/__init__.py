@@ -4,7 +4,7 @@
     writer.py       the group commit: who owns the database, and what a full disk does
     reader.py       questions, answered in groups
     transaction.py  what a unit sees; where facts get their numbers
-    schema.py       the tables
+    schema.py       the tables, and how a file becomes of this version; versions.py: which it is of, untouched
     connection.py   settings of a connection, its thread, and what its errors mean
     check.py        is the file whole, is each row; backup.py, restoring.py: the store as one file, and back
     executions.py   executions and checkpoints       inbox.py        which message became which execution

@@ -7,6 +7,7 @@ CRC-32 of what was written, because SQLite has no page checksums of its own.
 import sqlite3
 from typing import TypeAlias
 
+from engine.crash import crash_point
 from engine.store.errors import StoreNewer
 
 Migrations: TypeAlias = tuple[tuple[str, str], ...]
@@ -239,24 +240,35 @@ MIGRATIONS: Migrations = (
 )
 
 
-def migrate(db: sqlite3.Connection, now: int, migrations: Migrations | None = None) -> None:
-    """Bring the file to this version, each migration whole or not at all. It is an agent's store, unless there are
-    other `migrations`.
+def migrate(db: sqlite3.Connection, now: int, migrations: Migrations | None = None, *, program: str = "") -> None:
+    """Bring the file to this version, whole or not at all: all that is missing is one transaction, together with the
+    name of the `program` that added it. It is an agent's store, unless there are other `migrations`.
 
     Raises StoreNewer for a file with migrations that this version does not know.
     """
-    db.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied_at INTEGER NOT NULL)")
     migrations = MIGRATIONS if migrations is None else migrations
-    done = check_known(db, migrations)
-    for name, statements in migrations:
-        if name not in done:
-            # executescript would commit first; one transaction needs the statements one by one.
-            db.execute("BEGIN IMMEDIATE")
-            for statement in statements.split(";"):
-                if statement.strip():
-                    db.execute(statement)
-            db.execute("INSERT INTO migrations VALUES (?, ?)", (name, now))
-            db.execute("COMMIT")
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        db.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied_at INTEGER NOT NULL)")
+        done = check_known(db, migrations)
+        for name, statements in migrations:
+            if name not in done:
+                # executescript would commit first; one transaction needs the statements one by one.
+                for statement in statements.split(";"):
+                    if statement.strip():
+                        db.execute(statement)
+                        crash_point("migration-statement")
+                db.execute("INSERT INTO migrations VALUES (?, ?)", (name, now))
+                crash_point("migration-added")
+        if program and len(done) < len(migrations):
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('program', ?)", (program,))
+        crash_point("migration-before-commit")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # a full disk has rolled back already
+            db.execute("ROLLBACK")
+        raise
+    crash_point("migration-committed")
 
 
 def check_known(db: sqlite3.Connection, migrations: Migrations | None = None) -> set[str]:

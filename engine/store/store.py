@@ -57,10 +57,12 @@ class Store:
         check_seconds: float = CHECK_SECONDS,
         migrations: Migrations | None = None,
         remedy: str = RESTORE,
+        program: str = "",
     ) -> "AsyncIterator[Store]":
         """Open or create the file, migrate it, and write until the block ends. `check_seconds` bounds the look at a
         file that was not closed properly. A restore that was interrupted is completed first. Another file than the
-        agent's own has other `migrations`, of which the first one creates `meta`, and another `remedy` for damage.
+        agent's own has other `migrations`, of which the first one creates `meta`, and another `remedy` for damage. The
+        file keeps the name of the `program` that wrote it last.
 
         Raises StoreNewer, StoreCorrupt (no database, or after an unclean stop `quick_check` found damage), StoreFull,
         sqlite3.OperationalError (no such directory, not writable), and from the block's end StoreBroken.
@@ -74,7 +76,7 @@ class Store:
         try:
             with explained(path, NOTHING_RUN, remedy):
                 report = await connection.run(lambda db: _check(db, path, check_seconds, remedy))
-                epoch = await connection.run(lambda db: _prepare(db, clock.now(), migrations))
+                epoch = await connection.run(lambda db: _prepare(db, clock.now(), migrations, program))
             answering = await open_reader(path, connect)
             try:
                 writer, reader = Writer(connection, remedy), Reader(answering, path, remedy)
@@ -130,11 +132,13 @@ def _check(db: sqlite3.Connection, path: Path, seconds: float, remedy: str) -> s
     return report
 
 
-def _prepare(db: sqlite3.Connection, now: int, migrations: Migrations | None) -> str:
-    """Migrate, and note that the file is in use; returns the epoch."""
-    migrate(db, now, migrations)
+def _prepare(db: sqlite3.Connection, now: int, migrations: Migrations | None, program: str) -> str:
+    """Migrate, and note that the file is in use, and by whom; returns the epoch."""
+    migrate(db, now, migrations, program=program)
     db.execute("INSERT INTO meta VALUES ('epoch', ?) ON CONFLICT DO NOTHING", (secrets.token_hex(4),))
-    db.execute("INSERT INTO meta VALUES ('clean', 'no') ON CONFLICT (key) DO UPDATE SET value = 'no'")
+    notes = [("clean", "no"), *([("program", program)] if program else [])]
+    values = ", ".join("(?, ?)" for _ in notes)
+    db.execute(f"INSERT OR REPLACE INTO meta VALUES {values}", [text for note in notes for text in note])
     return str(db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0])
 
 

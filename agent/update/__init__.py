@@ -1,0 +1,1 @@
+"""Which data directories a program may take."""

@@ -1,0 +1,63 @@
+"""What runs here."""
+
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+import msgspec
+
+from agent import __version__
+
+EXECUTABLE = "GANGLION_LAUNCHER"
+"""Set by a launcher that executes something else than the file that a person has installed."""
+COMMIT = "commit.txt"
+"""Beside `agent/__init__.py` in what is built; a checkout has none."""
+
+
+class Program(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of ganglion."""
+
+    version: str
+    arch: str
+    commit: str = ""
+
+    @property
+    def told(self) -> str:
+        """As people call it."""
+        return f"ganglion {self.version}{f' ({self.commit[:12]})' if self.commit else ''}"
+
+
+def this_program() -> Program:
+    """The one that runs this line."""
+    return Program(version=__version__, arch=architecture(), commit=_commit())
+
+
+def architecture() -> str:
+    """For what machines it is, such as `linux-x86_64`."""
+    return f"{sys.platform}-{platform.machine()}"
+
+
+def executable() -> Path:
+    """The file that a person has installed, and that an update replaces. Links are followed."""
+    named = os.environ.get(EXECUTABLE)
+    if named:
+        return Path(named).resolve()
+    if getattr(sys, "frozen", False):
+        return Path(sys.executable).resolve()
+    script = Path(sys.argv[0])
+    found = shutil.which(sys.argv[0]) if script.parent == Path() and not script.exists() else None
+    return Path(found or script).resolve()
+
+
+def is_installed_by_pip(file: Path) -> bool:
+    """A script of a Python environment is not ours to replace."""
+    return file.parent == Path(sys.executable).parent.resolve() and not getattr(sys, "frozen", False)
+
+
+def _commit() -> str:
+    try:
+        return (Path(__file__).parents[1] / COMMIT).read_text().strip()
+    except OSError:
+        return ""

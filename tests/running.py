@@ -17,7 +17,8 @@ from mesh.credentials import read_access
 from mesh.nats_client import AnySubjectClient
 
 ROOT = Path(__file__).parents[1]
-COMMAND = [sys.executable, "-c", "from agent.cli import main; main()"]
+MAIN = "from agent.cli import main; main()"
+COMMAND = [sys.executable, "-c", MAIN]
 START_SECONDS = 20.0
 CONFIG = """\
 [agent]
@@ -42,6 +43,8 @@ class Running:
         self.config.write_text(config)
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("GANGLION_")}
         self.environ |= {"HOME": str(folder), "PYTHONPATH": str(ROOT), "TERM": "dumb"}
+        self.before = ""
+        """Code that runs in the agent's process before it: a fault that it is to live with."""
         self.ready: dict[str, Any] = {}
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -51,8 +54,8 @@ class Running:
         ready.unlink(missing_ok=True)
         with log.open("ab") as file:
             self.process = subprocess.Popen(
-                [*COMMAND, "up", "--config", str(self.config), "--data-dir", str(self.data_dir), "--ready-file",
-                 str(ready)],
+                [sys.executable, "-c", f"{self.before}\n{MAIN}", "up", "--config", str(self.config), "--data-dir",
+                 str(self.data_dir), "--ready-file", str(ready)],
                 cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
             )  # fmt: skip
         give_up = time.monotonic() + START_SECONDS

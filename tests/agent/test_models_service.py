@@ -44,12 +44,10 @@ llama.Llama.generate = hanging
 @pytest.fixture
 def agent(tmp_path: Path) -> Iterator[Running]:
     shutil.copy(MODEL, tmp_path / "tiny.gguf")
-    (tmp_path / "slow").mkdir()
-    (tmp_path / "slow" / "sitecustomize.py").write_text(SLOW)
     config = CONFIG.replace('heartbeat = "1s"', 'heartbeat = "60s"')
     more = '[engine]\ngrace = "100ms"\n[models.tiny]\nfile = "tiny.gguf"\n[models.gone]\nfile = "gone.gguf"\n'
     agent = Running(tmp_path, config + more)
-    agent.environ["PYTHONPATH"] = f"{tmp_path / 'slow'}:{ROOT}"
+    agent.before = SLOW
     agent.start()
     agent.deploy(WORKFLOW)
     yield agent

@@ -38,10 +38,6 @@ llama.Llama.generate = deadly
 class Mortal(Running):
     """An agent whose model dies when it is told to."""
 
-    def start(self) -> None:
-        self.environ["PYTHONPATH"] = f"{self.folder / 'fatal'}:{ROOT}"
-        super().start()
-
     def died(self) -> int:
         assert self.process is not None
         return self.process.wait(30)
@@ -50,9 +46,8 @@ class Mortal(Running):
 @pytest.fixture
 def agent(tmp_path: Path) -> Iterator[Mortal]:
     shutil.copy(MODEL, tmp_path / "tiny.gguf")
-    (tmp_path / "fatal").mkdir()
-    (tmp_path / "fatal" / "sitecustomize.py").write_text(FATAL)
     agent = Mortal(tmp_path, CONFIG + '[models.tiny]\nfile = "tiny.gguf"\n')
+    agent.before = FATAL
     agent.start()
     yield agent
     agent.end()

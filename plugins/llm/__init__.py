@@ -14,7 +14,7 @@ Reading order:
     asking.py        who asks, and what the asker is told while waiting and listening
     models.py        the service: finds, loads and unloads models, gives turns, falls back; of it
                      catalogue.py which there are; checksums.py whether their files are the right ones;
-                     residency.py, resident.py which are in memory; quarantine.py which stay out of it;
+                     residency.py, resident.py, loading.py which are in memory; quarantine.py which stay out of it;
                      turns.py who is next; liveness.py whether a generation is alive; chain.py when none could;
                      model_state.py how each is; askers_http.py, small_file.py
     protocol.py      tools for models that know of none; tools.py whether they are well-formed

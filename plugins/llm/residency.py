@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 from engine.clock import Clock
 from engine.quantities import format_size
@@ -14,8 +13,7 @@ from engine.uninterrupted import uninterrupted
 from plugins.llm.asking import Asker
 from plugins.llm.checksums import Checksums
 from plugins.llm.errors import ModelError, Trouble
-from plugins.llm.liveness import PATIENCE_SECONDS
-from plugins.llm.provider import Provider
+from plugins.llm.loading import closed, ended, in_time, let_go
 from plugins.llm.quarantine import Quarantine
 from plugins.llm.resident import Load, Resident, stuck_text
 from plugins.llm.spec import ModelSpec
@@ -24,10 +22,6 @@ __all__ = ["Residency", "spare"]
 
 LOOK_SECONDS = 1.0
 """How often it is asked who is idle, and whether memory is short."""
-LOAD_SECONDS = 600.0
-"""A load that takes longer hangs: ten gigabytes from a slow card take five minutes."""
-STOP_SECONDS = 0.2
-"""How often those who wait for a load are asked whether they still want to."""
 SPARE_BYTES, SPARE_SHARE = 64 * 2**20, 0.02
 _log = logging.getLogger("ganglion.models")
 
@@ -112,7 +106,7 @@ class Residency:
                 load = self._begin(spec)
             load.claims += 1
             try:
-                await _ended(load.task, spec, asker)
+                await ended(load.task, spec, asker)
             except (asyncio.CancelledError, ModelError):
                 load.claims -= 1
                 if load.resident is not None:
@@ -153,7 +147,7 @@ class Residency:
             await self._make_room(spec, needed)
             self._quarantine.mark(spec)
             try:
-                provider = await _in_time(opened(spec), spec)
+                provider = await in_time(opened(spec), spec)
             except BaseException:
                 self._quarantine.unmark(spec)
                 raise
@@ -197,7 +191,7 @@ class Residency:
         if resident.is_stuck or self._residents.get(resident.spec.name) is not resident:
             return
         del self._residents[resident.spec.name]
-        await uninterrupted(_closed(resident))
+        await uninterrupted(closed(resident))
         self._quarantine.unmark(resident.spec)
         _log.info("model %s is out of memory", resident.spec.name)
         self._changed()
@@ -233,7 +227,7 @@ class Residency:
         for task in loads:
             task.cancel()
         for task in loads:
-            await _let_go(task)
+            await let_go(task)
         for resident in list(self._residents.values()):
             await self._unload(resident)
 
@@ -242,54 +236,6 @@ class Residency:
         with suppress(OSError):
             return self._room()
         return None
-
-
-async def _in_time(loading: Coroutine[Any, Any, Provider], spec: ModelSpec) -> Provider:
-    """Raises ModelError (failed: it hangs)."""
-    task = asyncio.create_task(loading, name=f"loading of {spec.name}")
-    try:
-        await asyncio.wait({task}, timeout=LOAD_SECONDS)
-        if not task.done():
-            await _let_go(task, patience=0)
-    except asyncio.CancelledError:
-        await uninterrupted(_let_go(task, patience=0))
-        if task.done() and not task.cancelled() and task.exception() is None:
-            await uninterrupted(task.result().aclose())
-        raise
-    if task.done() and not task.cancelled():
-        return task.result()
-    raise ModelError(
-        Trouble.FAILED,
-        f"model {spec.name}: it was not loaded within {LOAD_SECONDS:g} s; is {spec.file} on a disk that answers?",
-    )
-
-
-async def _closed(resident: Resident) -> None:
-    """Give its memory back, unless native code hangs."""
-    task = asyncio.create_task(resident.provider.aclose(), name=f"unloading of {resident.spec.name}")
-    await _let_go(task)
-    if not task.done() or task.cancelled():
-        _log.error("model %s can't be unloaded: its native code hangs", resident.spec.name)
-    else:
-        task.result()
-
-
-async def _let_go(task: "asyncio.Task[Any]", *, patience: float | None = None) -> None:
-    """Wait for the end of a task, but not for ever. Cancelled twice, it lets go of a thread that hangs."""
-    patience = PATIENCE_SECONDS if patience is None else patience
-    for seconds in (patience, PATIENCE_SECONDS, STOP_SECONDS):
-        await asyncio.wait({task}, timeout=seconds)
-        if task.done():
-            return
-        task.cancel()
-
-
-async def _ended(load: "asyncio.Task[None]", spec: ModelSpec, asker: Asker) -> None:
-    """Raises ModelError (stopped)."""
-    while not load.done():
-        if asker.stopped:
-            raise ModelError(Trouble.STOPPED, f"model {spec.name}: cancelled while it was loaded")
-        await asyncio.wait({load}, timeout=STOP_SECONDS)
 
 
 def _mib(size: int) -> str:

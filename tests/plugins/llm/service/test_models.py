@@ -140,7 +140,7 @@ async def test_model_that_hangs_is_left_behind_at_the_end(
     open_models: Any, spec: Any, report: Prompt, asking: Any, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("plugins.llm.residency.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("plugins.llm.loading.PATIENCE_SECONDS", 0.05)
     async with open_models(spec()) as models:
         await models.generate(["tiny"], report, asking())
         with hung(models):

@@ -193,7 +193,7 @@ async def test_load_that_takes_too_long_is_given_up(
 ) -> None:
     async with open_models(spec()) as models:
         with monkeypatch.context() as patch:
-            patch.setattr("plugins.llm.residency.LOAD_SECONDS", 0.0)
+            patch.setattr("plugins.llm.loading.LOAD_SECONDS", 0.0)
             with pytest.raises(ModelError, match=r"was not loaded within 0 s; is .*tiny.gguf on a disk") as caught:
                 await ask(models, report, asker=asking())
         assert caught.value.trouble is Trouble.FAILED

@@ -36,6 +36,8 @@ from agent.model_desk import ModelDesk
 from agent.node_types import node_types
 from agent.ready import FILE, announced
 from agent.secret_files import SecretFiles
+from agent.service.supervisor import Supervisor, taken_supervisor
+from agent.service.watchdog import Watchdog
 from agent.status_desk import StatusDesk
 from agent.stopping import Stopping, canceller, two_phase_stop
 from agent.update.directory import mark, refuse_newer
@@ -63,6 +65,7 @@ async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None
     Raises, alone or inside exception groups, StoreError and MeshError, whose messages say what to do.
     """
     stop = Stopping()
+    supervisor = taken_supervisor()
     refuse_newer(config.data_path)
     async with AsyncExitStack() as stack:
         tail = stack.enter_context(kept_tail(secrets.revealed))
@@ -104,7 +107,7 @@ async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None
         await engine.prepare()
         recording = await stack.enter_async_context(opened_recording(config, engine, mesh))
         spare_what_stays()
-        await _live(engine, mesh, config, stop, ready_file, tail, recording, models)
+        await _live(engine, mesh, config, stop, ready_file, tail, recording, models, supervisor)
     if stop.error is not None:
         raise stop.error
     _log.info("stopped")
@@ -124,7 +127,7 @@ async def opened_store(config: Config) -> AsyncIterator[Store]:
 
 async def _live(
     engine: Engine, mesh: Mesh | None, config: Config, stop: Stopping, ready_file: Path | None, tail: LogTail,
-    recording: Recording | None, models: Models,
+    recording: Recording | None, models: Models, supervisor: Supervisor,
 ) -> None:  # fmt: skip
     """From the first service to the last."""
     store = engine.store
@@ -141,7 +144,8 @@ async def _live(
         await fleet.follow(engine.intake.routes)
 
     engine.followers.append(follow_schedules)
-    status = StatusDesk(engine, mesh, recording)
+    watchdog = Watchdog(supervisor, store)
+    status = StatusDesk(engine, mesh, recording, watchdog if supervisor else None)
     backups = BackupDesk(store)
     draining = DrainDesk(engine, stop)
     model_desk = ModelDesk(models, engine.identity.agent)
@@ -173,7 +177,9 @@ async def _live(
         await _tell(engine, Kind.AGENT_STARTED, {"version": __version__, "clean": store.was_clean})
         if presence is not None:
             presence.start(tasks)
+        feeding = tasks.create_task(watchdog.run(), name="watchdog")
         with announced(status.ready(), config.data_path / FILE, ready_file):
+            supervisor.ready("running")
             _log.info("ready", extra={"fields": {"agent": engine.identity.agent, "nats": mesh.nats if mesh else "off"}})
             await stop.asked.wait()
             _log.info("stopping; a second signal stops at once")
@@ -186,7 +192,9 @@ async def _live(
             engine.drain(halt=False)
             if presence is not None:
                 await presence.stir()
+            watchdog.well = "draining: nothing new is begun"
             await stop.patience(running)
+            supervisor.stopping("stopping")
             draining.park()
             engine.drain()
             await asyncio.wait({running}, timeout=config.engine.grace)
@@ -201,6 +209,7 @@ async def _live(
         keeping.cancel()
         housekeeper.cancel()
         governing.cancel()
+        feeding.cancel()
         if recording is not None:
             recording.stop()
         if mesh is not None:

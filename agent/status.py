@@ -18,6 +18,15 @@ class FleetStatus(Answer, frozen=True, kw_only=True):
     """Facts that waited in the stream when the newest was read."""
 
 
+class Supervision(Answer, frozen=True, kw_only=True):
+    """A supervisor, such as systemd, watches over the agent's process."""
+
+    watchdog: float = 0.0
+    """Seconds after which it kills an agent that gives no sign of life; 0: it waits for none."""
+    fed: float | None = None
+    """Seconds since the last sign of life; the next one is due after half of `watchdog`."""
+
+
 class AgentStatus(Answer, frozen=True, kw_only=True):
     """The answer of the verb `status`."""
 
@@ -44,3 +53,5 @@ class AgentStatus(Answer, frozen=True, kw_only=True):
     engine: EngineStatus
     fleet: FleetStatus | None = None
     """Of an agent that records the fleet's events."""
+    supervision: Supervision | None = None
+    """Of an agent that runs as a service."""

@@ -10,6 +10,7 @@ from agent import __version__
 from agent.fleet.recording import Recording
 from agent.mesh_wiring import Mesh
 from agent.ready import Ready
+from agent.service.watchdog import Watchdog
 from agent.status import AgentStatus
 from engine.clock import format_time
 from engine.control import Verb
@@ -21,10 +22,13 @@ from engine.engine import Engine
 class StatusDesk:
     """Answers for the agent as a whole."""
 
-    def __init__(self, engine: Engine, mesh: Mesh | None, recording: Recording | None = None) -> None:
+    def __init__(
+        self, engine: Engine, mesh: Mesh | None, recording: Recording | None = None, watchdog: Watchdog | None = None
+    ) -> None:
         self._engine = engine
         self._mesh = mesh
         self._recording = recording
+        self._watchdog = watchdog
         self._since = time.monotonic()
         [self._engine_status] = [verb for verb in observing_verbs(engine) if verb.name == "engine"]
 
@@ -67,4 +71,5 @@ class StatusDesk:
             outbox_depth=max(0, status.last_seq - self._mesh.sent_seq) if self._mesh else 0,
             engine=status,
             fleet=await self._recording.status() if self._recording else None,
+            supervision=self._watchdog.supervision if self._watchdog else None,
         )

@@ -13,11 +13,14 @@ from agent.cli.reach import Where, ask
 from agent.cli.screen import local_time, state, table, write_json
 from agent.config import InvalidConfig, load_config
 from agent.lock import holder
+from agent.service.standing import watched
 from agent.status import AgentStatus, FleetStatus
 from engine.control.messages import Nothing, QueueInfo
 from engine.resources.governor import Regime
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from agent.finding import Finding
 
 
@@ -36,7 +39,7 @@ def doctor(*, where: Where, as_json: AsJson = False) -> None:
             Finding("configuration", Verdict.FAIL, problem, "mend it, then look again") for problem in invalid.problems
         ]
     else:
-        findings = [*examine(settings, file), _agent(where, settings.data_path)]
+        findings = [*examine(settings, file), *_agent(where, settings.data_path)]
     if as_json:
         write_json({"ok": all(finding.verdict is not Verdict.FAIL for finding in findings), "findings": findings})
     else:
@@ -71,6 +74,7 @@ def _show(answer: AgentStatus) -> None:
         ("facts", f"{engine.last_seq}, {answer.outbox_depth} not sent yet"),
         ("dead letters", str(engine.dead_letters)),
         *((("fleet", _fleet(answer.fleet)),) if answer.fleet is not None else ()),
+        *((("service", watched(answer.supervision)),) if answer.supervision is not None else ()),
         *((name, str(count)) for name, count in sorted(engine.counters.items())),
     ]
     table(("", ""), rows)
@@ -116,14 +120,22 @@ def _regime(regime: Regime) -> str:
     return text
 
 
-def _agent(where: Where, data_dir: Path) -> "Finding":
+def _agent(where: Where, data_dir: Path) -> "Iterator[Finding]":
     from agent.finding import Finding, Verdict
+    from agent.service.standing import examine_service, places
 
     try:
         answer = ask(where, "status", Nothing(), AgentStatus)
     except Failure as failure:
         pid = holder(data_dir)
         if pid is None:
-            return Finding("agent", Verdict.WARN, "none is running here", "start one: ganglion up")
-        return Finding("agent", Verdict.FAIL, f"process {pid} runs, but does not answer: {failure}", "see its log")
-    return Finding("agent", Verdict.OK, f"{answer.agent} answers, {answer.engine.state}, process {answer.pid}")
+            yield Finding("agent", Verdict.WARN, "none is running here", "start one: ganglion up")
+        else:
+            yield Finding("agent", Verdict.FAIL, f"process {pid} runs, but does not answer: {failure}", "see its log")
+        yield examine_service(pid, None)
+        yield places(data_dir, pid=pid)
+        return
+    yield Finding("agent", Verdict.OK, f"{answer.agent} answers, {answer.engine.state}, process {answer.pid}")
+    if not where.agent and not where.url:
+        yield examine_service(answer.pid, answer.supervision)
+        yield places(data_dir, pid=answer.pid)

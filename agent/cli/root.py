@@ -25,6 +25,7 @@ from agent.cli import (
     mesh,
     new,
     nodes,
+    service,
     starter,
     state,
     stats,
@@ -39,6 +40,7 @@ from agent.config import InvalidConfig
 
 BUILD, RUN, LOOK, MEND = "Write workflows", "Run", "Look", "Act on executions"
 KEEP = "Keep the store"
+SERVE = "Run as a service"
 
 app = typer.Typer(
     name="ganglion",
@@ -96,6 +98,8 @@ app.command(rich_help_panel=MEND)(forms.forms)
 app.command(rich_help_panel=MEND)(forms.submit)
 app.add_typer(deadletters.group, name="deadletters", rich_help_panel=MEND)
 app.add_typer(mesh.group, name="mesh", rich_help_panel=LOOK)
+app.command(rich_help_panel=SERVE)(service.install)
+app.command(rich_help_panel=SERVE)(service.uninstall)
 app.command(rich_help_panel=KEEP)(backup.backup)
 app.command(rich_help_panel=KEEP)(backup.restore)
 app.add_typer(identity.group, name="identity", rich_help_panel=KEEP)

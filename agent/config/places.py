@@ -27,6 +27,12 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
     return _xdg(environ, "XDG_DATA_HOME", ".local/share")
 
 
+def default_cache_dir(environ: Mapping[str, str]) -> Path:
+    """For what can be made again; a service has one of its own. It may not exist."""
+    given = environ.get("CACHE_DIRECTORY", "").partition(":")[0]
+    return Path(given) if given else _xdg(environ, "XDG_CACHE_HOME", ".cache")
+
+
 def _xdg(environ: Mapping[str, str], variable: str, fallback: str) -> Path:
     # The specification says that a relative path in such a variable is to be ignored.
     base = Path(environ.get(variable) or "")

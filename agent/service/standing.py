@@ -1,0 +1,63 @@
+"""Does the agent run as a service, and where are its things? What `ganglion doctor` and `ganglion status` say of it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from agent.config.places import default_cache_dir
+from agent.finding import Finding, Verdict
+from agent.service.installation import unit_path
+from agent.status import Supervision
+
+HUNGRY = 1.0
+"""A share of the watchdog's time; a sign of life that is older has not come in time."""
+
+
+def examine_service(pid: int | None, supervision: Supervision | None) -> Finding:
+    """How the agent of this directory is looked after: the one that runs, or the one that could."""
+    unit = unit_of(pid) if pid is not None else None
+    installed = next((path for path in (unit_path(), unit_path(user=True)) if path.is_file()), None)
+    if supervision is not None:
+        by = f"systemd runs it as {unit}" if unit else "a supervisor runs it"
+        late = supervision.watchdog and (supervision.fed is None or supervision.fed > HUNGRY * supervision.watchdog)
+        if late:
+            return Finding("service", Verdict.WARN, f"{by}; {watched(supervision)}", "see its log: what holds it up?")
+        return Finding("service", Verdict.OK, f"{by}; {watched(supervision)}")
+    if pid is None and installed is not None:
+        name = installed.stem
+        start = f"systemctl {'' if installed == unit_path() else '--user '}start {name}"
+        return Finding("service", Verdict.WARN, f"{installed} is installed, but does not run", start)
+    if unit:
+        return Finding("service", Verdict.OK, f"{unit} runs it, without a word from it", "Type=notify has a watchdog")
+    if pid is not None:
+        found = "the agent was started by hand"
+        return Finding("service", Verdict.OK, found, "" if installed else "to have it at each boot: ganglion install")
+    return Finding("service", Verdict.OK, "not installed", "to have an agent at each boot: ganglion install")
+
+
+def watched(supervision: Supervision) -> str:
+    """The watchdog's state in words."""
+    if not supervision.watchdog:
+        return "supervised, without a watchdog"
+    fed = "not fed yet" if supervision.fed is None else f"fed {supervision.fed:.0f}s ago"
+    return f"watchdog of {supervision.watchdog:g}s, {fed}"
+
+
+def places(data_path: Path, environ: Mapping[str, str] = os.environ, pid: int | None = None) -> Finding:
+    """Where data, cache and logs are."""
+    unit = unit_of(pid) if pid is not None else None
+    logs = f"journalctl -u {unit.removesuffix('.service')}" if unit else "standard error of the agent"
+    return Finding("places", Verdict.OK, f"data {data_path}; cache {default_cache_dir(environ)}; logs: {logs}")
+
+
+def unit_of(pid: int) -> str | None:
+    """The systemd service that a process belongs to, by its control group."""
+    try:
+        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        last = line.rpartition(":")[2].rpartition("/")[2]
+        if last.endswith(".service") and not last.startswith("user@"):
+            return last
+    return None

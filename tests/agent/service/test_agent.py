@@ -1,0 +1,64 @@
+"""A real agent, and what its supervisor hears of it."""
+
+import ctypes
+import os
+import signal
+import sqlite3
+from contextlib import closing
+
+import psutil
+import pytest
+
+from agent.backups import STORE
+
+SECONDS = 1.0
+ATTACH, DETACH = 16, 17
+
+
+@pytest.fixture
+def watched(shell, start, ear):
+    """An agent that runs as a service with a watchdog."""
+    shell.environ |= {"NOTIFY_SOCKET": ear.address, "WATCHDOG_USEC": str(round(SECONDS * 1e6))}
+    agent = start()
+    assert ear.next() == {"READY": "1", "STATUS": "running"}
+    ear.until("WATCHDOG")
+    return agent
+
+
+def test_it_tells_its_beginning_and_its_end(watched, ear) -> None:
+    [server] = psutil.Process(watched.process.pid).children()
+    assert "NOTIFY_SOCKET" not in server.environ()
+    told = watched("status", "--json").json["supervision"]
+    assert told["watchdog"] == SECONDS
+    assert told["fed"] < SECONDS
+    assert "watchdog" in watched("status").out
+
+    watched.process.send_signal(signal.SIGTERM)
+    assert ear.until("STOPPING")["STATUS"] == "stopping"
+    assert watched.end(signal.SIGCONT) == 0  # the second SIGTERM would stop it at once
+
+
+def test_it_gives_no_sign_of_life_while_nothing_can_be_committed(watched, ear) -> None:
+    with closing(sqlite3.connect(watched.data_dir / STORE, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        while not ear.is_silent(1.2 * SECONDS):
+            pass
+        other.execute("ROLLBACK")
+    ear.until("WATCHDOG")
+
+
+def test_it_gives_no_sign_of_life_while_its_loop_hangs(watched, ear) -> None:
+    """The thread of the loop is stopped, and no other one."""
+    ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+    ptrace.argtypes, ptrace.restype = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p], ctypes.c_long
+    pid = watched.process.pid
+    if ptrace(ATTACH, pid, None, None):
+        pytest.skip(f"one thread alone can't be stopped here: {os.strerror(ctypes.get_errno())}")
+    try:
+        assert len(psutil.Process(pid).threads()) > 1
+        while not ear.is_silent(1.2 * SECONDS):
+            pass
+    finally:
+        os.waitpid(pid, 0x40000000)  # __WALL: a stop that is not waited for can't be left
+        ptrace(DETACH, pid, None, None)
+    ear.until("WATCHDOG")

@@ -71,10 +71,11 @@ def install(
         raise Failure("--user is for systemd alone, and runs as you: leave out --init and --as")
     at, data = directories(user=own)
     at = config.absolute() if config else at
+    is_here = root == Path("/") and not print_it
     service = Service(
-        program=_program(program, own=own, is_here=root == Path("/") and not print_it), config=at, data_dir=data, is_own=own, memory=memory,
+        program=_program(program, own=own, is_here=is_here), config=at, data_dir=data, is_own=own, memory=memory,
         user=run_as or ("" if init is Init.SYSTEMD else NAME), grace=_grace(within(root, at), data),
-        systemd=_version() if init is Init.SYSTEMD and root == Path("/") and not print_it else 0,
+        systemd=_version() if init is Init.SYSTEMD and is_here else 0,
     )  # fmt: skip
     if print_it:
         sys.stdout.write(systemd_unit(service) if init is Init.SYSTEMD else init_script(service, init))

@@ -1,0 +1,47 @@
+"""What doctor says of the service."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from agent.finding import Verdict
+from agent.service import standing
+from agent.service.standing import examine_service, places, unit_of
+from agent.status import Supervision
+
+
+@pytest.mark.parametrize(
+    ("supervision", "verdict", "said"),
+    [
+        (Supervision(watchdog=60, fed=12), Verdict.OK, "a supervisor runs it; watchdog of 60s, fed 12s ago"),
+        (Supervision(watchdog=60, fed=61), Verdict.WARN, "a supervisor runs it; watchdog of 60s, fed 61s ago"),
+        (Supervision(watchdog=60), Verdict.WARN, "a supervisor runs it; watchdog of 60s, not fed yet"),
+        (Supervision(), Verdict.OK, "a supervisor runs it; supervised, without a watchdog"),
+        (None, Verdict.OK, "the agent was started by hand"),
+    ],
+)
+def test_the_watchdog_of_a_running_agent(supervision, verdict, said, monkeypatch) -> None:
+    monkeypatch.setattr(standing, "unit_of", lambda pid: None)
+    found = examine_service(os.getpid(), supervision)
+    assert (found.verdict, found.message) == (verdict, said)
+
+
+def test_a_service_that_is_installed_and_does_not_run(tmp_path, monkeypatch) -> None:
+    unit = tmp_path / "ganglion.service"
+    unit.write_text("")
+    monkeypatch.setattr(standing, "unit_path", lambda *, user=False: unit if not user else tmp_path / "none")
+    found = examine_service(None, None)
+    assert found.verdict is Verdict.WARN
+    assert found.remedy == "systemctl start ganglion"
+
+
+def test_a_process_of_no_unit_has_none() -> None:
+    assert unit_of(2**22 + 1) is None
+
+
+def test_places_are_told() -> None:
+    found = places(Path("/data"), {"HOME": "/home/ann"})
+    assert found.message == "data /data; cache /home/ann/.cache/ganglion; logs: standard error of the agent"
+    found = places(Path("/data"), {"CACHE_DIRECTORY": "/var/cache/ganglion", "HOME": "/"})
+    assert "cache /var/cache/ganglion;" in found.message

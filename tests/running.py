@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -15,10 +14,11 @@ from nats.aio.client import Client
 
 from mesh.credentials import read_access
 from mesh.nats_client import AnySubjectClient
+from tests import warm
+from tests.warm import GANGLION
 
 ROOT = Path(__file__).parents[1]
-MAIN = "from agent.cli import main; main()"
-COMMAND = [sys.executable, "-c", MAIN]
+MAIN = GANGLION[1]
 START_SECONDS = 20.0
 CONFIG = """\
 [agent]
@@ -53,9 +53,9 @@ class Running:
         ready, log = self.folder / "ready.json", self.folder / "agent.log"
         ready.unlink(missing_ok=True)
         with log.open("ab") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", f"{self.before}\n{MAIN}", "up", "--config", str(self.config), "--data-dir",
-                 str(self.data_dir), "--ready-file", str(ready)],
+            self.process = warm.Warm(
+                ["-c", f"{self.before}\n{MAIN}", "up", "--config", self.config, "--data-dir", self.data_dir,
+                 "--ready-file", ready],
                 cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
             )  # fmt: skip
         give_up = time.monotonic() + START_SECONDS
@@ -84,23 +84,20 @@ class Running:
 
     def command(self, *arguments: object) -> "subprocess.CompletedProcess[str]":
         """A command to this agent, and all that became of it."""
-        return subprocess.run(
-            self.line(*arguments),
-            cwd=self.folder, env=self.environ, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        return warm.run(self.line(*arguments), cwd=self.folder, env=self.environ)
 
     def follow(self, *arguments: object) -> "subprocess.Popen[str]":
         """A command that goes on by itself."""
-        return subprocess.Popen(
+        return warm.Warm(
             self.line(*arguments),
             cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     def line(self, *arguments: object) -> list[str]:
-        """The command as it is run."""
+        """The arguments of the command as it is run."""
         at = ["--config", str(self.config), "--data-dir", str(self.data_dir)]
-        return [*COMMAND, *map(str, arguments), *at]
+        return [*GANGLION, *map(str, arguments), *at]
 
     def deploy(self, text: str) -> None:
         path = self.folder / "workflow.yaml"

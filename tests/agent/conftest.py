@@ -12,16 +12,21 @@ from typing import Any
 
 import pytest
 
+from tests import warm
+from tests.warm import GANGLION
+
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-c", "from agent.cli import main; main()"]
+COMMAND = [sys.executable, *GANGLION]
+"""For what needs a process that begins cold: a terminal of its own, a program between."""
 START_SECONDS = 20.0
 
 
 def until(look: Callable[[], Any]) -> Any:
-    """The first true answer of `look`; commands take their time, so there is no pause in between."""
+    """The first true answer of `look`, which is another process's: only looking tells."""
     give_up = time.monotonic() + START_SECONDS
     while not (seen := look()):
         assert time.monotonic() < give_up, "it took too long"
+        time.sleep(0.05)  # each look is a command, and takes from those that are looked at
     return seen
 
 
@@ -54,15 +59,11 @@ class Shell:
             self.environ.pop(variable, None)
 
     def __call__(self, *arguments: object, stdin: str = "") -> Finished:
-        done = subprocess.run(
-            [*COMMAND, *map(str, arguments)],
-            cwd=self.directory, env=self.environ, input=stdin, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        return Finished(done)
+        return Finished(warm.run([*GANGLION, *arguments], cwd=self.directory, env=self.environ, input=stdin))
 
     def start(self, *arguments: object) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [*COMMAND, *map(str, arguments)],
+        return warm.Warm(
+            [*GANGLION, *arguments],
             cwd=self.directory, env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
@@ -82,9 +83,8 @@ class Agent:
         ready = shell.directory / "ready.json"
         ready.unlink(missing_ok=True)
         self.log = (shell.directory / "agent.log").open("ab+")
-        self.process = subprocess.Popen(
-            [*COMMAND, "up", "--data-dir", str(self.data_dir), "--listen", "127.0.0.1:0", "--ready-file", str(ready),
-             *map(str, flags)],
+        self.process = warm.Warm(
+            [*GANGLION, "up", "--data-dir", self.data_dir, "--listen", "127.0.0.1:0", "--ready-file", ready, *flags],
             cwd=shell.directory, env=shell.environ, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
         )  # fmt: skip
         give_up = time.monotonic() + START_SECONDS

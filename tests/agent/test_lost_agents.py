@@ -50,3 +50,4 @@ def _heard(recorder: Any, agent: str) -> None:
     give_up = time.monotonic() + 20
     while agent not in recorder("fleet", "--json", "--config", "recorder.toml").out:
         assert time.monotonic() < give_up, recorder.said()
+        time.sleep(0.05)  # each look is a command

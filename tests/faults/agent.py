@@ -5,18 +5,18 @@ import json
 import os
 import signal
 import socket
-import sys
-from contextlib import suppress
+import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nats.js.api import AckPolicy, ConsumerConfig
 
+from tests import warm
 from tests.faults.client import LOST, Client
 from tests.faults.patience import until
+from tests.warm import GANGLION
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-c", "from agent.cli import main; main()"]
 START_SECONDS = 60.0
 
 
@@ -49,7 +49,7 @@ class Agent:
         self.url = f"nats://127.0.0.1:{self.port}"
         self.settings: dict[str, str] = {}
         """More environment for the processes to come."""
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: warm.Warm | None = None
         self.starts = 0
         self.client = Client(self.url, self._login)
 
@@ -60,11 +60,11 @@ class Agent:
         with (self.directory / "agent.log").open("ab") as log:
             log.write(f"--- start {self.starts} {crash_at}\n".encode())
             log.flush()
-            self.process = await asyncio.create_subprocess_exec(
-                *COMMAND, "up", "--data-dir", str(self.data_dir), "--listen", f"127.0.0.1:{self.port}",
-                "--ready-file", str(self.ready_file), "--id", self.id,
+            self.process = warm.Warm(
+                [*GANGLION, "up", "--data-dir", self.data_dir, "--listen", f"127.0.0.1:{self.port}",
+                 "--ready-file", self.ready_file, "--id", self.id],
                 cwd=self.directory, env=self._environment() | {"GANGLION_CRASH_AT": crash_at},
-                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 
     async def start(self, *, crash_at: str = "") -> bool:
@@ -85,11 +85,11 @@ class Agent:
     @property
     def code(self) -> int | None:
         assert self.process is not None
-        return self.process.returncode
+        return self.process.poll()
 
     @property
     def is_running(self) -> bool:
-        return self.process is not None and self.process.returncode is None
+        return self.process is not None and self.code is None
 
     @property
     def killed_itself(self) -> bool:
@@ -105,9 +105,13 @@ class Agent:
     async def end(self, how: signal.Signals) -> int:
         """Send a signal and wait; the exit code."""
         assert self.process is not None
-        with suppress(ProcessLookupError):
-            self.process.send_signal(how)
-        return await self.process.wait()
+        self.process.send_signal(how)
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Wait for its end; the exit code."""
+        assert self.process is not None
+        return await asyncio.to_thread(self.process.wait)
 
     async def kill(self) -> None:
         assert await self.end(signal.SIGKILL) == -signal.SIGKILL, self.said()
@@ -117,12 +121,9 @@ class Agent:
 
     async def command(self, *arguments: str) -> Finished:
         """A `ganglion` command as a person gives it."""
-        process = await asyncio.create_subprocess_exec(
-            *COMMAND, *arguments, "--data-dir", str(self.data_dir), cwd=self.directory, env=self._environment(),
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = await process.communicate()
-        return Finished(process.returncode or 0, out.decode(), err.decode())
+        line = [*GANGLION, *arguments, "--data-dir", self.data_dir]
+        done = await asyncio.to_thread(warm.run, line, cwd=self.directory, env=self._environment())
+        return Finished(done.returncode, done.stdout, done.stderr)
 
     async def ask(self, verb: str, **fields: object) -> dict[str, Any] | None:
         """A request to the control service by a plain client; None while nobody answers. Raises Refused."""

@@ -35,7 +35,7 @@ async def test_it_is_never_called_twice_and_a_person_says_what_became_of_it(sieg
     for message in range(3):
         sending = asyncio.create_task(siege.publisher.send("once", [message]))
         await agent.start(crash_at=f"{point}:1")
-        assert await asyncio.wait_for(agent.process.wait(), 20) == -signal.SIGKILL
+        assert await asyncio.wait_for(agent.ended(), 20) == -signal.SIGKILL
         assert await agent.start()
         await sending
         waiting = await until(executions, agent, message + 1, "waiting")

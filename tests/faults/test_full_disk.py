@@ -78,7 +78,7 @@ async def test_what_was_acknowledged_on_a_full_disk_survives_a_kill(full, disk):
     agent = full.agent
     await agent.kill()
     await agent.spawn()
-    assert await agent.process.wait() == 1, "it can't even write that it runs"
+    assert await agent.ended() == 1, "it can't even write that it runs"
     assert "the disk is full" in agent.said().splitlines()[-1]
     (disk / "filler").unlink()
     assert await agent.start()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.conftest import HELLO, Agent, Shell
+from tests.agent.conftest import HELLO, Agent, Shell, until
 from tests.hub import Hub
 
 CONFIG = """\
@@ -52,10 +52,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Both agents know of each other, and are reached through the hub."""
     fleet = Fleet(tmp_path_factory.mktemp("fleet"))
     try:
-        give_up = 200
-        while not all(agent("status", "--fleet", "role=edge").out.count("running") == 2 for agent in fleet.agents):
-            give_up -= 1
-            assert give_up, fleet.north("status", "--fleet", "role=edge").err + fleet.north.said() + fleet.south.said()
+        until(lambda: all(one("status", "--fleet", "role=edge").out.count("running") == 2 for one in fleet.agents))
         yield fleet
     finally:
         fleet.end()

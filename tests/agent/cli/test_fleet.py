@@ -5,7 +5,6 @@ import json
 import os
 import pty
 import signal
-import subprocess
 import termios
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests import warm
 from tests.hub import Hub
 from tests.interop.checking import check
 from tests.running import Running
@@ -44,10 +44,11 @@ SITES = {"rec": "berlin", "pi-1": "berlin", "pi-2": "oslo"}
 
 
 def until(look: Callable[[], bool]) -> None:
-    """Look again, each look taking its time, until it is so."""
+    """Look again until it is so."""
     give_up = time.monotonic() + PATIENCE
     while not look():
         assert time.monotonic() < give_up, "it took too long"
+        time.sleep(0.05)  # each look is a command, and takes from those that are looked at
 
 
 class Fleet:
@@ -221,7 +222,7 @@ def test_top_goes_on_until_somebody_presses_q(fleet: Fleet) -> None:
     recorder = fleet.agents["rec"]
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (40, 120))
-    top = subprocess.Popen(
+    top = warm.Warm(
         recorder.line("fleet", "top"), cwd=recorder.folder, env=recorder.environ | {"TERM": "xterm"},
         stdin=theirs, stdout=theirs, stderr=theirs,
     )  # fmt: skip

@@ -3,14 +3,13 @@ each file starts one execution, and lies where it should."""
 
 import asyncio
 import os
-import subprocess
-import sys
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from engine.store import Store, executions
+from tests import warm
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = """
@@ -54,10 +53,9 @@ asyncio.run(main())
 
 def run(folder: Path, format: str, then: str, *, crash_at: str = "") -> bool:
     """Whether it ended by itself."""
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(folder), format, then], cwd=ROOT, capture_output=True, text=True,
-        timeout=60, env={**os.environ, "GANGLION_CRASH_AT": crash_at, "PYTHONPATH": str(ROOT)}, check=False,
-    )  # fmt: skip
+    done = warm.run(
+        ["-c", SCRIPT, str(folder), format, then], cwd=ROOT, env={**os.environ, "GANGLION_CRASH_AT": crash_at}
+    )
     assert done.returncode in (0, -9), done.stderr
     return done.returncode == 0
 

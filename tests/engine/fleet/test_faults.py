@@ -4,7 +4,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from engine.fleet.event import Recorded
 from engine.fleet.query import EventQuery, StatsQuery
 from engine.fleet.store import FleetRetention, FleetStore
 from engine.store import StoreCorrupt, StoreFull, StoreNewer
+from tests import warm
 
 ROOT = Path(__file__).parents[3]
 DRIVER = Path(__file__).with_name("driver.py")
@@ -23,10 +23,10 @@ UNTIL = 2_000_000_000_000_000
 
 def live(path: Path, first: int, *, crash: str = "", batches: int = 0) -> list[tuple[int, int, int]]:
     """What a recorder reported before it was killed: at a point, or after so many reports."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "GANGLION_CRASH_AT": crash}
-    command = [sys.executable, DRIVER, path, str(first)]
+    env = {**os.environ, "GANGLION_CRASH_AT": crash}
+    command = [DRIVER, path, first]
     told = []
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
+    with warm.Warm(command, env=env, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             told.append(tuple(map(int, line.split())))
             if batches and len(told) == batches:

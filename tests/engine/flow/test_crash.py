@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from itertools import count
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.store import Store, executions, outbox, turns
+from tests import warm
 
 ROOT = Path(__file__).parents[3]
 
@@ -95,10 +94,7 @@ asyncio.run(main("{key: trigger.data.k, concurrency: 2}", work))
 
 def run(script: str, path: Path, *arguments: str, crash_at: str = "") -> tuple[bool, str]:
     """Whether it ended by itself, and what it said."""
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(path), *arguments], cwd=ROOT, capture_output=True, text=True,
-        timeout=60, env={**os.environ, "GANGLION_CRASH_AT": crash_at, "PYTHONPATH": str(ROOT)}, check=False,
-    )  # fmt: skip
+    done = warm.run(["-c", script, str(path), *arguments], cwd=ROOT, env={**os.environ, "GANGLION_CRASH_AT": crash_at})
     assert done.returncode in (0, -9), done.stderr
     return done.returncode == 0, done.stdout
 

@@ -3,8 +3,6 @@
 import asyncio
 import os
 import sqlite3
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 from engine.store import Store, executions
 from engine.store.backup import back_up
 from engine.store.check import damaged_rows
+from tests import warm
 
 pytestmark = pytest.mark.crash
 
@@ -42,11 +41,9 @@ def made(name, value):
 
 def live(code: str, *arguments: object, crash_at: str = "") -> int:
     """One process; its return code."""
-    done = subprocess.run(
-        [sys.executable, "-c", FILL + textwrap.dedent(code), *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "GANGLION_CRASH_AT": crash_at},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = warm.run(
+        ["-c", FILL + textwrap.dedent(code), *map(str, arguments)], env={**os.environ, "GANGLION_CRASH_AT": crash_at}
+    )
     assert done.returncode in (0, -9), done.stderr
     return done.returncode
 

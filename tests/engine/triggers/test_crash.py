@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 from itertools import count
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 
 from engine.store import Store, executions
 from engine.store.executions import ExecutionRow
+from tests import warm
 
 ROOT = Path(__file__).parents[3]
 
@@ -103,10 +102,9 @@ asyncio.run(main())
 
 def run(script: str, path: Path, *arguments: str, crash_at: str = "") -> tuple[bool, list[str]]:
     """Whether it ended by itself, and the words that it said."""
-    done = subprocess.run(
-        [sys.executable, "-c", COMMON + script, str(path), *arguments], cwd=ROOT, capture_output=True, text=True,
-        timeout=60, env={**os.environ, "GANGLION_CRASH_AT": crash_at, "PYTHONPATH": str(ROOT)}, check=False,
-    )  # fmt: skip
+    done = warm.run(
+        ["-c", COMMON + script, str(path), *arguments], cwd=ROOT, env={**os.environ, "GANGLION_CRASH_AT": crash_at}
+    )
     assert done.returncode in (0, -9), done.stderr
     return done.returncode == 0, done.stdout.split()
 

@@ -6,14 +6,14 @@ repeat only under the same key, those of at_most_once never; what had ended is n
 
 import os
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
+
+from tests import warm
 
 pytestmark = pytest.mark.crash
 
@@ -124,13 +124,8 @@ def kills() -> Iterator[str]:
 
 def live(folder: Path, workflow: Path, crash_at: str = "") -> int:
     """One life; its return code."""
-    done = subprocess.run(
-        [sys.executable, HERE / "driver.py", folder, str(COUNT), workflow],
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[3]), "GANGLION_CRASH_AT": crash_at},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    done = warm.run(
+        [HERE / "driver.py", folder, str(COUNT), workflow], env={**os.environ, "GANGLION_CRASH_AT": crash_at}
     )
     assert done.returncode in (0, -9), done.stderr
     return done.returncode

@@ -4,13 +4,13 @@ come once, and the limit is reached at the same node as in a life that nobody di
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from itertools import count
 from pathlib import Path
 
 import pytest
+
+from tests import warm
 
 pytestmark = pytest.mark.crash
 
@@ -33,13 +33,8 @@ POINTS = ("effect-before-result", "after-commit", "checkpoint-before-commit", "b
 def live(folder: Path, crash_at: str) -> int:
     workflow = folder / "w.yaml"
     workflow.write_text(WORKFLOW)
-    done = subprocess.run(
-        [sys.executable, HERE / "limits_driver.py", folder, str(COUNT), workflow],
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[3]), "GANGLION_CRASH_AT": crash_at},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    done = warm.run(
+        [HERE / "limits_driver.py", folder, str(COUNT), workflow], env={**os.environ, "GANGLION_CRASH_AT": crash_at}
     )
     assert done.returncode in (0, -9), done.stderr
     return done.returncode

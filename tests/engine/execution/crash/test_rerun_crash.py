@@ -2,13 +2,13 @@
 
 import os
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import msgspec
 import pytest
+
+from tests import warm
 
 pytestmark = pytest.mark.crash
 
@@ -20,14 +20,7 @@ ALL = {"list", "last", *(f"scan[{n}]/{node}" for n in range(4) for node in ("fet
 
 def live(folder: Path, order: str, crash_at: str = "") -> int:
     """One life; its return code."""
-    done = subprocess.run(
-        [sys.executable, HERE / "rerun_driver.py", folder, order],
-        env={**os.environ, "PYTHONPATH": f"{HERE.parents[3]}:{HERE}", "GANGLION_CRASH_AT": crash_at},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = warm.run([HERE / "rerun_driver.py", folder, order], env={**os.environ, "GANGLION_CRASH_AT": crash_at})
     assert done.returncode in (0, -9), done.stderr
     return done.returncode
 

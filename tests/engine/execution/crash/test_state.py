@@ -2,12 +2,12 @@
 
 import os
 import sqlite3
-import subprocess
-import sys
 from itertools import count
 from pathlib import Path
 
 import pytest
+
+from tests import warm
 
 pytestmark = pytest.mark.crash
 
@@ -33,13 +33,9 @@ POINTS = ("effect-before-result", "after-commit", "checkpoint-before-commit", "b
 
 
 def live(folder: Path, crash_at: str = "") -> int:
-    done = subprocess.run(
-        [sys.executable, HERE / "driver.py", folder, str(MESSAGES), folder / "w.yaml"],
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[3]), "GANGLION_CRASH_AT": crash_at},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    done = warm.run(
+        [HERE / "driver.py", folder, str(MESSAGES), folder / "w.yaml"],
+        env={**os.environ, "GANGLION_CRASH_AT": crash_at},
     )
     assert done.returncode in (0, -9), done.stderr
     return done.returncode

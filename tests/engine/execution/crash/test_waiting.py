@@ -2,13 +2,13 @@
 
 import os
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import msgspec
 import pytest
+
+from tests import warm
 
 pytestmark = pytest.mark.crash
 
@@ -28,11 +28,7 @@ POINTS = {
 
 def live(folder: Path, crash_at: str) -> int:
     """One life; its return code."""
-    done = subprocess.run(
-        [sys.executable, HERE / "waiting_driver.py", folder, str(COUNT)],
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[3]), "GANGLION_CRASH_AT": crash_at},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = warm.run([HERE / "waiting_driver.py", folder, str(COUNT)], env={**os.environ, "GANGLION_CRASH_AT": crash_at})
     assert done.returncode in (0, -9), done.stderr
     return done.returncode
 

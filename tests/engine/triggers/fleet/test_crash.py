@@ -2,14 +2,13 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from engine.store import Store, executions
+from tests import warm
 
 ROOT = Path(__file__).parents[4]
 SCRIPT = """
@@ -60,10 +59,7 @@ asyncio.run(main())
 
 def run(path: Path, crash_at: str = "") -> bool:
     """Whether it ended by itself."""
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(path)], cwd=ROOT, capture_output=True, text=True, timeout=60,
-        env={**os.environ, "GANGLION_CRASH_AT": crash_at, "PYTHONPATH": str(ROOT)}, check=False,
-    )  # fmt: skip
+    done = warm.run(["-c", SCRIPT, str(path)], cwd=ROOT, env={**os.environ, "GANGLION_CRASH_AT": crash_at})
     assert done.returncode in (0, -9), done.stderr
     return done.returncode == 0
 

@@ -54,7 +54,7 @@ from engine.triggers.chained import Chained
 from engine.triggers.cron import Cron
 from engine.values import Json
 from plugins.http_client import HttpClient
-from plugins.llm.models import Models
+from plugins.llm.service.models import Models
 
 _log = logging.getLogger("ganglion.agent")
 

@@ -9,7 +9,7 @@ from agent.config import Config
 from agent.config.models import model_specs
 from agent.secret_files import UnreadableSecret
 from engine.secrets import SecretSource, UnknownSecret
-from plugins.llm.models import Models
+from plugins.llm.service.models import Models
 
 _log = logging.getLogger("ganglion.models")
 __all__ = ["models_folder", "opened_models"]

@@ -4,7 +4,7 @@ import msgspec
 
 from engine.control import Verb
 from engine.control.messages import Answer, Nothing
-from plugins.llm.models import Models
+from plugins.llm.service.models import Models
 
 __all__ = ["AgentModels", "ModelDesk", "ModelInfo"]
 

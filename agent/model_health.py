@@ -10,7 +10,7 @@ from agent.finding import Finding, Verdict
 from agent.intelligence import models_folder
 from agent.secret_files import SecretFiles
 from engine.secrets import UnknownSecret
-from plugins.llm.models import Models, ModelState
+from plugins.llm.service.models import Models, ModelState
 
 __all__ = ["examine_models"]
 

@@ -1,8 +1,8 @@
 """The node types of this agent: the engine's control types, the built-in plugins, and those of the models."""
 
 from engine.execution.control import control_types
-from plugins.llm.models import Models
 from plugins.llm.nodes import llm_types
+from plugins.llm.service.models import Models
 from plugins.nodes import builtin_types
 from plugins.registry import Registry
 

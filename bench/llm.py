@@ -28,8 +28,8 @@ from engine.values import Json
 from plugins.llm.conversation import Message, Role
 from plugins.llm.local.chat import Chat
 from plugins.llm.local.library import library
-from plugins.llm.models import Models
 from plugins.llm.nodes import llm_types
+from plugins.llm.service.models import Models
 from plugins.llm.spec import ModelSpec
 from plugins.registry import Registry
 

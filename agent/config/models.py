@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from agent.config.section import Section
 from agent.config.units import Duration, KeepAlive, Size
-from plugins.llm.catalogue import NAME
+from plugins.llm.service.catalogue import NAME
 from plugins.llm.spec import ModelSpec, Source
 
 __all__ = ["MODEL_SAMPLES", "Model", "check_model_name", "keys_of", "model_specs"]

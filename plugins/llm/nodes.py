@@ -2,8 +2,8 @@
 
 from engine.contract import NodeType
 from plugins.llm.agent_loop.node_type import AGENT_LOOP
-from plugins.llm.llm_node import llm_type
-from plugins.llm.models import Models
+from plugins.llm.node.node_type import llm_type
+from plugins.llm.service.models import Models
 
 __all__ = ["llm_types"]
 

@@ -22,7 +22,7 @@ outputs: {text: "{{ nodes.say.text }}", model: "{{ nodes.say.llm.model }}"}
 """
 SLOW = """\
 import threading
-from plugins.llm import liveness
+from plugins.llm.service import liveness
 from plugins.llm.local import llama
 
 liveness.PATIENCE_SECONDS = 0.2

@@ -16,7 +16,7 @@ from engine.ports import Http, Reply, Requester
 from engine.secrets import UnknownSecret, reveal
 from engine.values import Json, check_value
 from plugins.http_client import HttpClient
-from plugins.llm.models import Models
+from plugins.llm.service.models import Models
 from plugins.llm.spec import ModelSpec
 
 TRIAGE = Path(__file__).parents[2] / "examples/models/triage-tiny-q8_0.gguf"

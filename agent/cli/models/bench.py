@@ -53,7 +53,7 @@ def bench(
 
 
 async def _measured(shelf: Shelf, spec: "ModelSpec", text: str, tokens: int) -> Speed:
-    from plugins.llm.checksums import Checksums
+    from plugins.llm.service.checksums import Checksums
     from plugins.llm.errors import ModelError
 
     try:

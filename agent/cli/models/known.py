@@ -12,7 +12,7 @@ from agent.config import load_config
 if TYPE_CHECKING:
     from agent.model_desk import ModelInfo
     from plugins.llm.files.part import Begun
-    from plugins.llm.quarantine import Quarantine
+    from plugins.llm.service.quarantine import Quarantine
     from plugins.llm.spec import ModelSpec
 
 __all__ = ["Begins", "Known", "Shelf"]
@@ -48,7 +48,7 @@ class Shelf:
         from agent.config.models import model_specs
         from agent.intelligence import models_folder
         from engine.clock import SystemClock
-        from plugins.llm.catalogue import Catalogue
+        from plugins.llm.service.catalogue import Catalogue
 
         flags = {"--data-dir": ("data_dir", None if data_dir is None else str(data_dir))}
         self.where = Where(config=config, data_dir=data_dir)
@@ -119,14 +119,14 @@ class Shelf:
         """How all are while no agent runs."""
         from agent.config.models import model_specs
         from agent.model_desk import ModelInfo
-        from plugins.llm.models import Models
+        from plugins.llm.service.models import Models
 
         found = Models(model_specs(self.settings.models), folder=self.folder).states()
         return [msgspec.convert(state, ModelInfo, from_attributes=True) for state in found]
 
     def quarantine(self) -> "Quarantine":
         from engine.clock import SystemClock
-        from plugins.llm.quarantine import Quarantine
+        from plugins.llm.service.quarantine import Quarantine
 
         return Quarantine(self.folder, SystemClock())
 

@@ -59,7 +59,7 @@ async def measure(spec: "ModelSpec", *, prompt: str, tokens: int, told: Callable
     from engine.resources.room import memory_room
     from plugins.llm.local.library import library
     from plugins.llm.local.provider import memory_needed, opened
-    from plugins.llm.residency import spare
+    from plugins.llm.service.residency import spare
 
     needed, room = memory_needed(spec), memory_room()
     if needed + spare(room) > room.free:

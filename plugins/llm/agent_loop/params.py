@@ -8,7 +8,7 @@ import msgspec
 from engine.contract import Inner, Static
 from engine.values import Json
 from plugins.llm.conversation import MAX_TOKENS
-from plugins.llm.llm_params import Seed
+from plugins.llm.node.params import Seed
 
 __all__ = ["AgentLoopParams", "Approval", "Memory", "Taint", "ToolRule"]
 

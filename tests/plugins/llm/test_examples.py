@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from plugins.llm.models import Models
+from plugins.llm.service.models import Models
 from plugins.llm.spec import ModelSpec, Source
 
 EXAMPLES = Path(__file__).parents[3] / "examples"

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from plugins.llm.models import Models
+from plugins.llm.service.models import Models
 from tests.plugins.llm.contract.conftest import KEY, Called, ModelServer, Script
 
 TEXT = """\

@@ -8,7 +8,7 @@ import pytest
 
 from engine.ports import Http
 from plugins.llm.errors import ModelError, Trouble
-from plugins.llm.models import Models
+from plugins.llm.service.models import Models
 from plugins.llm.spec import ModelSpec
 from tests.plugins.llm.contract.conftest import ANSWER, KEY, QUESTION, TRIAGE, Called, Ear, ModelServer, Script, asked
 

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 
 from engine.clock import SystemClock
-from plugins.llm.catalogue import Catalogue
-from plugins.llm.checksums import Checksums
 from plugins.llm.files.adding import Added, Wish, add, begun_files, remove
 from plugins.llm.files.download import TRIES, Progress
 from plugins.llm.files.errors import FileTrouble
 from plugins.llm.files.part import held
+from plugins.llm.service.catalogue import Catalogue
+from plugins.llm.service.checksums import Checksums
 from tests.plugins.llm.files.conftest import MODEL, FileServer, Plan
 
 SHA256 = "473286c9bd7bf0de5b72bcbdfb8cb79f7e71d0c9a4312df7c9cb73452e571856"

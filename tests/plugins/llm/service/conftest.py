@@ -11,7 +11,7 @@ import pytest
 from engine.ports import Http
 from engine.resources.room import Room
 from plugins.llm.conversation import Message, Prompt, Role
-from plugins.llm.models import Models
+from plugins.llm.service.models import Models
 from plugins.llm.spec import ModelSpec
 
 MODEL = Path(__file__).parents[4] / "examples" / "models" / "triage-tiny-q8_0.gguf"

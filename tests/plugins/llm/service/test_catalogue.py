@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from plugins.llm.catalogue import Catalogue, encode_manifest
 from plugins.llm.errors import ModelError, Trouble
+from plugins.llm.service.catalogue import Catalogue, encode_manifest
 from plugins.llm.spec import ModelSpec, Source
 
 OWN = ModelSpec(name="own", file="/srv/own.gguf")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from plugins.llm.checksums import Checksums
 from plugins.llm.errors import ModelError, Trouble
+from plugins.llm.service.checksums import Checksums
 from plugins.llm.spec import ModelSpec
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from plugins.llm.conversation import Reply
 from plugins.llm.errors import ModelError, Trouble
-from plugins.llm.liveness import Hearing, attended
+from plugins.llm.service.liveness import Hearing, attended
 
 LOOK = 0.005
 

@@ -13,7 +13,7 @@ import pytest
 
 from plugins.llm.conversation import Message, Prompt, Role, Tool
 from plugins.llm.errors import ModelError, Trouble
-from plugins.llm.models import Models
+from plugins.llm.service.models import Models
 from plugins.llm.spec import ModelSpec, Source
 
 GONE = ModelSpec(name="gone", file="/nowhere/gone.gguf")
@@ -114,7 +114,7 @@ async def test_tools_are_told_in_words_to_a_model_that_has_none(open_models: Any
 async def test_hanging_native_code_stalls_its_asker_and_leaves_the_model_unusable(
     open_models: Any, spec: Any, report: Prompt, asking: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plugins.llm.liveness.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("plugins.llm.service.liveness.PATIENCE_SECONDS", 0.05)
     async with open_models(spec(), spec("other")) as models:
         await models.generate(["tiny"], report, asking())
         with hung(models):
@@ -140,7 +140,7 @@ async def test_model_that_hangs_is_left_behind_at_the_end(
     open_models: Any, spec: Any, report: Prompt, asking: Any, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("plugins.llm.loading.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("plugins.llm.service.loading.PATIENCE_SECONDS", 0.05)
     async with open_models(spec()) as models:
         await models.generate(["tiny"], report, asking())
         with hung(models):

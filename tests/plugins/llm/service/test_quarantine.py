@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from plugins.llm.errors import ModelError, Trouble
-from plugins.llm.quarantine import Mark, Quarantine, identity_of
-from plugins.llm.small_file import write_struct
+from plugins.llm.service.quarantine import Mark, Quarantine, identity_of
+from plugins.llm.service.small_file import write_struct
 from plugins.llm.spec import ModelSpec
 
 NATIVE = """\

@@ -8,8 +8,8 @@ import pytest
 
 from plugins.llm.conversation import Prompt
 from plugins.llm.errors import ModelError, Trouble
-from plugins.llm.models import Models
-from plugins.llm.residency import SPARE_BYTES, spare
+from plugins.llm.service.models import Models
+from plugins.llm.service.residency import SPARE_BYTES, spare
 from plugins.llm.spec import ModelSpec
 
 NOBODY = lambda name: False  # noqa: E731 - nobody waits
@@ -193,7 +193,7 @@ async def test_load_that_takes_too_long_is_given_up(
 ) -> None:
     async with open_models(spec()) as models:
         with monkeypatch.context() as patch:
-            patch.setattr("plugins.llm.loading.LOAD_SECONDS", 0.0)
+            patch.setattr("plugins.llm.service.loading.LOAD_SECONDS", 0.0)
             with pytest.raises(ModelError, match=r"was not loaded within 0 s; is .*tiny.gguf on a disk") as caught:
                 await ask(models, report, asker=asking())
         assert caught.value.trouble is Trouble.FAILED

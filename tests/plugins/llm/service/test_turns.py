@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from plugins.llm.errors import ModelError, Trouble
-from plugins.llm.turns import Turns
+from plugins.llm.service.turns import Turns
 
 
 class Served:

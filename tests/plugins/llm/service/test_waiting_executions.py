@@ -4,7 +4,7 @@ import asyncio
 import threading
 from typing import Any
 
-from plugins.llm.models import Models
+from plugins.llm.service.models import Models
 from tests.engine.conftest import Rig
 
 WORKFLOW = """\

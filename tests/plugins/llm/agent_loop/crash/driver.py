@@ -23,8 +23,8 @@ from engine.store import Store
 from engine.values import Json
 from plugins.llm.asking import Answer, Asker
 from plugins.llm.conversation import Prompt
-from plugins.llm.models import Models
 from plugins.llm.nodes import llm_types
+from plugins.llm.service.models import Models
 from plugins.llm.spec import ModelSpec
 from plugins.registry import Registry
 

@@ -8,9 +8,9 @@ from typing import Any
 from engine.uninterrupted import uninterrupted
 from plugins.llm.asking import Asker
 from plugins.llm.errors import ModelError, Trouble
-from plugins.llm.liveness import PATIENCE_SECONDS
 from plugins.llm.provider import Provider
-from plugins.llm.resident import Resident
+from plugins.llm.service.liveness import PATIENCE_SECONDS
+from plugins.llm.service.resident import Resident
 from plugins.llm.spec import ModelSpec
 
 __all__ = ["closed", "ended", "in_time", "let_go"]

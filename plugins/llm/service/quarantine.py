@@ -18,9 +18,9 @@ from urllib.parse import quote
 import msgspec
 
 from engine.clock import Clock, format_time
-from plugins.llm.checksums import file_state
 from plugins.llm.errors import ModelError, Trouble
-from plugins.llm.small_file import read_struct, write_struct
+from plugins.llm.service.checksums import file_state
+from plugins.llm.service.small_file import read_struct, write_struct
 from plugins.llm.spec import ModelSpec
 
 __all__ = ["DEATHS", "Quarantine", "identity_of"]

@@ -6,9 +6,9 @@ import pytest
 
 from engine.contract import Done, Fail, Retry
 from engine.definition import InvalidWorkflow, load_workflow
-from plugins.llm.llm_params import LlmParams
-from plugins.llm.models import Models
+from plugins.llm.node.params import LlmParams
 from plugins.llm.nodes import llm_types
+from plugins.llm.service.models import Models
 from plugins.llm.spec import ModelSpec, Source
 from plugins.registry import Registry
 

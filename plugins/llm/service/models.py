@@ -8,23 +8,23 @@ import msgspec
 
 from engine.clock import Clock, SystemClock
 from engine.resources.room import Room, memory_room
-from plugins.llm.askers_http import AskersHttp
 from plugins.llm.asking import Answer, Asker
-from plugins.llm.catalogue import Catalogue
-from plugins.llm.chain import none_could
-from plugins.llm.checksums import Checksums
 from plugins.llm.conversation import Prompt, Reply
 from plugins.llm.errors import ModelError
 from plugins.llm.guess import guessed_tokens
-from plugins.llm.liveness import Hearing, attended
-from plugins.llm.model_state import ModelState
 from plugins.llm.protocol import read_reply, without_tools
 from plugins.llm.provider import Provider
-from plugins.llm.quarantine import Quarantine, identity_of
-from plugins.llm.residency import Residency
-from plugins.llm.resident import stuck_text
+from plugins.llm.service.askers_http import AskersHttp
+from plugins.llm.service.catalogue import Catalogue
+from plugins.llm.service.chain import none_could
+from plugins.llm.service.checksums import Checksums
+from plugins.llm.service.liveness import Hearing, attended
+from plugins.llm.service.quarantine import Quarantine, identity_of
+from plugins.llm.service.residency import Residency
+from plugins.llm.service.resident import stuck_text
+from plugins.llm.service.state import ModelState
+from plugins.llm.service.turns import Turns
 from plugins.llm.spec import ModelSpec, Source
-from plugins.llm.turns import Turns
 
 __all__ = ["ModelState", "Models"]
 

@@ -21,12 +21,12 @@ from engine.store import Store
 from plugins.http_client import HttpClient
 from plugins.llm.asking import Answer, Asker
 from plugins.llm.conversation import Prompt
-from plugins.llm.models import Models
 from plugins.llm.nodes import llm_types
+from plugins.llm.service.models import Models
 from plugins.llm.spec import ModelSpec
 from plugins.registry import Registry
 
-MODEL = Path(__file__).parents[4] / "examples/models/triage-tiny-q8_0.gguf"
+MODEL = Path(__file__).parents[5] / "examples/models/triage-tiny-q8_0.gguf"
 WORKFLOW = b"""\
 name: w
 defaults: {retry: {max: 0}}

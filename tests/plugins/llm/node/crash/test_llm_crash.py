@@ -23,7 +23,7 @@ def live(folder: Path, crash_at: str) -> int:
     """One life; its return code."""
     done = subprocess.run(
         [sys.executable, HERE / "driver.py", folder],
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[3]), "GANGLION_CRASH_AT": crash_at},
+        env={**os.environ, "PYTHONPATH": str(HERE.parents[4]), "GANGLION_CRASH_AT": crash_at},
         capture_output=True,
         text=True,
         timeout=60,

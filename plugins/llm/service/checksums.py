@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from plugins.llm.errors import ModelError, Trouble
-from plugins.llm.small_file import read_struct, write_struct
+from plugins.llm.service.small_file import read_struct, write_struct
 from plugins.llm.spec import ModelSpec
 
 __all__ = ["Checksums", "file_state"]

@@ -11,11 +11,11 @@ from engine.resources.room import Room
 from engine.signal import Signal
 from engine.uninterrupted import uninterrupted
 from plugins.llm.asking import Asker
-from plugins.llm.checksums import Checksums
 from plugins.llm.errors import ModelError, Trouble
-from plugins.llm.loading import closed, ended, in_time, let_go
-from plugins.llm.quarantine import Quarantine
-from plugins.llm.resident import Load, Resident, stuck_text
+from plugins.llm.service.checksums import Checksums
+from plugins.llm.service.loading import closed, ended, in_time, let_go
+from plugins.llm.service.quarantine import Quarantine
+from plugins.llm.service.resident import Load, Resident, stuck_text
 from plugins.llm.spec import ModelSpec
 
 __all__ = ["Residency", "spare"]

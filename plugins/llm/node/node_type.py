@@ -5,13 +5,13 @@ import msgspec
 from engine.contract import Context, Done, Effect, Fail, NodeType, Outcome, Retry
 from engine.quantities import parse_duration
 from engine.values import Json, decode_json, encode_json
-from plugins.llm import remembering
 from plugins.llm.asking import Answer
-from plugins.llm.attempt import AttemptAsker
 from plugins.llm.conversation import Message, Prompt, Reply, Role, Tool, ToolCall, Usage
 from plugins.llm.errors import ModelError
-from plugins.llm.llm_params import OWN, LlmParams, Said, check
-from plugins.llm.models import Models
+from plugins.llm.node import remembering
+from plugins.llm.node.attempt import AttemptAsker
+from plugins.llm.node.params import OWN, LlmParams, Said, check
+from plugins.llm.service.models import Models
 
 __all__ = ["llm_type"]
 

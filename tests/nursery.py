@@ -22,11 +22,14 @@ from typing import Any
 
 import engine.crash
 
-LATER = (
+MODULES = (
+    "agent.app",
     "agent.cli.root",
     "agent.doctor",
     "agent.demo",
     "agent.cli.up",
+    "croniter",
+    "engine.engine",
     "mesh.client",
     "mesh.line",
     "mesh.roll_call",
@@ -41,7 +44,7 @@ LATER = (
     "typer.rich_utils",
     "uvloop",
 )
-"""What commands import when they need it."""
+"""What is imported before. If one can not be, whoever needs it tells that."""
 LENGTH = struct.Struct("=I")
 NUMBER = struct.Struct("=i")
 
@@ -128,7 +131,7 @@ def end(code: int) -> None:
 
 
 if __name__ == "__main__":
-    for name in LATER:
+    for name in MODULES:
         with suppress(ImportError):
             importlib.import_module(name)
     order = serve(socket.socket(fileno=int(sys.argv[1])))

@@ -52,6 +52,7 @@ class Catalogue:
 
     def problem(self, name: str) -> str:
         """What is wrong with its manifest; empty: nothing."""
+        self._look(now=name not in self._own and name not in self._added)
         found = None if name in self._own else self._added.get(name)
         return found if isinstance(found, str) else ""
 

@@ -44,6 +44,16 @@ def test_an_added_file_is_listed_shown_measured_and_removed(models: Models) -> N
     assert models.files == []
 
 
+def test_a_damaged_manifest_is_listed_with_its_problem_and_can_be_removed(models: Models) -> None:
+    assert models("add", MODEL, "--name", "triage-tiny").code == 0
+    (models.folder / "triage-tiny.json").write_text("{")
+    [line] = models("list", "--json").json["models"]
+    assert line["state"] == "damaged"
+    assert "`ganglion models remove triage-tiny`" in line["problem"]
+    assert models("remove", "triage-tiny", "--yes").code == 0
+    assert models("list", "--json").json["models"] == []
+
+
 def test_bench_measures(triage: Models) -> None:
     done = triage("bench", "triage-tiny", "--tokens", "40", "--json")
     assert done.code == 0, done.err

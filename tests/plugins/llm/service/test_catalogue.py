@@ -76,6 +76,13 @@ def test_damaged_manifest_is_a_problem_of_that_model_alone(catalogue: Catalogue,
     assert catalogue.get("good").name == "good"
 
 
+def test_the_problem_of_a_manifest_is_known_before_anybody_asked_for_the_model(
+    catalogue: Catalogue, folder: Path
+) -> None:
+    (folder / "bad.json").write_text("{")
+    assert f"manifest {folder / 'bad.json'} can't be read" in catalogue.problem("bad")
+
+
 def test_other_files_in_the_folder_are_no_models(catalogue: Catalogue, folder: Path) -> None:
     for name in (".quarantine.json", "Big.json", "tiny.gguf", "half.json.part"):
         (folder / name).write_text("{}")

@@ -23,6 +23,7 @@ OWNERS = {
     "ruamel": ("engine/definition",),
     "nats": ("mesh",),
     "nkeys": ("mesh",),
+    "nacl": ("agent/update",),
     "httpx": ("plugins",),
     "jsonschema": ("plugins/llm",),
     "referencing": ("plugins/llm",),

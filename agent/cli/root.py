@@ -25,6 +25,7 @@ from agent.cli import (
     mesh,
     new,
     nodes,
+    self_update,
     service,
     starter,
     state,
@@ -103,6 +104,7 @@ app.command(rich_help_panel=SERVE)(service.uninstall)
 app.command(rich_help_panel=KEEP)(backup.backup)
 app.command(rich_help_panel=KEEP)(backup.restore)
 app.add_typer(identity.group, name="identity", rich_help_panel=KEEP)
+app.command(rich_help_panel=KEEP)(self_update.self_update)
 
 
 def run() -> int:

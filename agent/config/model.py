@@ -333,6 +333,16 @@ class Log(Section, frozen=True, kw_only=True):
     format: Annotated[Format, Meta(description="human, json, or auto: human on a terminal, else json.")] = Format.AUTO
 
 
+class Update(Section, frozen=True, kw_only=True):
+    """Other executables in the place of this one: `ganglion self-update`."""
+
+    keys: Annotated[
+        tuple[str, ...],
+        Meta(description="Public keys whose signature is trusted beside the project's own, as they stand in a .pub "
+             "file. Empty: none."),
+    ] = ()  # fmt: skip
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of an agent."""
 
@@ -349,6 +359,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     models: dict[str, Model] = field(default_factory=dict)
     fleet: Fleet = field(default_factory=Fleet)
     log: Log = field(default_factory=Log)
+    update: Update = field(default_factory=Update)
 
     def __post_init__(self) -> None:
         for name, model in self.models.items():

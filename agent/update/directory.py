@@ -19,6 +19,10 @@ what the one before can't read counts up."""
 FILE = "format.json"
 
 
+DATABASES = (STORE, RECORDING)
+"""Files of the directory."""
+
+
 class Knowledge(msgspec.Struct, frozen=True, kw_only=True):
     """What a program can read."""
 

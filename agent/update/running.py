@@ -1,0 +1,223 @@
+"""An agent seen from outside: how it was started, and how it is stopped, started and found to be well."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from agent.lock import holder
+from agent.ready import Ready, read_ready
+from agent.update.program import EXECUTABLE
+
+LOOK_SECONDS = 0.1
+ANSWER_SECONDS = 20.0
+STOP_SECONDS = 20.0
+"""Beyond the agent's own grace time; then it is told again, then killed: it goes on from its checkpoints."""
+SYSTEMCTL_SECONDS = 90.0
+
+
+class NotOurs(Exception):
+    """The agent that runs can't be stopped and started again by us; the message says why, and what to do."""
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """How an agent was started."""
+
+    arguments: tuple[str, ...]
+    """From `up` on."""
+    directory: str
+    unit: str
+    """The service of systemd that it is; empty: none."""
+    environ: Mapping[str, str]
+
+
+def seen(pid: int, executable: Path) -> Command:
+    """How the agent with this process was started. Raises NotOurs."""
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            line, directory, environ = process.cmdline(), process.cwd(), process.environ()
+    except psutil.NoSuchProcess:
+        raise NotOurs(f"the agent (process {pid}) ended just now: run this again") from None
+    except psutil.AccessDenied:
+        raise NotOurs(f"the agent (process {pid}) is another user's: run this as that user, or as root") from None
+    if "up" not in line[1:]:
+        raise NotOurs(f"process {pid} holds the data directory, but was not started with `up`: stop it first")
+    if executable not in _files(pid, line, directory, environ):
+        raise NotOurs(
+            f"the agent (process {pid}) runs another executable than {executable}: update with that one, or stop the "
+            "agent first"
+        )
+    return Command(
+        arguments=tuple(line[line.index("up", 1) :]), directory=directory, unit=_unit(pid, environ), environ=environ
+    )
+
+
+@contextmanager
+def outputs(pid: int) -> Iterator[tuple[int, int]]:
+    """Where the agent writes its log, for the one that comes after it."""
+    opened = [_output(pid, number) for number in (1, 2)]
+    try:
+        yield (opened[0], opened[1])
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def stop(data_dir: Path, *, unit: str, grace: float) -> None:
+    """Let the agent end, and wait until the data directory is free. Raises NotOurs."""
+    if unit:
+        _systemctl("stop", unit)
+    for how, patience in (
+        (signal.SIGTERM, grace + STOP_SECONDS),
+        (signal.SIGTERM, STOP_SECONDS),
+        (signal.SIGKILL, STOP_SECONDS),
+    ):
+        pid = holder(data_dir)
+        if pid is None:
+            return
+        with suppress(ProcessLookupError):
+            try:
+                os.kill(pid, how)
+            except PermissionError:
+                raise NotOurs(f"process {pid} is another user's: run this as that user, or as root") from None
+        if _until(lambda: holder(data_dir) is None, patience):
+            return
+    raise NotOurs(f"process {holder(data_dir)} does not end: see what holds it, then ganglion self-update --resume")
+
+
+def end(child: "subprocess.Popen[bytes]") -> None:
+    """End a process that may have come to hang before it took the data directory."""
+    child.terminate()
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def start(executable: Path, command: Command, streams: tuple[int, int] | None) -> "subprocess.Popen[bytes] | None":
+    """Start an agent that outlives this process. None: its service was told to. Raises NotOurs."""
+    if command.unit:
+        _systemctl("start", command.unit)
+        return None
+    out, err = streams or (subprocess.DEVNULL, subprocess.DEVNULL)
+    try:
+        return subprocess.Popen(  # noqa: S603
+            [executable, *command.arguments], cwd=command.directory, env=command.environ, stdin=subprocess.DEVNULL,
+            stdout=out, stderr=err, start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise NotOurs(f"{executable} can't be started: {error.strerror or error}") from None
+
+
+def illness(
+    executable: Path, data_dir: Path, child: "subprocess.Popen[bytes] | None", command: Command, *,
+    version: str, within: float, steady: float,
+) -> str:  # fmt: skip
+    """Why the agent of this version is not well; empty: it is ready within this time, and `steady` seconds later it
+    still is, and answers."""
+    give_up = time.monotonic() + within
+    why = f"it was not ready within {within:.0f} s"
+    while time.monotonic() < give_up:
+        if child is not None and child.poll() is not None:
+            return f"it ended with {child.returncode} instead of becoming ready"
+        found = read_ready(data_dir)
+        if found is not None and found.pid == holder(data_dir) and found.version == version:
+            if _until(lambda pid=found.pid: holder(data_dir) != pid, steady):  # type: ignore[misc]
+                return f"it was ready, and ended within {steady:.0f} s"
+            why = _no_answer(executable, data_dir, found, command)
+            if not why:
+                return ""
+        time.sleep(LOOK_SECONDS)
+    return why
+
+
+def _no_answer(executable: Path, data_dir: Path, ready: Ready, command: Command) -> str:
+    """What keeps `ganglion status` of the new version from an answer of this process."""
+    if not ready.nats:  # commands can't reach it: to be ready is all that can be known
+        return ""
+    line = [str(executable), "status", "--json", "--data-dir", str(data_dir), *_config(command.arguments)]
+    try:
+        done = subprocess.run(  # noqa: S603
+            line, capture_output=True, timeout=ANSWER_SECONDS, check=False, stdin=subprocess.DEVNULL,
+            cwd=command.directory, env=command.environ,
+        )  # fmt: skip
+        answer = msgspec.json.decode(done.stdout) if done.returncode == 0 else {}
+    except (OSError, subprocess.SubprocessError, msgspec.DecodeError) as error:
+        return f"it does not say how it is: {error}"
+    if done.returncode != 0:
+        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["nothing"])[-1]
+        return f"it does not say how it is: {last[:300]}"
+    return "" if answer.get("pid") == ready.pid else "another agent answers for it"
+
+
+def _config(arguments: tuple[str, ...]) -> list[str]:
+    """The agent's own --config."""
+    for number, text in enumerate(arguments):
+        if text.startswith("--config="):
+            return [text]
+        if text == "--config":
+            return list(arguments[number : number + 2])
+    return []
+
+
+def _until(is_so: Callable[[], bool], seconds: float) -> bool:
+    give_up = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(LOOK_SECONDS)
+    return True
+
+
+def _files(pid: int, line: list[str], directory: str, environ: Mapping[str, str]) -> set[Path]:
+    """The files that may be what a person calls the agent's executable."""
+    found = {environ.get(EXECUTABLE, ""), shutil.which(line[0], path=environ.get("PATH")) or ""}
+    found |= {text if "/" in text else "" for text in line[:2]}
+    with suppress(OSError):
+        found.add(str(Path(f"/proc/{pid}/exe").readlink()).removesuffix(" (deleted)"))
+    return {(Path(directory) / text).resolve() for text in found if text}
+
+
+def _output(pid: int, number: int) -> int:
+    try:
+        return os.open(f"/proc/{pid}/fd/{number}", os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)
+    except OSError:
+        return os.open(os.devnull, os.O_WRONLY)
+
+
+def _unit(pid: int, environ: Mapping[str, str]) -> str:
+    """The service whose main process this is."""
+    if "INVOCATION_ID" not in environ:
+        return ""
+    try:
+        group = Path(f"/proc/{pid}/cgroup").read_text().splitlines()[-1]
+    except (OSError, IndexError):
+        return ""
+    name = group.rpartition("/")[2]
+    if not name.endswith(".service") or "user.slice" in group or shutil.which("systemctl") is None:
+        return ""
+    line = ["systemctl", "show", "--property", "MainPID", "--value", name]
+    try:
+        done = subprocess.run(line, capture_output=True, text=True, timeout=SYSTEMCTL_SECONDS, check=False)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return name if done.stdout.strip() == str(pid) else ""
+
+
+def _systemctl(verb: str, unit: str) -> None:
+    line = ["systemctl", verb, *(["--no-block"] if verb == "start" else []), unit]
+    try:
+        done = subprocess.run(line, capture_output=True, text=True, timeout=SYSTEMCTL_SECONDS, check=False)  # noqa: S603
+    except (OSError, subprocess.SubprocessError) as error:
+        raise NotOurs(f"systemctl {verb} {unit}: {error}") from None
+    if done.returncode != 0:
+        raise NotOurs(f"systemctl {verb} {unit} ended with {done.returncode}: {done.stderr.strip()[:300]}")

@@ -1,0 +1,278 @@
+"""The order of an update, forwards and back, so that a kill at any moment leaves an executable that starts."""
+
+import os
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from agent import __version__
+from agent.lock import holder
+from agent.update import snapshot
+from agent.update.candidate import Unfit, check_fit, check_runs, knowledge_of
+from agent.update.directory import DATABASES, FORMAT, Knowledge, would_migrate
+from agent.update.journal import Journal, Phase, UpdateUnderWay, only_one, read_journal, remove_journal, write_journal
+from agent.update.program import is_installed_by_pip
+from agent.update.running import Command, NotOurs, end, illness, outputs, seen, start, stop
+from agent.update.signature import Signature, check, checksum, read_signature
+from agent.update.switch import make_runnable, stage, staged, switch, switch_back
+from engine.crash import crash_point
+from engine.store.errors import StoreError
+
+
+class End(StrEnum):
+    """How an update came out."""
+
+    UPDATED = "updated"
+    WENT_BACK = "went back"
+    STUCK = "stuck"
+    """The new version is not well, and the old one could not take over: `why` says what to do."""
+    NOTHING = "nothing"
+    """There was nothing to go on with."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an update."""
+
+    end: End
+    version: str
+    """That has the place now."""
+    started: bool = False
+    """Its agent was started, and is well if `end` is updated."""
+    why: str = ""
+
+
+class Update:
+    """Replaces one executable, and the agent of one data directory that runs it."""
+
+    def __init__(
+        self, executable: Path, *, grace: float, within: float, steady: float, told: Callable[[str], None]
+    ) -> None:
+        """`grace`: the agent's, for its stop. `within`: how long the new one may take to be well; `steady`: how long it
+        must stay so. Seconds. `told` is given each step as a line for people."""
+        self._executable = executable
+        self._grace = grace
+        self._within = within
+        self._steady = steady
+        self._told = told
+        self._command: Command | None = None
+        """How the agent was started, with its environment, which is nowhere written down."""
+        self._streams: tuple[int, int] | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        """The agent that was started last."""
+
+    def begin(self, file: Path, *, data_dir: Path, keys: dict[str, bytes], allow_downgrade: bool = False) -> Outcome:
+        """Verify a file, put it in the place, and see whether it is well.
+
+        Raises Untrusted and Unfit (the file), NotOurs (the agent), UpdateUnderWay, OSError; before the agent was asked
+        to stop nothing is changed by any of them.
+        """
+        executable = self._executable
+        with only_one(executable):
+            if read_journal(executable) is not None:
+                raise UpdateUnderWay(f"an update of {executable} was interrupted: ganglion self-update --resume")
+            if is_installed_by_pip(executable):
+                raise Unfit(f"{executable} belongs to a Python environment: update it with pip")
+            try:
+                said = self._verified(file, keys, allow_downgrade=allow_downgrade)
+                with self._agent(data_dir):
+                    journal = self._planned(said, data_dir)
+                    write_journal(journal)
+                    crash_point("update-planned")
+                    return self._forward(journal)
+            except BaseException:
+                if read_journal(executable) is None:
+                    staged(executable).unlink(missing_ok=True)
+                raise
+
+    def resume(self, *, back: bool = False) -> Outcome:
+        """Go on with an update that was interrupted; with `back` go back, though work is put aside with it. Raises as
+        `begin` does."""
+        with only_one(self._executable):
+            journal = read_journal(self._executable)
+            if journal is None:
+                staged(self._executable).unlink(missing_ok=True)
+                return Outcome(end=End.NOTHING, version=__version__)
+            self._executable = Path(journal.executable)
+            environ = dict(os.environ)
+            self._command = Command(
+                arguments=journal.arguments, directory=journal.directory, unit=journal.unit, environ=environ
+            )
+            with self._agent(Path(journal.data_dir), resumed=True):
+                if back:
+                    return self._back(journal, "it was asked for", put_aside=True)
+                match journal.phase:
+                    case Phase.SWITCH:
+                        return self._forward(journal)
+                    case Phase.TRIAL:
+                        return self._trial(journal)
+                    case Phase.BACK:
+                        return self._back(journal, journal.why, put_aside=True)
+
+    @contextmanager
+    def _agent(self, data_dir: Path, *, resumed: bool = False) -> Iterator[None]:
+        """Remember how the agent that runs was started, if one does."""
+        pid = holder(data_dir)
+        if pid is None:
+            yield
+            return
+        try:
+            self._command = seen(pid, self._executable)
+        except NotOurs:
+            if not resumed:
+                raise
+        with outputs(pid) as self._streams:
+            yield
+
+    def _verified(self, file: Path, keys: dict[str, bytes], *, allow_downgrade: bool) -> Signature:
+        """The staged copy is checked and run, not the file, which others may be able to change meanwhile."""
+        said = read_signature(file)
+        if said.name != file.name:
+            raise Unfit(f"{file.name} was signed as {said.name}: give it that name again")
+        check_fit(said, current=__version__, allow_downgrade=allow_downgrade)
+        check(stage(file, self._executable), said, keys)
+        make_runnable(self._executable)
+        check_runs(staged(self._executable), said)
+        self._told(f"{said.name} is {said.version} for {said.arch}, signed by {said.key}, and runs")
+        return said
+
+    def _planned(self, said: Signature, data_dir: Path) -> Journal:
+        snapshot.discard(data_dir)  # of an update long ago
+        journal = Journal(
+            phase=Phase.SWITCH, executable=str(self._executable), version=said.version, before=__version__,
+            sha256=said.sha256, data_dir=str(data_dir),
+        )  # fmt: skip
+        if self._command is None:
+            return journal
+        known = knowledge_of(staged(self._executable), self._command.environ)
+        databases = _migrated(data_dir, known)
+        if known is not None and known.format > FORMAT:
+            raise Unfit(
+                f"{said.name} writes data directories of format {known.format}, from which {__version__} can't go "
+                f"back: stop the agent, copy {data_dir}, then run this again and start it yourself"
+            )
+        if (missing := snapshot.missing_bytes(data_dir, databases)) > 0:
+            raise Unfit(
+                f"{said.name} migrates {', '.join(databases)}: {missing / 1e6:.0f} MB more must be free in {data_dir} "
+                "for a copy to go back to"
+            )
+        return msgspec.structs.replace(
+            journal, arguments=self._command.arguments, directory=self._command.directory, unit=self._command.unit,
+            databases=tuple(databases),
+        )  # fmt: skip
+
+    def _forward(self, journal: Journal) -> Outcome:
+        """Stop, copy, switch, try. Each step finds out for itself whether it was done before."""
+        data_dir = Path(journal.data_dir)
+        if staged(self._executable).exists() and checksum(staged(self._executable)) != journal.sha256:
+            remove_journal(self._executable)
+            staged(self._executable).unlink()
+            raise Unfit(f"{staged(self._executable)} is not what was verified: begin again with the file")
+        if journal.arguments:
+            self._told("the agent stops")
+            stop(data_dir, unit=journal.unit, grace=self._grace)
+            crash_point("update-stopped")
+            if journal.databases and staged(self._executable).exists():
+                try:
+                    snapshot.take(data_dir, journal.databases)
+                except (OSError, sqlite3.Error, StoreError) as error:
+                    return self._back(journal, f"its databases can't be copied: {error}")
+            crash_point("update-copied")
+        switch(self._executable)
+        crash_point("update-switched")
+        journal = msgspec.structs.replace(journal, phase=Phase.TRIAL)
+        write_journal(journal)
+        crash_point("update-on-trial")
+        return self._trial(journal)
+
+    def _trial(self, journal: Journal) -> Outcome:
+        data_dir = Path(journal.data_dir)
+        if not journal.arguments:
+            return self._finish(journal)
+        try:
+            why = self._started(journal, journal.version)
+        except NotOurs as error:
+            why = str(error)
+        crash_point("update-tried")
+        if why:
+            return self._back(journal, why)
+        snapshot.discard(data_dir)
+        return self._finish(journal)
+
+    def _finish(self, journal: Journal) -> Outcome:
+        remove_journal(self._executable)
+        return Outcome(end=End.UPDATED, version=journal.version, started=bool(journal.arguments))
+
+    def _back(self, journal: Journal, why: str, *, put_aside: bool = False) -> Outcome:
+        """The old version takes its place again. Without `put_aside` not, if the new one has done work that the old one
+        can't read: it would be lost to it."""
+        data_dir = Path(journal.data_dir)
+        self._told(f"{journal.version} is not well: {why}")
+        stop(data_dir, unit=journal.unit, grace=self._grace)
+        if self._child is not None:
+            end(self._child)
+        work = snapshot.work_since(data_dir)
+        if work and not put_aside:
+            sick = self._started(journal, journal.version)
+            self._leave()
+            return Outcome(
+                end=End.STUCK, version=journal.version, started=not sick,
+                why=f"{why}; but it has done work that {journal.before} can't read ({work}), so it was started again. "
+                "Try it once more: ganglion self-update --resume. Or go back, and find that work in "
+                f"{data_dir}/ganglion.db.replaced-*: ganglion self-update --back",
+            )  # fmt: skip
+        write_journal(msgspec.structs.replace(journal, phase=Phase.BACK, why=why))
+        crash_point("update-going-back")
+        try:
+            snapshot.put_back(data_dir)
+        except (OSError, sqlite3.Error, StoreError) as error:
+            return Outcome(
+                end=End.STUCK, version=journal.version,
+                why=f"{why}; and the databases can't be put back ({error}): mend that, then ganglion self-update "
+                "--resume",
+            )  # fmt: skip
+        crash_point("update-put-back")
+        switch_back(self._executable)
+        crash_point("update-went-back")
+        sick = self._started(journal, journal.before) if journal.arguments else ""
+        if sick:
+            self._leave()
+            return Outcome(
+                end=End.STUCK, version=journal.before,
+                why=f"{why}; and {journal.before}, which is back, is not well either: {sick}. See its log, then "
+                "ganglion self-update --resume",
+            )  # fmt: skip
+        remove_journal(self._executable)
+        return Outcome(end=End.WENT_BACK, version=journal.before, started=bool(journal.arguments), why=why)
+
+    def _started(self, journal: Journal, version: str) -> str:
+        """Start the agent of the executable as it is now, unless it runs, and see whether it is well; why not."""
+        if self._command is None:
+            raise NotOurs("how the agent was started is not known")
+        data_dir = Path(journal.data_dir)
+        self._child = None
+        if holder(data_dir) is None:
+            self._told(f"{version} starts")
+            self._child = start(self._executable, self._command, self._streams)
+            crash_point("update-started")
+        why = illness(
+            self._executable, data_dir, self._child, self._command, version=version, within=self._within,
+            steady=self._steady,
+        )  # fmt: skip
+        if not why:
+            self._leave()
+        return why
+
+    def _leave(self) -> None:
+        """The agent goes on without us: nobody waits for its end."""
+        if self._child is not None and self._child.poll() is None:
+            self._child.returncode = 0
+
+
+def _migrated(data_dir: Path, known: Knowledge | None) -> list[str]:
+    """The databases that are to be copied: a program that does not tell may change them all."""
+    return list(DATABASES) if known is None else would_migrate(data_dir, known.migrations)

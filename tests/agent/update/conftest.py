@@ -1,0 +1,113 @@
+"""Executables that stand in for packed ones: scripts, signed by a key of the test."""
+
+import base64
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from agent.lock import holder
+from agent.update.program import architecture
+from agent.update.signature import SUFFIX, key_id, new_key, sign
+from agent.update.update import Update
+
+ROOT = Path(__file__).parents[3]
+SMALL = f"""\
+#!{sys.executable}
+import json, os, signal, sys
+sys.path.insert(0, {str(ROOT)!r})
+VERSION, MORE, WELL = @VERSION@, @MORE@, @WELL@
+if sys.argv[1:] == ["--version"]:
+    print("ganglion", VERSION)
+    sys.exit()
+import sqlite3
+from pathlib import Path
+from agent.lock import locked
+from agent.ready import Ready, announced
+from engine.store import restoring
+from engine.store.schema import MIGRATIONS, migrate
+known = MIGRATIONS + MORE
+if sys.argv[1] == "self-update":
+    program = {{"version": VERSION, "arch": "x", "commit": ""}}
+    names = [name for name, _ in known]
+    print(json.dumps({{"program": program, "format": 1, "migrations": {{"ganglion.db": names}}}}))
+    sys.exit()
+data = Path(sys.argv[sys.argv.index("--data-dir") + 1])
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+with locked(data):
+    restoring.complete(data / "ganglion.db")
+    db = sqlite3.connect(data / "ganglion.db", isolation_level=None)
+    migrate(db, 1, known, program=VERSION)
+    db.execute("INSERT INTO meta VALUES ('epoch', 'first') ON CONFLICT DO NOTHING")
+    db.close()
+    print("this is", VERSION, os.environ.get("HUE"), flush=True)
+    if WELL == "worked":
+        db = sqlite3.connect(data / "ganglion.db", isolation_level=None)
+        db.execute("INSERT INTO deadletters VALUES (NULL, '', '', '', '', '', '', 0, 0, NULL)")
+        db.close()
+    if WELL == "crashes":
+        sys.exit(7)
+    ready = data / "agent.json" if WELL is True else None
+    with announced(Ready(pid=os.getpid(), agent="a", version=VERSION), ready):
+        signal.sigwait([signal.SIGTERM])
+"""
+"""What an update needs of an agent, in a tenth of its time: the lock, the database, the ready file, SIGTERM."""
+LATER = (("second", "CREATE TABLE second (x)"),)
+SEED, PUBLIC = new_key()
+
+
+def script(path: Path, version: str, *, more: object = (), well: object = True, text: str = SMALL) -> Path:
+    """Write an executable that behaves so."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for name, value in (("@VERSION@", version), ("@MORE@", more), ("@WELL@", well)):
+        text = text.replace(name, repr(value))
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def signed(path: Path, version: str, *, seed: bytes = SEED, arch: str = "") -> Path:
+    """Write the signature beside it."""
+    said = sign(path, seed=seed, version=version, arch=arch or architecture())
+    path.with_name(path.name + SUFFIX).write_bytes(msgspec.json.encode(said))
+    return path
+
+
+KEYS = {key_id(PUBLIC): PUBLIC}
+KEY_TEXT = base64.b64encode(PUBLIC).decode()
+
+
+class Place:
+    """A folder with an executable that is called ganglion, a new one, and a data directory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.executable = script(folder / "bin" / "ganglion", "0.1.0")
+        self.data = folder / "data"
+        self.told: list[str] = []
+
+    def new(self, version: str = "0.2.0", **how: object) -> Path:
+        """A signed executable."""
+        return signed(script(self.folder / "new" / f"ganglion-{version}", version, **how), version)  # type: ignore[arg-type]
+
+    def update(self, within: float = 20.0, steady: float = 0.0) -> Update:
+        return Update(self.executable, grace=1.0, within=within, steady=steady, told=self.told.append)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    one = Place(tmp_path)
+    yield one
+    pid = holder(one.data)
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            import os
+
+            os.kill(pid, signal.SIGKILL)
+
+
+Started = Callable[..., int]

@@ -1,0 +1,258 @@
+"""A new executable takes the place, or nothing changes."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from agent.lock import holder
+from agent.ready import read_ready
+from agent.update.candidate import Unfit, order_of
+from agent.update.journal import Phase, UpdateUnderWay, read_journal
+from agent.update.running import NotOurs
+from agent.update.signature import SUFFIX, Untrusted, new_key
+from agent.update.snapshot import FOLDER
+from agent.update.update import End
+from engine.store.schema import MIGRATIONS
+from engine.store.versions import versions
+from tests import warm
+from tests.agent.update.conftest import KEYS, LATER, ROOT, Place, script, signed
+
+OLD = tuple(name for name, _ in MIGRATIONS)
+NEW = (*OLD, "second")
+
+
+def says(file: Path) -> str:
+    return subprocess.run([file, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+
+
+def run(place: Place) -> int:
+    """Start the agent of the place; its process."""
+    ready = place.data / "agent.json"
+    place.data.mkdir(exist_ok=True)
+    with (place.folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [place.executable, "up", "--data-dir", place.data], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            cwd=place.folder, env={**os.environ, "HUE": "green"},
+        )  # fmt: skip
+    while not ready.exists():
+        assert process.poll() is None, (place.folder / "log").read_text()
+    process.returncode = 0  # whoever updates stops it
+    return process.pid
+
+
+def known(place: Place) -> tuple[str, ...]:
+    found = versions(place.data / "ganglion.db")
+    assert found is not None
+    return found.migrations
+
+
+def epoch(place: Place) -> str:
+    with closing(sqlite3.connect(place.data / "ganglion.db")) as db:
+        return str(db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0])
+
+
+def litter(place: Place) -> set[str]:
+    """What an update leaves beside the executable and its predecessor."""
+    found = {path.name for path in place.executable.parent.iterdir()} - {"ganglion", "ganglion.old"}
+    return found | {path.name for path in place.data.glob(f"{FOLDER}*")}
+
+
+def test_without_an_agent_the_file_takes_the_place(place) -> None:
+    outcome = place.update().begin(place.new(), data_dir=place.data, keys=KEYS)
+
+    assert (outcome.end, outcome.version, outcome.started) == (End.UPDATED, "0.2.0", False)
+    assert (says(place.executable), says(place.executable.with_name("ganglion.old"))) == ("0.2.0", "0.1.0")
+    assert litter(place) == set()
+    assert os.access(place.executable, os.X_OK)
+
+
+def test_the_agent_goes_on_as_the_new_one_with_all_that_it_was_started_with(place) -> None:
+    before = run(place)
+
+    outcome = place.update(steady=0.1).begin(place.new(more=LATER), data_dir=place.data, keys=KEYS)
+
+    assert (outcome.end, outcome.started) == (End.UPDATED, True)
+    ready = read_ready(place.data)
+    assert ready is not None
+    assert (ready.version, ready.pid) == ("0.2.0", holder(place.data))
+    assert ready.pid != before
+    assert (place.folder / "log").read_text() == "this is 0.1.0 green\nthis is 0.2.0 green\n"
+    assert known(place) == NEW
+    assert litter(place) == set()
+
+
+@pytest.mark.parametrize(
+    ("how", "why"), [("crashes", "it ended with 7 instead of"), ("hangs", "it was not ready within 1 s")]
+)
+def test_a_new_one_that_is_not_well_gives_the_place_back_with_the_databases(place, how, why) -> None:
+    run(place)
+
+    outcome = place.update(within=1.0).begin(place.new(more=LATER, well=how), data_dir=place.data, keys=KEYS)
+
+    assert (outcome.end, outcome.version, outcome.started) == (End.WENT_BACK, "0.1.0", True)
+    assert why in outcome.why
+    assert says(place.executable) == "0.1.0"
+    ready = read_ready(place.data)
+    assert ready is not None
+    assert ready.pid == holder(place.data)
+    assert known(place) == OLD
+    assert epoch(place) != "first", "the new one may have given out numbers under the old epoch"
+    assert len(list(place.data.glob("ganglion.db.replaced-*"))) == 1
+    assert litter(place) == set()
+
+
+def test_work_that_only_the_new_version_can_read_is_put_aside_only_when_somebody_says_so(place) -> None:
+    run(place)
+
+    outcome = place.update(within=1.0).begin(place.new(more=LATER, well="worked"), data_dir=place.data, keys=KEYS)
+
+    assert outcome.end is End.STUCK
+    assert "it has done work that 0.1.0 can't read (1 dead letters)" in outcome.why
+    assert (says(place.executable), known(place)) == ("0.2.0", NEW)
+    journal = read_journal(place.executable)
+    assert journal is not None
+    assert journal.phase is Phase.TRIAL
+
+    back = place.update().resume(back=True)
+    assert (back.end, says(place.executable), known(place)) == (End.WENT_BACK, "0.1.0", OLD)
+    assert litter(place) == set()
+
+
+def refused(place: Place, file: Path, error: type[Exception], why: str, **options: bool) -> None:
+    before = {path: path.read_bytes() for path in place.folder.rglob("*") if path.is_file()}
+    with pytest.raises(error, match=why):
+        place.update().begin(file, data_dir=place.data, keys=KEYS, **options)
+    assert {path: path.read_bytes() for path in place.folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_file_that_is_not_what_was_signed_changes_nothing(place) -> None:
+    file = place.new()
+    with file.open("a") as more:
+        more.write("# more\n")
+    refused(place, file, Untrusted, "is not the file that was signed")
+
+
+def test_a_file_signed_by_nobody_or_by_somebody_else_changes_nothing(place) -> None:
+    file = place.new()
+    signed(file, "0.2.0", seed=new_key()[0])
+    refused(place, file, Untrusted, "is not trusted")
+    file.with_name(file.name + SUFFIX).unlink()
+    refused(place, file, Untrusted, "put the signature beside the file")
+
+
+def test_a_file_for_another_machine_changes_nothing(place) -> None:
+    refused(place, signed(place.new(), "0.2.0", arch="linux-mips"), Unfit, r"is for linux-mips, and this machine is")
+
+
+def test_an_older_version_is_taken_only_when_somebody_says_so(place) -> None:
+    older = place.new("0.0.9")
+    refused(place, older, Unfit, r"is 0\.0\.9, older than 0\.1\.0, .* --allow-downgrade")
+    place.update().begin(older, data_dir=place.data, keys=KEYS, allow_downgrade=True)
+    assert says(place.executable) == "0.0.9"
+
+
+def test_a_file_that_does_not_run_or_says_something_else_changes_nothing(place) -> None:
+    broken = signed(
+        script(place.folder / "new" / "broken", "0.2.0", text="#!/bin/sh\necho sorry >&2; exit 3\n"), "0.2.0"
+    )
+    refused(place, broken, Unfit, r"does not run here: --version ended with 3 \(sorry\)")
+    other = signed(script(place.folder / "new" / "other", "0.3.0"), "0.2.0")
+    refused(place, other, Unfit, r"says 'ganglion 0\.3\.0' of itself, and its signature says 0\.2\.0")
+    none = signed(script(place.folder / "new" / "none", "0.2.0", text="\x7fELF"), "0.2.0")
+    refused(place, none, Unfit, "does not run here")
+
+
+def test_a_file_under_another_name_changes_nothing(place) -> None:
+    file = place.new()
+    renamed = file.rename(file.with_name("other"))
+    file.with_name(file.name + SUFFIX).rename(renamed.with_name("other" + SUFFIX))
+    refused(place, renamed, Unfit, "was signed as ganglion-0.2.0: give it that name again")
+
+
+def test_an_agent_of_another_executable_is_left_alone(place) -> None:
+    pid = run(place)
+    place.executable = script(place.executable.with_name("other"), "0.1.0")
+
+    refused(place, place.new(), NotOurs, r"runs another executable than .*/other: update with that one, or stop")
+
+    assert holder(place.data) == pid
+
+
+def test_versions_are_ordered_as_people_mean_them() -> None:
+    versions = ["nonsense", "0.1.0", "0.2.0.dev1", "0.2.0a1", "0.2.0-rc1", "0.2.0-rc2", "0.2.0", "0.2.1", "0.10"]
+    assert sorted(versions, key=order_of) == versions
+
+
+def test_nothing_to_go_on_with_is_no_mistake(place) -> None:
+    assert place.update().resume().end is End.NOTHING
+
+
+CODE = """
+import sys
+from pathlib import Path
+from agent.update.update import Update
+from tests.agent.update.conftest import KEYS
+executable, file, data, within = sys.argv[1:]
+update = Update(Path(executable), grace=1.0, within=float(within), steady=0.0, told=print)
+update.begin(Path(file), data_dir=Path(data), keys={id: bytes.fromhex(key) for id, key in [@KEY@]})
+"""
+FORWARD = (
+    "update-planned",
+    "update-stopped",
+    "update-copying",
+    "update-copied",
+    "update-kept-old",
+    "update-switched",
+    "update-on-trial",
+    "update-started",
+    "update-tried",
+)
+BACK = ("update-going-back", "update-putting-back", "update-put-back", "update-went-back")
+
+
+def killed(place: Place, file: Path, point: str, within: float) -> None:
+    key = repr(next((id, key.hex()) for id, key in KEYS.items()))
+    code = CODE.replace("from tests.agent.update.conftest import KEYS\n", "").replace("@KEY@", key)
+    environ = {**os.environ, "GANGLION_CRASH_AT": point, "PYTHONPATH": str(ROOT)}
+    done = warm.run(["-c", code, place.executable, file, place.data, within], env=environ)
+    assert done.returncode == -signal.SIGKILL, done.stderr + done.stdout
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("point", FORWARD)
+def test_killed_update_goes_on_to_the_new_version(place, point) -> None:
+    run(place)
+    killed(place, place.new(more=LATER), point, 20.0)
+    assert says(place.executable) == ("0.1.0" if FORWARD.index(point) <= FORWARD.index("update-kept-old") else "0.2.0")
+    with pytest.raises(UpdateUnderWay, match="--resume"):
+        place.update().begin(place.new(), data_dir=place.data, keys=KEYS)
+
+    outcome = place.update().resume()
+
+    assert (outcome.end, outcome.started) == (End.UPDATED, True)
+    assert (says(place.executable), says(place.executable.with_name("ganglion.old"))) == ("0.2.0", "0.1.0")
+    ready = read_ready(place.data)
+    assert ready is not None
+    assert (ready.version, ready.pid) == ("0.2.0", holder(place.data))
+    assert known(place) == NEW
+    assert litter(place) == set()
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("point", BACK)
+def test_killed_return_goes_on_to_the_old_version(place, point) -> None:
+    run(place)
+    killed(place, place.new(more=LATER, well="crashes"), point, 1.0)
+    assert says(place.executable) == ("0.1.0" if point == "update-went-back" else "0.2.0")
+
+    outcome = place.update().resume()
+
+    assert (outcome.end, outcome.started) == (End.WENT_BACK, True)
+    assert (says(place.executable), known(place)) == ("0.1.0", OLD)
+    assert "it ended with 7" in outcome.why
+    assert litter(place) == set()

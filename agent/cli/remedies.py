@@ -21,7 +21,7 @@ BY_KIND = {
     "invalid": _FORK,
     "outputs": "correct `outputs` in the file, deploy it, and `ganglion fork {id} --version N`",
     "invalid_answer": f"the answer is not what its headers say: see what answers there; {_RETRY}",
-    "invalid_output": "the node type gave what is no data: report it as a bug",
+    "invalid_output": _FORK,
     "too_large": f"ask for less, or raise the node's limit in the file; {_RETRY}",
     "bug": "the node type has a bug: the agent's log has the details; report it",
     "not_runnable": f"install the program, or correct its name; {_RETRY}",

@@ -100,7 +100,7 @@ def checked(
             try:
                 output, body = _json(output, ctx, handed, is_ours=bool(node.bodies))
             except (InvalidValue, TypeError, ValueError, RecursionError) as error:
-                return Fail(f"the output is not JSON data: {_text(str(error))}", kind="invalid_output"), b""
+                return Fail(f"the output is not JSON data: {_text(str(error))}", kind="bug"), b""
             if len(body) > max_bytes:
                 return Fail(f"the output of {len(body)} bytes is larger than {max_bytes}", kind="too_large"), b""
             ctx.mask_publications()

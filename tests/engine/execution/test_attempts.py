@@ -204,7 +204,7 @@ async def test_output_that_is_not_json_fails_the_node(rig, output, decoded):
     row, error = await outcome_of(rig, giving(Done(output)), "", decoded)
 
     assert row.status is ExecutionState.FAILED
-    assert error["kind"] == "invalid_output"
+    assert error["kind"] == "bug"
 
 
 async def test_output_that_is_too_large_fails_the_node(open_rig, decoded):

@@ -85,8 +85,13 @@ def _given(reply: Reply, prompt: Prompt) -> dict[str, Json]:
         value = decode_json(reply.text.encode())  # the service has seen that it fits
         return value if isinstance(value, dict) else {"value": value}
     if prompt.tools:
-        return {"text": reply.text, "calls": [msgspec.to_builtins(call) for call in reply.calls]}
+        return {"text": reply.text, "calls": [_call(call) for call in reply.calls]}
     return {"text": reply.text}
+
+
+def _call(call: ToolCall) -> dict[str, Json]:
+    """With all its keys, also where there are no arguments: expressions refer to them."""
+    return {"id": call.id, "name": call.name, "arguments": dict(call.arguments)}
 
 
 def _rate(reply: Reply) -> float:

@@ -193,7 +193,7 @@ class Residency:
         del self._residents[resident.spec.name]
         await uninterrupted(closed(resident))
         self._quarantine.unmark(resident.spec)
-        _log.info("model %s is out of memory", resident.spec.name)
+        _log.info("model %s is unloaded", resident.spec.name)
         self._changed()
 
     async def look(self, wanted: Callable[[str], bool]) -> None:

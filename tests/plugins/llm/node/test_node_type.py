@@ -83,6 +83,11 @@ async def test_the_calls_that_a_model_wants_are_the_output(ask) -> None:
     assert outcome.output["calls"] == []
 
 
+async def test_a_call_without_arguments_has_an_empty_object_of_them(ask) -> None:
+    outcome = await ask(prompt="What is the temperature of fridge-07?", tools=[{"name": "look"}])
+    assert outcome.output["calls"] == [{"id": "call-1", "name": "look", "arguments": {}}]
+
+
 async def test_a_chain_says_whom_it_passed_over(ask) -> None:
     outcome = await ask(model=["cloud", "triage-tiny"], prompt=REPORT)
     assert outcome.output["llm"]["model"] == "triage-tiny"

@@ -14,6 +14,8 @@ from agent.service.step import Plan, Remove, Run, Step, Write
 from agent.service.unit import NAME, Service
 
 SYSTEM_CACHE = Path("/var/cache") / NAME
+PACKAGED_UNIT = Path("/usr/lib/systemd/system") / f"{NAME}.service"
+"""Of the Debian package; one in /etc goes before it."""
 RUNNING = {Init.SYSTEMD: "/run/systemd/system", Init.OPENRC: "/run/openrc", Init.PROCD: "/sbin/procd"}
 """What is there where such a service manager runs."""
 MARKS = (unit.MARK, init_script.MARK)
@@ -75,6 +77,8 @@ def install(
         notes.append(f"{path} is as it should be")
     else:
         steps.append(Write(path, content, 0o644 if is_unit else 0o755, before is not None))
+    if is_unit and not service.is_own and within(root, PACKAGED_UNIT).exists():
+        notes.append(f"it goes before {PACKAGED_UNIT}, which belongs to the package ganglion")
     commands = _starting(init, own=service.is_own, changed=before is not None and before != content, start=start)
     if runs if runs is not None else root == Path("/") and is_running(init):
         steps += map(Run, commands)

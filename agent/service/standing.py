@@ -1,12 +1,14 @@
 """Does the agent run as a service, and where are its things? What `ganglion doctor` and `ganglion status` say of it."""
 
 import os
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from agent.config.places import default_cache_dir
 from agent.finding import Finding, Verdict
-from agent.service.installation import unit_path
+from agent.service.installation import PACKAGED_UNIT, unit_path
+from agent.service.unit import NAME
 from agent.status import Supervision
 
 HUNGRY = 1.0
@@ -16,7 +18,7 @@ HUNGRY = 1.0
 def examine_service(pid: int | None, supervision: Supervision | None) -> Finding:
     """How the agent of this directory is looked after: the one that runs, or the one that could."""
     unit = unit_of(pid) if pid is not None else None
-    installed = next((path for path in (unit_path(), unit_path(user=True)) if path.is_file()), None)
+    installed = next((path for path in (unit_path(), PACKAGED_UNIT, unit_path(user=True)) if path.is_file()), None)
     if supervision is not None:
         by = f"systemd runs it as {unit}" if unit else "a supervisor runs it"
         late = supervision.watchdog and (supervision.fed is None or supervision.fed > HUNGRY * supervision.watchdog)
@@ -24,15 +26,27 @@ def examine_service(pid: int | None, supervision: Supervision | None) -> Finding
             return Finding("service", Verdict.WARN, f"{by}; {watched(supervision)}", "see its log: what holds it up?")
         return Finding("service", Verdict.OK, f"{by}; {watched(supervision)}")
     if pid is None and installed is not None:
-        name = installed.stem
-        start = f"systemctl {'' if installed == unit_path() else '--user '}start {name}"
-        return Finding("service", Verdict.WARN, f"{installed} is installed, but does not run", start)
+        control = ("systemctl", "--user") if installed == unit_path(user=True) else ("systemctl",)
+        if _answers(*control, "is-active", "--quiet", NAME):
+            there = "it has data of its own: sudo ganglion doctor"
+            return Finding("service", Verdict.OK, f"{installed} runs, and not in this data directory", there)
+        return Finding(
+            "service", Verdict.WARN, f"{installed} is installed, but does not run", f"{' '.join(control)} start {NAME}"
+        )
     if unit:
         return Finding("service", Verdict.OK, f"{unit} runs it, without a word from it", "Type=notify has a watchdog")
     if pid is not None:
         found = "the agent was started by hand"
         return Finding("service", Verdict.OK, found, "" if installed else "to have it at each boot: ganglion install")
     return Finding("service", Verdict.OK, "not installed", "to have an agent at each boot: ganglion install")
+
+
+def _answers(*arguments: str) -> bool:
+    """Whether a program says yes."""
+    try:
+        return subprocess.run(arguments, capture_output=True, timeout=10, check=False).returncode == 0  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return False
 
 
 def watched(supervision: Supervision) -> str:

@@ -31,9 +31,19 @@ def test_a_service_that_is_installed_and_does_not_run(tmp_path, monkeypatch) -> 
     unit = tmp_path / "ganglion.service"
     unit.write_text("")
     monkeypatch.setattr(standing, "unit_path", lambda *, user=False: unit if not user else tmp_path / "none")
+    monkeypatch.setattr(standing, "PACKAGED_UNIT", tmp_path / "none")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text("#!/bin/sh\nexit 3\n")
+    systemctl.chmod(0o755)
     found = examine_service(None, None)
     assert found.verdict is Verdict.WARN
     assert found.remedy == "systemctl start ganglion"
+
+    systemctl.write_text("#!/bin/sh\nexit 0\n")
+    found = examine_service(None, None)
+    assert found.verdict is Verdict.OK
+    assert found.message == f"{unit} runs, and not in this data directory"
 
 
 def test_a_process_of_no_unit_has_none() -> None:

@@ -55,8 +55,8 @@ class ModelError(Exception):
         self.trouble = trouble
         self.after = after
         """Seconds before which another try is no use, as the provider says."""
-        self.free = trouble in _FREE
-        """Nothing was read or written; otherwise nobody knows how much."""
+        self.used: int | None = 0 if trouble in _FREE else None
+        """Tokens that were read and written; None: nobody knows how many."""
 
     @property
     def passing(self) -> bool:

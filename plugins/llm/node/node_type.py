@@ -46,10 +46,11 @@ async def _asked(
     try:
         answer = await models.generate(names, prompt, AttemptAsker(ctx, stall))
     except ModelError as error:
-        if error.free:
-            reservation.settle(0)
+        if error.used is not None:
+            reservation.settle(error.used)
         raise
-    reservation.settle(answer.reply.usage.input + answer.reply.usage.output)
+    passed_over = sum(error.used or 0 for _, error in answer.passed_over)
+    reservation.settle(passed_over + answer.reply.usage.input + answer.reply.usage.output)
     output = _output(answer, prompt)
     if reuse:
         remembering.keep(ctx, key, answer)

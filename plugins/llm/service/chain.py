@@ -20,5 +20,6 @@ def none_could(passed: Sequence[tuple[str, ModelError]]) -> ModelError:
         last = next((error for _, error in reversed(passed) if error.passing), last)
     told = "; ".join(f"{name} ({error.trouble}): {error}" for name, error in passed)
     whole = ModelError(last.trouble, f"none of {len(passed)} models could: {told}", after=last.after)
-    whole.free = all(error.free for _, error in passed)
+    known = [error.used for _, error in passed if error.used is not None]
+    whole.used = sum(known) if len(known) == len(passed) else None
     return whole

@@ -103,7 +103,11 @@ class Models:
             tally = self._tallies.setdefault(spec.name, _Tally())
             tally.generations += 1
             tally.output_tokens += reply.usage.output
-            return read_reply(reply, prompt, told), began
+            try:
+                return read_reply(reply, prompt, told), began
+            except ModelError as error:
+                error.used = reply.usage.input + reply.usage.output
+                raise
 
     @asynccontextmanager
     async def _provider(self, spec: ModelSpec, asker: Asker) -> AsyncIterator[Provider]:
@@ -148,10 +152,11 @@ class Models:
                 return self._remote(spec).count(prompt)
         except ModelError:
             return 0  # it will be passed over
+        told = without_tools(prompt) if prompt.tools else prompt
         resident = self._residency.get(spec.name)
-        if resident is None:
-            return guessed_tokens(prompt)
-        return resident.provider.count(without_tools(prompt) if prompt.tools else prompt)
+        if resident is None:  # of a schema it makes a grammar, which costs no token
+            return guessed_tokens(msgspec.structs.replace(told, schema=None))
+        return resident.provider.count(told)
 
     def identity(self, names: Sequence[str]) -> str:
         """What tells these models from others, for keys of a cache: names, files' checksums or urls."""

@@ -147,6 +147,14 @@ async def test_an_answer_that_does_not_fit_is_tried_again_as_the_node_says(rig, 
     assert (await rig.nodes(row.id))["a"].attempt == (2 if "1" in policy else 1)
 
 
+async def test_an_answer_that_does_not_fit_costs_what_was_read_and_written(rig, decoded) -> None:
+    properties = ", ".join(f"p{i}: {{type: string}}" for i in range(200))
+    schema = f"{{type: object, properties: {{{properties}}}, required: [p0]}}"
+    row = await rig.run(f"name: w\nnodes:\n  a: {{{ASK}, schema: {schema}, max_tokens: 8}}")
+    assert decoded(row.error)["kind"] == "invalid_output"
+    assert 8 < decoded(row.statistics)["llm_tokens"] < 60
+
+
 async def test_a_chain_of_which_one_may_do_it_later_is_tried_again(rig, decoded) -> None:
     row = await rig.run(
         f"name: w\nnodes:\n  a: {{{ASK.replace('triage-tiny', '[triage-tiny, none]')}, schema: {SCHEMA}, "

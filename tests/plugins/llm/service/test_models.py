@@ -179,6 +179,8 @@ async def test_counting_loads_nothing_and_is_exact_for_a_model_in_memory(
 ) -> None:
     async with open_models(spec()) as models:
         guess = await models.count(["tiny", "nobody"], report)
+        schema = {"type": "object", "properties": {f"p{i}": {"type": "string"} for i in range(100)}}
+        assert await models.count(["tiny"], msgspec.structs.replace(report, schema=schema)) == guess
         assert models.resident == ()
         answer = await models.generate(["tiny"], report, asking())
         assert await models.count(["tiny"], report) == answer.reply.usage.input

@@ -2,12 +2,14 @@
 
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from agent.config.section import Section
 from agent.config.units import Duration, KeepAlive, Size
+from agent.secret_files import NAME as SECRET_NAME
 from plugins.llm.service.catalogue import NAME
 from plugins.llm.spec import ModelSpec, Source
 
@@ -96,14 +98,31 @@ class Model(Section, frozen=True, kw_only=True):
                 raise ValueError(f'{key}: is for {fit}, and this one has provider = "{self.provider}"')
         if self.sha256 and not _SHA256.fullmatch(self.sha256):
             raise ValueError("sha256: expected 64 hex digits, as `sha256sum FILE` prints them")
-        if self.url and not self.url.startswith(("http://", "https://")):
-            raise ValueError("url: expected http:// or https:// and a host")
+        if self.url:
+            _check_url(self.url)
+        if self.key and not SECRET_NAME.fullmatch(self.key):  # not repeated: it may be the key itself
+            raise ValueError(
+                "key: expected the name of a secret, letters, digits and _; the key itself is given as "
+                "GANGLION_SECRET_<name>, or lies in <data_dir>/secrets/<name>"
+            )
 
     def spec(self, name: str) -> ModelSpec:
         """The same for the service of models."""
         values = {key: getattr(self, key) for key in self.__struct_fields__}
         url = (self.url or URLS.get(self.provider, "")).rstrip("/")
         return ModelSpec(**{**values, "name": name, "sha256": self.sha256.lower(), "url": url})
+
+
+def _check_url(url: str) -> None:
+    """Raises ValueError, which does not repeat it: a password may stand in it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("url: expected http:// or https:// and a host")
+    if "@" in parts.netloc:
+        raise ValueError("url: must hold no user or password, for it is shown: name a secret in `key`")
 
 
 def keys_of(provider: Source) -> tuple[str, ...]:

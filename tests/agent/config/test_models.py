@@ -71,7 +71,7 @@ def test_the_environment_adds_models_and_keys_of_them(tmp_path: Path, monkeypatc
         ('[models.m]\nprovider = "olama"\n', "models.m.provider: expected local, openai, anthropic, ollama; did you m"),
         ('[models.m]\nfile = "a"\nsha256 = "xyz"\n', "models.m.sha256: expected 64 hex digits"),
         ('[models.m]\nprovider = "openai"\nurl = "api.x"\n', "models.m.url: expected http:// or https:// and a host"),
-        ('[models.m]\nprovider = "openai"\nurl = "https://"\n', "models.m.url: expected http:// or https:// and a host"),
+        ('[models.m]\nprovider = "openai"\nurl = "https://"\n', "models.m.url: expected http:// or https:// and a h"),
         ('[models.m]\nprovider = "openai"\nurl = "http://u:p4ss@h/v1"\n', "models.m.url: must hold no user or passw"),
         ('[models.m]\nprovider = "openai"\nkey = "sk-p4ss"\n', "models.m.key: expected the name of a secret, letters"),
         (

@@ -20,9 +20,9 @@ import sys
 def main() -> None:
     """The console script `ganglion`."""
     if sys.argv[1:] in (["--version"], ["-V"]):  # before anything is imported that takes time
-        from agent import __version__
+        from agent.build import version_text
 
-        sys.stdout.write(f"ganglion {__version__}\n")
+        sys.stdout.write(version_text())
         return
     from agent.cli.root import run
 

@@ -58,9 +58,9 @@ def everything(
     version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.", is_eager=True)] = False,
 ) -> None:
     if version:
-        from agent import __version__
+        from agent.build import version_text
 
-        sys.stdout.write(f"ganglion {__version__}\n")
+        sys.stdout.write(version_text())
         raise typer.Exit
 
 

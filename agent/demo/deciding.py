@@ -7,8 +7,9 @@ from importlib.util import find_spec
 
 import msgspec
 
+from agent.demo.clients import examples
 from agent.demo.messages import reading
-from agent.demo.stage import PATIENCE_SECONDS, Client, DemoFailed, Stage, examples
+from agent.demo.stage import PATIENCE_SECONDS, Client, DemoFailed, Stage
 from agent.demo.telling import Telling
 from engine.values import Json
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from agent.demo.clients import client_command
 from engine.values import Json
 
 START_SECONDS = 20.0
@@ -99,7 +100,7 @@ class Stage:
     async def client(self, script: str, *arguments: str, messages: Iterable[Json]) -> int:
         """Run a client script on messages; returns how many it says were acknowledged."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, str(client_script(script)), *arguments,
+            *client_command(script), *arguments,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, error = await process.communicate(b"\n".join(msgspec.json.encode(message) for message in messages))
@@ -111,7 +112,7 @@ class Stage:
     async def running(self, script: str, *arguments: str) -> AsyncIterator[Client]:
         """A client script that says when it is ready, and ends after the block at the latest."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, str(client_script(script)), *arguments,
+            *client_command(script), *arguments,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**22,
         )  # fmt: skip
         try:
@@ -153,18 +154,10 @@ class Stage:
         return code
 
 
-def examples() -> Path:
-    """The example workflows: beside the folders in a checkout, inside the package where it is installed."""
-    here = Path(__file__).parents[1]
-    return next(path for path in (here / "examples", here.parent / "examples") if path.is_dir())
-
-
-def client_script(name: str) -> Path:
-    return examples() / "clients" / name
-
-
 def _ganglion() -> list[str]:
     """The command that is running now."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable]
     beside = Path(sysconfig.get_path("scripts")) / "ganglion"
     found = str(beside) if beside.exists() else shutil.which("ganglion")
     return [found or sys.argv[0]]

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from agent.demo.stage import DemoFailed, Stage, examples
+from agent.demo.clients import examples
+from agent.demo.stage import DemoFailed, Stage
 from engine.values import Json
 
 __all__ = ["Say", "Telling", "event_line"]

@@ -1,5 +1,6 @@
 """Is a new executable fit to take the place of the one that runs? Nothing of it runs before its signature is good."""
 
+import os
 import re
 import subprocess
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from agent.update.directory import Knowledge
-from agent.update.program import architecture
+from agent.update.program import architecture, outward
 from agent.update.signature import Signature
 
 ANSWER_SECONDS = 30.0
@@ -37,7 +38,7 @@ def check_runs(file: Path, said: Signature) -> None:
     try:
         done = subprocess.run(  # noqa: S603
             [file, "--version"], capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, env=outward(os.environ),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise Unfit(f"{said.name} --version has not answered within {ANSWER_SECONDS:.0f} s: it does not run") from None

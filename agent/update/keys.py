@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agent.update.signature import key_id
 
-PACKED = Path(__file__).parent / "keys"
+PACKED = Path(__file__).parent / "trusted"
 """In what is built; a checkout has them in packaging/keys."""
 CHECKOUT = Path(__file__).parents[2] / "packaging" / "keys"
 

@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -49,6 +50,16 @@ def executable() -> Path:
     script = Path(sys.argv[0])
     found = shutil.which(sys.argv[0]) if script.parent == Path() and not script.exists() else None
     return Path(found or script).resolve()
+
+
+def outward(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for another executable: without what a packer's start-up code left for this one's own files."""
+    packed = "_MEIPASS2" in environ or any(name.startswith("_PYI_") for name in environ)
+    drop = {EXECUTABLE, "_MEIPASS2", "LD_LIBRARY_PATH_ORIG", *(["LD_LIBRARY_PATH"] if packed else [])}
+    kept = {name: text for name, text in environ.items() if name not in drop and not name.startswith("_PYI_")}
+    if "LD_LIBRARY_PATH_ORIG" in environ:
+        kept["LD_LIBRARY_PATH"] = environ["LD_LIBRARY_PATH_ORIG"]
+    return kept
 
 
 def is_installed_by_pip(file: Path) -> bool:

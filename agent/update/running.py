@@ -14,7 +14,7 @@ import psutil
 
 from agent.lock import holder
 from agent.ready import Ready, read_ready
-from agent.update.program import EXECUTABLE
+from agent.update.program import EXECUTABLE, outward
 
 LOOK_SECONDS = 0.1
 ANSWER_SECONDS = 20.0
@@ -56,7 +56,10 @@ def seen(pid: int, executable: Path) -> Command:
             "agent first"
         )
     return Command(
-        arguments=tuple(line[line.index("up", 1) :]), directory=directory, unit=_unit(pid, environ), environ=environ
+        arguments=tuple(line[line.index("up", 1) :]),
+        directory=directory,
+        unit=_unit(pid, environ),
+        environ=outward(environ),
     )
 
 

@@ -16,7 +16,7 @@ from agent.update import snapshot
 from agent.update.candidate import Unfit, check_fit, check_runs, knowledge_of
 from agent.update.directory import DATABASES, FORMAT, Knowledge, would_migrate
 from agent.update.journal import Journal, Phase, UpdateUnderWay, only_one, read_journal, remove_journal, write_journal
-from agent.update.program import is_installed_by_pip
+from agent.update.program import is_installed_by_pip, outward
 from agent.update.running import Command, NotOurs, end, illness, outputs, seen, start, stop
 from agent.update.signature import Signature, check, checksum, read_signature
 from agent.update.switch import make_runnable, stage, staged, switch, switch_back
@@ -98,7 +98,7 @@ class Update:
                 staged(self._executable).unlink(missing_ok=True)
                 return Outcome(end=End.NOTHING, version=__version__)
             self._executable = Path(journal.executable)
-            environ = dict(os.environ)
+            environ = outward(os.environ)
             self._command = Command(
                 arguments=journal.arguments, directory=journal.directory, unit=journal.unit, environ=environ
             )

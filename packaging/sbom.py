@@ -26,7 +26,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = "ganglion"
-PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((Path(__file__).resolve().parents[1] / "pyproject.toml").read_text())["project"]
 NOT_A_LICENCE = re.compile(r"\n|^unknown$|^dual license$", re.IGNORECASE)
 SPDX = {
     "Apache 2.0": "Apache-2.0",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from agent.update.keys import read_key, written_key
 from agent.update.program import architecture

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from agent.cli.options import AsJson, ConfigFile, DataDir, settings
 from agent.cli.reach import Where, talk
 from agent.cli.screen import console, remark, say, write_json
 from agent.lock import holder, locked
+from agent.ownership import hand_over
 from engine.store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -71,6 +73,8 @@ def restore(
     try:
         with locked(data_path):
             done = put_back(file.absolute(), data_path / STORE, now=SystemClock().now(), told=_shown())
+        with suppress(OSError):  # doctor and the next start tell of files that the service can't read
+            hand_over(data_path)
     except StoreError as error:
         raise Failure(str(error), Exit.FAILED) from None
     if as_json:

@@ -18,10 +18,10 @@ class NoProgram(ValueError):
 def running_program() -> Path:
     """The packaged executable, or the console script of the environment. Raises NoProgram.
 
-    A packaged executable that unpacks itself says in GANGLION_LAUNCHER which file people have copied to the device.
+    A packaged executable that unpacks itself says in GANGLION_EXECUTABLE which file people have copied to the device.
     """
     if getattr(sys, "frozen", False):
-        return Path(os.environ.get("GANGLION_LAUNCHER") or sys.executable)
+        return Path(os.environ.get("GANGLION_EXECUTABLE") or sys.executable)
     found = [Path(sys.argv[0]).absolute(), Path(sys.executable).parent / NAME]
     on_path = shutil.which(NAME)
     for path in [*found, Path(on_path)] if on_path else found:

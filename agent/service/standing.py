@@ -5,9 +5,9 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from agent.config.places import default_cache_dir
+from agent.config.places import SYSTEM_DATA, default_cache_dir
 from agent.finding import Finding, Verdict
-from agent.service.installation import PACKAGED_UNIT, unit_path
+from agent.service.installation import PACKAGED_UNIT, SYSTEM_CACHE, unit_path
 from agent.service.unit import NAME
 from agent.status import Supervision
 
@@ -61,7 +61,8 @@ def places(data_path: Path, environ: Mapping[str, str] = os.environ, pid: int | 
     """Where data, cache and logs are."""
     unit = unit_of(pid) if pid is not None else None
     logs = f"journalctl -u {unit.removesuffix('.service')}" if unit else "standard error of the agent"
-    return Finding("places", Verdict.OK, f"data {data_path}; cache {default_cache_dir(environ)}; logs: {logs}")
+    cache = SYSTEM_CACHE if unit and data_path == SYSTEM_DATA else default_cache_dir(environ)
+    return Finding("places", Verdict.OK, f"data {data_path}; cache {cache}; logs: {logs}")
 
 
 def unit_of(pid: int) -> str | None:

@@ -102,7 +102,6 @@ StateDirectory={NAME}
 StateDirectoryMode=0700
 CacheDirectory={NAME}
 CacheDirectoryMode=0700
-Environment=XDG_CACHE_HOME=/var/cache
 UMask=0077
 # A secret for workflows, `secrets.PAGER_URL`, from a file that only root can read:
 #LoadCredential=PAGER_URL:/etc/{NAME}/secrets/PAGER_URL

@@ -1,6 +1,7 @@
 """`models add`: a file or a URL becomes a model."""
 
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,7 @@ from agent.cli.models.known import Shelf
 from agent.cli.models.progress import ProgressLine, parameters, size
 from agent.cli.options import AsJson, ConfigFile, DataDir
 from agent.cli.screen import remark, say, write_json
+from agent.ownership import hand_over
 
 if TYPE_CHECKING:
     from plugins.llm.files.adding import Added, Wish
@@ -84,9 +86,12 @@ def _added(shelf: Shelf, wish: "Wish") -> "Added":
 
     line = ProgressLine()
     try:
-        return bring(wish, shelf.folder, told=line)
+        added = bring(wish, shelf.folder, told=line)
     finally:
         line.clear()
+    with suppress(OSError):  # the service's log will say that it can't read the model
+        hand_over(shelf.folder, like=shelf.folder.parent)
+    return added
 
 
 def _go_on(shelf: Shelf, name: str) -> str:

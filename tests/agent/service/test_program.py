@@ -25,7 +25,7 @@ def test_of_a_packaged_executable_the_file_that_was_copied_is_taken(program, mon
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     monkeypatch.setattr(sys, "executable", "/var/cache/ganglion/abc/ganglion")
     assert running_program() == Path("/var/cache/ganglion/abc/ganglion")
-    monkeypatch.setenv("GANGLION_LAUNCHER", str(program))
+    monkeypatch.setenv("GANGLION_EXECUTABLE", str(program))
     assert running_program() == program
 
 

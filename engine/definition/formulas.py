@@ -17,6 +17,8 @@ class Found(msgspec.Struct, frozen=True):
 
     constant: bool
     """Nothing in it is evaluated."""
+    fixed: bool = False
+    """All that is evaluated in it gives the same wherever it is."""
     sites: tuple[Site, ...] = ()
     """The nodes that it refers to, in order of first mention."""
 
@@ -46,4 +48,4 @@ class Formulas:
                 site = self._references.check(reference, place, view, secrets=secrets, within=within)
                 if site is not None:
                     sites.setdefault(site)
-        return Found(constant, tuple(sites))
+        return Found(constant, bool(programs) and all(program.constant for _, program in programs), tuple(sites))

@@ -11,12 +11,15 @@ from engine.definition.fields import check_known, convert, expected, fields_of
 from engine.definition.form import COMMON, INSIDE_ONLY, NOT_IMPLEMENTED
 from engine.definition.formulas import Formulas
 from engine.definition.model import UNDEFINED
-from engine.definition.problems import Path, Problems
+from engine.definition.problems import Path, Problems, shown
 from engine.definition.statics import Statics
 from engine.definition.survey import Site
+from engine.expressions import Scope, compile_expression, compile_text
 from engine.values import Json, encode_json
 
 __all__ = ["OwnFields"]
+
+_NO_SCOPE = Scope({}, now=0, seed="")
 
 
 class OwnFields:
@@ -55,6 +58,8 @@ class OwnFields:
                 found = self._formulas.read(evaluated, place, site.view, role=role, within=site.within)
                 seen.update(dict.fromkeys(found.sites))
                 constant = found.constant
+                if found.fixed and not constant and isinstance(evaluated, str):
+                    self._check_fixed(field, role, evaluated, place)
                 value = self._nested(field, value, place)
             params[name] = value
             whole = whole and constant
@@ -70,6 +75,17 @@ class OwnFields:
             for at, message, hint in type.check(params):
                 self._problems.add((*path, *at), message, hint)
         return params
+
+    def _check_fixed(self, field: msgspec.structs.FieldInfo, role: Role, source: str, path: Path) -> None:
+        """What always gives the same must fit, as if that stood in the file."""
+        program = compile_expression(source) if role is Role.EXPRESSION else compile_text(source)
+        value = program.evaluate(_NO_SCOPE)
+        if expected(field.type) == "text" and value is not None:  # anything is written out there
+            return
+        try:
+            msgspec.convert(value, field.type)
+        except msgspec.ValidationError:
+            self._problems.add(path, f"expected {expected(field.type)}, got {shown(value)} from {shown(source)}")
 
     def _nested(self, field: msgspec.structs.FieldInfo, value: Json, path: Path) -> Json:
         """An object with its static fields evaluated, as far as they can be; its names are checked in any case."""

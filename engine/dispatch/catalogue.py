@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from engine.contract import NodeTypes
-from engine.definition import InvalidWorkflow, canonical, parse_tree, workflow_from_source, workflow_from_tree
+from engine.definition import InvalidWorkflow, Problem, canonical, parse_tree, workflow_from_source, workflow_from_tree
 from engine.definition.model import Workflow
 from engine.expressions import ExpressionError
 from engine.planning.parameters import InvalidParameters
@@ -143,7 +143,11 @@ class Catalogue:
     def _read(self, source: bytes, filename: str, params: Mapping[str, Json]) -> Draft:
         read = parse_tree(source, filename)
         workflow = workflow_from_source(read, types=self._types, filename=filename, params=params)
-        return Draft(compile_plan(workflow, 0, self._types), canonical(read.tree), encode_json(dict(params)))
+        try:
+            plan = compile_plan(workflow, 0, self._types)
+        except InvalidParameters as error:  # what always gives the same, and never fits
+            raise InvalidWorkflow([Problem(filename, None, "nodes", str(error))]) from None
+        return Draft(plan, canonical(read.tree), encode_json(dict(params)))
 
     def _deployment(self, row: DefinitionRow) -> Deployment:
         try:

@@ -201,6 +201,8 @@ def test_a_wrong_workflow_is_refused(complain: Complain, text: str, said: str) -
         ("{type: log, message: x, neds: before}", ".neds: a node of type log has no field neds (did you mean needs?)"),
         ("{type: log, message: [x]}", ".message: expected text, got a list"),
         ("{type: log, message: x, level: loud}", ".level: expected one of debug, error, info, warning"),
+        ("{type: log, message: x, level: \"{{ 'lo' ~ 'ud' }}\"}", '.level: expected one of debug, error, info, warning, got "loud" from '),
+        ("{type: http, url: x, max_bytes: '{{ 0 - 1 }}'}", ".max_bytes: expected a whole number >= 0"),
         ("{type: http, url: x, ok_status: [200, y]}", '.ok_status[1]: expected a whole number, got "y"'),
         ("{type: http, url: x, max_bytes: -1}", ".max_bytes: expected a whole number >= 0"),
         ("{type: sleep}", ": a node of type sleep takes exactly one of `duration` and `until`"),

@@ -31,6 +31,11 @@ async def test_same_definition_is_the_same_version(rig):
     assert facts == [1, 2, 3, 4]
 
 
+async def test_what_always_gives_the_same_and_never_fits_is_refused(rig):
+    with pytest.raises(InvalidWorkflow, match="ok_status: Expected `int`"):
+        await rig.deploy("name: w\nnodes:\n  a: {type: http, url: x, ok_status: ['{{ 1 / 2 }}']}")
+
+
 async def test_deploy_never_changes_a_version(rig):
     await rig.deploy(text("one"))
     before = await rig.store.read(lambda db: definitions.get(db, "w", 1))

@@ -11,8 +11,8 @@ import msgspec
 
 from agent import __version__
 
-EXECUTABLE = "GANGLION_LAUNCHER"
-"""Set by a launcher that executes something else than the file that a person has installed."""
+EXECUTABLE = "GANGLION_EXECUTABLE"
+"""Set by a packed file that executes what it has unpacked: its own path."""
 COMMIT = "commit.txt"
 """Beside `agent/__init__.py` in what is built; a checkout has none."""
 
@@ -42,11 +42,8 @@ def architecture() -> str:
 
 def executable() -> Path:
     """The file that a person has installed, and that an update replaces. Links are followed."""
-    named = os.environ.get(EXECUTABLE)
-    if named:
-        return Path(named).resolve()
     if getattr(sys, "frozen", False):
-        return Path(sys.executable).resolve()
+        return Path(os.environ.get(EXECUTABLE) or sys.executable).resolve()
     script = Path(sys.argv[0])
     found = shutil.which(sys.argv[0]) if script.parent == Path() and not script.exists() else None
     return Path(found or script).resolve()

@@ -132,10 +132,13 @@ def test_the_executable_is_what_a_person_calls(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "argv", ["ganglion"])
     assert executable() == file
-    monkeypatch.setenv(EXECUTABLE, str(tmp_path / "launcher"))
-    assert executable() == tmp_path / "launcher"
+    monkeypatch.setenv(EXECUTABLE, str(tmp_path / "packed"))
+    assert executable() == file, "another program's"
     assert is_installed_by_pip(Path(sys.executable).parent.resolve() / "ganglion")
     assert not is_installed_by_pip(file)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert executable() == tmp_path / "packed"
+    assert not is_installed_by_pip(Path(sys.executable).parent.resolve() / "ganglion")
 
 
 def test_what_a_packer_left_in_the_environment_stays_behind() -> None:

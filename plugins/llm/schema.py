@@ -56,8 +56,6 @@ def check_schema(schema: Json, at: tuple[str | int, ...] = (), *, own_name: str 
     if size > MAX_SCHEMA_BYTES:
         yield at, f"the schema has {size} bytes, more than {MAX_SCHEMA_BYTES}", "ask for less at once"
         return
-    if own_name in _mapping(schema, "properties"):
-        yield (*at, "properties", own_name), f"the output holds `{own_name}` of its own", "give it another name"
     found = list(_Check(_mapping(schema, "$defs")).schema(schema, at, 1))
     yield from found
     if found:
@@ -65,6 +63,9 @@ def check_schema(schema: Json, at: tuple[str | int, ...] = (), *, own_name: str 
     for wrong in _meta(schema):
         yield (*at, *wrong.absolute_path), wrong.message[:300], "see json-schema.org"
         return
+    if own_name:
+        for place in dict.fromkeys(_taken(schema, own_name, at, _mapping(schema, "$defs"), set())):
+            yield place, f"the output holds `{own_name}` of its own", "give it another name"
     if said := grammar.check_schema(schema):
         yield at, said, "no grammar can be made of it"
 
@@ -155,6 +156,28 @@ class _Check:
         elif name not in self._definitions:
             near = difflib.get_close_matches(name, self._definitions, n=1)
             yield at, f"there is no {name[:64]} in $defs", f"did you mean {near[0]}?" if near else "define it there"
+
+
+def _taken(
+    schema: Json, name: str, at: tuple[str | int, ...], definitions: Mapping[str, Json], seen: set[str]
+) -> Iterator[tuple[str | int, ...]]:
+    """Where the answer itself is told to have a property of that name."""
+    if not isinstance(schema, Mapping):
+        return
+    if name in _mapping(schema, "properties"):
+        yield (*at, "properties", name)
+    choices = schema.get("enum")
+    values = [("const", schema.get("const")), *(("enum", value) for value in choices or ())]
+    for place, value in values:
+        if isinstance(value, Mapping) and name in value:
+            yield (*at, place)
+    for number, option in enumerate(schema.get("anyOf") or ()):
+        yield from _taken(option, name, (*at, "anyOf", number), definitions, seen)
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and reference not in seen:
+        seen.add(reference)
+        definition = reference.removeprefix("#/$defs/")
+        yield from _taken(definitions.get(definition), name, (*at, "$ref"), definitions, seen)
 
 
 def _mapping(schema: Json, name: str) -> Mapping[str, Json]:

@@ -28,6 +28,9 @@ def problems(schema) -> list[str]:
 
 def test_what_a_grammar_can_hold_is_taken() -> None:
     assert problems(NESTED) == []
+    assert list(check_schema({"type": "object", "properties": {"": {"type": "null"}}})) == []
+    inner = {"type": "object", "properties": {"llm": {"type": "null"}}}
+    assert problems({"type": "object", "properties": {"inner": inner}}) == []
 
 
 @pytest.mark.parametrize(
@@ -35,6 +38,16 @@ def test_what_a_grammar_can_hold_is_taken() -> None:
     [
         ([], "schema: expected a JSON Schema, an object"),
         ({"type": "object", "properties": {"llm": {"type": "null"}}}, "schema.properties.llm: the output holds `llm`"),
+        (
+            {"anyOf": [{"type": "null"}, {"const": {"llm": 1}}]},
+            "schema.anyOf.1.const: the output holds `llm` of its own",
+        ),
+        ({"enum": ["a", {"llm": 1}]}, "schema.enum: the output holds `llm` of its own"),
+        ({"enum": 5}, "schema.enum: 5 is not of type 'array'"),
+        (
+            {"$ref": "#/$defs/a", "$defs": {"a": {"type": "object", "properties": {"llm": {"type": "null"}}}}},
+            "schema.$ref.properties.llm: the output holds `llm` of its own",
+        ),
         ({"type": "strin"}, 'schema.type: expected a type, got "strin"'),
         ({}, "schema: its type is missing"),
         ({"type": "string", "pattern": "a"}, "schema.pattern: a schema for answers can't hold `pattern`"),

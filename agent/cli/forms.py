@@ -10,7 +10,7 @@ import typer
 from agent.cli.addressed import to_agent, to_fleet
 from agent.cli.failure import Failure
 from agent.cli.fleetwide import show_answer
-from agent.cli.options import AsJson, Data, read_data
+from agent.cli.options import AsJson, read_data
 from agent.cli.reach import Where, ask
 from agent.cli.screen import local_time, say, short, table, write_json
 from engine.control.form_messages import FormInfo, FormList, Forms, Submit, Submitted
@@ -18,6 +18,10 @@ from engine.values import InvalidValue, Json, decode_json
 
 Field: TypeAlias = dict[str, Json]
 Form = Annotated[str, typer.Argument(help="A form's id, or the beginning of it.")]
+Values = Annotated[
+    str | None,
+    typer.Option("--data", "-d", help="Its values as JSON; @FILE reads a file, - standard input.", show_default=False),
+]
 
 
 @to_fleet
@@ -40,7 +44,7 @@ def forms(
 @to_agent
 def submit(
     id: Form,
-    data: Data = None,
+    data: Values = None,
     by: Annotated[str, typer.Option("--by", help="Who says so; your user name without it.", show_default=False)] = "",
     *,
     where: Where,

@@ -171,6 +171,7 @@ def _words(info: inspect.Type) -> str:
                 + "".join(
                     f" {sign} {bound}" for name, sign in _BOUNDS if (bound := getattr(info, name, None)) is not None
                 )
+                + (f" of at most {info.max_length}" if getattr(info, "max_length", None) is not None else "")
                 + (f" that matches {info.pattern}" if isinstance(info, inspect.StrType) and info.pattern else "")
             )
     return "any value"

@@ -233,6 +233,7 @@ def load(fields: str) -> list[str]:
         ("model: m, prompt: x, max_tokens: 0", ".max_tokens"),
         ("model: [], prompt: x", ": a node of type llm needs the name of a model"),
         ("model: m, prompt: '{{ secrets.X }}'", ".prompt: a secret must not go here"),
+        (f"model: m, prompt: x, stop: {list('abcdefghijklmnopq')}", ".stop: expected a list of at most 16, got a list"),
         ("model: m, promt: x", ".promt: a node of type llm has no field promt"),
     ],
 )

@@ -154,6 +154,7 @@ async def _live(
         presence = Presence(engine, mesh, config, stop, models=lambda: models.resident)
         models.followers.append(presence.models_changed)
     async with asyncio.TaskGroup() as tasks:
+        feeding = tasks.create_task(watchdog.run(), name="watchdog")
         running = tasks.create_task(engine.run(), name="engine")
         governing = tasks.create_task(engine.governor.run(), name="governor")
         housekeeper = tasks.create_task(keep_house(Housekeeper(store, retention(config))), name="housekeeper")
@@ -177,9 +178,8 @@ async def _live(
         await _tell(engine, Kind.AGENT_STARTED, {"version": __version__, "clean": store.was_clean})
         if presence is not None:
             presence.start(tasks)
-        feeding = tasks.create_task(watchdog.run(), name="watchdog")
         with announced(status.ready(), config.data_path / FILE, ready_file):
-            supervisor.ready("running")
+            watchdog.ready()
             _log.info("ready", extra={"fields": {"agent": engine.identity.agent, "nats": mesh.nats if mesh else "off"}})
             await stop.asked.wait()
             _log.info("stopping; a second signal stops at once")

@@ -23,6 +23,7 @@ class Supervisor:
         self.watchdog_seconds = watchdog_seconds
         """How long it waits for a sign of life before it kills us; None: for ever."""
         self._status = ""
+        self._is_ready = False
         self._warned = False
 
     @classmethod
@@ -42,6 +43,7 @@ class Supervisor:
 
     def ready(self, status: str) -> None:
         """Everything serves."""
+        self._is_ready = True
         self._status = status
         self._send(f"READY=1\nSTATUS={_line(status)}")
 
@@ -52,8 +54,11 @@ class Supervisor:
             self._send(f"STATUS={_line(text)}")
 
     def alive(self) -> None:
-        """The sign of life."""
-        self._send("WATCHDOG=1")
+        """The sign of life. Before everything serves it asks for more time to start: a full disk may hold that up."""
+        if self._is_ready:
+            self._send("WATCHDOG=1")
+        elif self.watchdog_seconds:
+            self._send(f"EXTEND_TIMEOUT_USEC={round(self.watchdog_seconds * 1e6)}")
 
     def stopping(self, status: str) -> None:
         """The end has begun. From now on systemd counts TimeoutStopSec: an agent that drains for hours says it late."""

@@ -27,7 +27,7 @@ class Watchdog:
     def __init__(self, supervisor: Supervisor, store: Store) -> None:
         self._supervisor = supervisor
         self._store = store
-        self.well = "running"
+        self.well = "starting"
         """What is told while all is well."""
         self._fed: float | None = None
 
@@ -36,6 +36,11 @@ class Watchdog:
         """What is told of it by `status` and `doctor`."""
         fed = None if self._fed is None else time.monotonic() - self._fed
         return Supervision(watchdog=self._supervisor.watchdog_seconds or 0.0, fed=fed)
+
+    def ready(self) -> None:
+        """Everything serves."""
+        self.well = "running"
+        self._supervisor.ready(self.well)
 
     async def run(self) -> None:
         """The service: runs until it is cancelled, or the store is closed or broken, which the store itself tells."""

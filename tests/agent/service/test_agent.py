@@ -20,7 +20,7 @@ def watched(shell, start, ear):
     """An agent that runs as a service with a watchdog."""
     shell.environ |= {"NOTIFY_SOCKET": ear.address, "WATCHDOG_USEC": str(round(SECONDS * 1e6))}
     agent = start()
-    assert ear.next() == {"READY": "1", "STATUS": "running"}
+    assert ear.until("READY") == {"READY": "1", "STATUS": "running"}
     ear.until("WATCHDOG")
     return agent
 
@@ -66,3 +66,28 @@ def test_it_gives_no_sign_of_life_while_its_loop_hangs(watched, ear) -> None:
         os.waitpid(pid, 0x40000000)  # __WALL: a stop that is not waited for can't be left
         ptrace(DETACH, pid, None, None)
     ear.until("WATCHDOG")
+
+
+SLOW = """\
+name: slow
+nodes:
+  first: {type: shell, argv: [sh, -c, "while ! [ -e GATE ]; do sleep 0.05; done"]}
+"""
+
+
+def test_a_drain_is_no_end_yet_and_the_watchdog_is_fed_in_it(shell, start, ear, tmp_path) -> None:
+    """systemd would count TimeoutStopSec from STOPPING=1 on, and a drain may take hours."""
+    shell.environ |= {"NOTIFY_SOCKET": ear.address, "WATCHDOG_USEC": str(round(SECONDS * 1e6))}
+    agent = start("--config", shell.write("c.toml", "[engine]\nallow_shell = true\n"))
+    agent("deploy", shell.write("slow.yaml", SLOW.replace("GATE", str(tmp_path / "gate"))))
+    assert agent("trigger", "slow").code == 0
+    assert agent("drain", "--no-wait").code == 0
+    while (message := ear.next()) != {"STATUS": "draining: nothing new is begun"}:
+        assert "STOPPING" not in message
+    for _ in range(2):
+        while "WATCHDOG" not in (message := ear.next()):
+            assert "STOPPING" not in message
+    (tmp_path / "gate").touch()
+    assert ear.until("STOPPING")
+    assert agent.process.wait(15) == 0
+    agent.end()

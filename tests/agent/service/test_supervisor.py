@@ -29,8 +29,8 @@ def test_a_status_is_told_when_it_changes(ear) -> None:
 def test_an_abstract_socket_is_reached() -> None:
     ear = Ear(f"@ganglion-test-abstract-{os.getpid()}")
     try:
-        Supervisor.from_environ({"NOTIFY_SOCKET": ear.address}).alive()
-        assert ear.next() == {"WATCHDOG": "1"}
+        Supervisor.from_environ({"NOTIFY_SOCKET": ear.address}).status("starting")
+        assert ear.next() == {"STATUS": "starting"}
     finally:
         ear.close()
 
@@ -64,8 +64,8 @@ def test_a_socket_of_another_kind_is_told_in_the_log(caplog) -> None:
 
 def test_a_supervisor_that_is_gone_is_told_of_once(tmp_path, caplog) -> None:
     supervisor = Supervisor(str(tmp_path / "nobody"))
-    supervisor.alive()
-    supervisor.alive()
+    supervisor.status("starting")
+    supervisor.status("running")
     assert caplog.text.count("can't be told anything") == 1
 
 

@@ -24,6 +24,7 @@ SECONDS = 0.2
 async def fed(store: Store, ear: Ear, seconds: float = SECONDS) -> AsyncIterator[Watchdog]:
     """A watchdog at its work."""
     watchdog = Watchdog(Supervisor(ear.address, watchdog_seconds=seconds), store)
+    watchdog.ready()
     task = asyncio.create_task(watchdog.run())
     try:
         yield watchdog
@@ -50,6 +51,14 @@ async def test_an_idle_agent_gives_signs_of_life_in_time(store, ear) -> None:
         assert asyncio.get_running_loop().time() - started < 4 * SECONDS
         assert watchdog.supervision.watchdog == SECONDS
         assert watchdog.supervision.fed is not None
+
+
+async def test_before_everything_serves_it_asks_for_time(store, ear) -> None:
+    task = asyncio.create_task(Watchdog(Supervisor(ear.address, watchdog_seconds=SECONDS), store).run())
+    assert await heard(ear, "STATUS") == {"STATUS": "starting"}
+    assert await asyncio.to_thread(ear.next) == {"EXTEND_TIMEOUT_USEC": "200000"}
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def test_a_pulse_writes_nothing(store, ear) -> None:
@@ -143,7 +152,9 @@ from engine.store import Store
 
 async def main():
     async with Store.open(Path(sys.argv[1])) as store:
-        feeding = asyncio.create_task(Watchdog(Supervisor(sys.argv[2], watchdog_seconds=0.2), store).run())
+        watchdog = Watchdog(Supervisor(sys.argv[2], watchdog_seconds=0.2), store)
+        watchdog.ready()
+        feeding = asyncio.create_task(watchdog.run())
         await asyncio.to_thread(sys.stdin.readline)
         time.sleep(60)  # what no coroutine may do
 

@@ -17,6 +17,7 @@ from agent.finding import Finding, Verdict
 from agent.model_health import examine_models
 from agent.secret_files import NAME
 from agent.store_health import examine_recording, examine_store
+from agent.update.health import examine_versions
 
 LITTLE_SPACE, NO_SPACE = 1_000_000_000, 100_000_000
 WAL_RESET_FIXED = (3, 51, 3)
@@ -31,6 +32,7 @@ def examine(config: Config, file: Path | None) -> Iterator[Finding]:
     yield Finding("configuration", Verdict.OK, str(file) if file else "no file, all defaults")
     yield from _data_dir(config.data_path)
     yield _space(config.data_path)
+    yield from examine_versions(config.data_path)
     yield from examine_store(config.data_path / STORE)
     yield from examine_recording(config.data_path / RECORDING)
     yield from _secrets(config.data_path / "secrets")

@@ -13,6 +13,8 @@ from agent.intelligence import opened_models
 from agent.lock import locked
 from agent.mocks import MockedTypes
 from agent.node_types import node_types
+from agent.update.directory import refuse_newer
+from agent.update.program import this_program
 from agent.written import Written
 from engine.control import Refused, Verb
 from engine.control.engine import engine_verbs
@@ -80,13 +82,15 @@ class Trial:
             if keep is None:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ganglion-run-")))
             else:
+                refuse_newer(keep)
                 stack.enter_context(locked(keep))
                 folder = keep
             http = HttpClient()
             stack.push_async_callback(http.aclose)
             bus = Bus()
+            program = this_program().told
             store = await stack.enter_async_context(
-                Store.open(folder / "ganglion.db", bus=bus, synchronous="full" if keep else "off")
+                Store.open(folder / "ganglion.db", bus=bus, synchronous="full" if keep else "off", program=program)
             )
             services = Services(
                 bus=bus,

@@ -20,6 +20,8 @@ from agent.identity import FILE as AGENT_ID
 from agent.identity import kept_id, renew_id
 from agent.lock import locked
 from agent.single import single_error
+from agent.update.directory import refuse_newer
+from agent.update.program import this_program
 from engine.store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -134,6 +136,7 @@ def new(
         raise Failure(f"{path} is no data directory: name the agent's --data-dir")
     before = (twin.agent if twin is not None else "") or kept_id(path)
     try:
+        refuse_newer(path)
         with locked(path):
             own_since = 0 if twin is None else twin.own_since
             renewed = asyncio.run(_renewed(path, keep=keep_executions, own_since=own_since))
@@ -195,7 +198,7 @@ async def _renewed(data_dir: Path, *, keep: bool, own_since: int) -> "Renewed":
     if not (data_dir / STORE).exists():
         return Renewed("", 0, 0)
     with single_error():
-        async with Store.open(data_dir / STORE) as store:
+        async with Store.open(data_dir / STORE, program=this_program().told) as store:
             return await renew(store, keep=keep, own_since=own_since)
 
 

@@ -9,6 +9,7 @@ switch.py       files that change places, whole
 snapshot.py     databases as they were before another version migrated them
 running.py      an agent: how it was started; stop, start, is it well
 journal.py      how far an update is, for whoever goes on after a kill
+health.py       what doctor says of all this
 update.py       the order of it all, forwards and back
 
     FILE, FILE.sig -> NAME.new      copied and verified: signature, architecture, version, it runs

@@ -198,29 +198,39 @@ def _output(pid: int, number: int) -> int:
 
 
 def _unit(pid: int, environ: Mapping[str, str]) -> str:
-    """The service whose main process this is."""
-    if "INVOCATION_ID" not in environ:
+    """The service whose main process this is, as `systemctl` takes it."""
+    if "INVOCATION_ID" not in environ or shutil.which("systemctl") is None:
         return ""
     try:
-        group = Path(f"/proc/{pid}/cgroup").read_text().splitlines()[-1]
-    except (OSError, IndexError):
+        unit = unit_in(Path(f"/proc/{pid}/cgroup").read_text())
+        main = _run_systemctl("show", "--property", "MainPID", "--value", *unit.split()) if unit else ""
+    except (OSError, NotOurs):
         return ""
+    return unit if main == str(pid) else ""
+
+
+def unit_in(cgroup: str) -> str:
+    """The service that a process's control group belongs to; `--user` goes before one of a user's own. Empty: none."""
+    group = (cgroup.splitlines() or [""])[-1].rpartition(":")[2]
     name = group.rpartition("/")[2]
-    if not name.endswith(".service") or "user.slice" in group or shutil.which("systemctl") is None:
+    if not name.endswith(".service"):
         return ""
-    line = ["systemctl", "show", "--property", "MainPID", "--value", name]
-    try:
-        done = subprocess.run(line, capture_output=True, text=True, timeout=SYSTEMCTL_SECONDS, check=False)  # noqa: S603
-    except (OSError, subprocess.SubprocessError):
+    if name.startswith("user@"):  # what somebody started by hand
         return ""
-    return name if done.stdout.strip() == str(pid) else ""
+    return f"--user {name}" if "/user@" in group else name
 
 
 def _systemctl(verb: str, unit: str) -> None:
-    line = ["systemctl", verb, *(["--no-block"] if verb == "start" else []), unit]
+    _run_systemctl(verb, *(["--no-block"] if verb == "start" else []), *unit.split())
+
+
+def _run_systemctl(*words: str) -> str:
+    """What it said. Raises NotOurs."""
+    line = ["systemctl", *words]
     try:
         done = subprocess.run(line, capture_output=True, text=True, timeout=SYSTEMCTL_SECONDS, check=False)  # noqa: S603
     except (OSError, subprocess.SubprocessError) as error:
-        raise NotOurs(f"systemctl {verb} {unit}: {error}") from None
+        raise NotOurs(f"{' '.join(line)}: {error}") from None
     if done.returncode != 0:
-        raise NotOurs(f"systemctl {verb} {unit} ended with {done.returncode}: {done.stderr.strip()[:300]}")
+        raise NotOurs(f"{' '.join(line)} ended with {done.returncode}: {done.stderr.strip()[:300]}")
+    return done.stdout.strip()

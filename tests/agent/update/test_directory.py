@@ -137,3 +137,21 @@ def test_an_agent_refuses_a_newer_directory_before_it_touches_it(start, shell) -
     [line] = done.err.splitlines()
     assert line.startswith(f"ganglion: {agent.data_dir} was written by {this_program().told} and has in ganglion.db")
     assert files(agent.data_dir) == before
+
+
+def test_commands_without_an_agent_refuse_a_newer_directory_too(shell) -> None:
+    data = shell.directory / "data"
+    data.mkdir()
+    with closing(sqlite3.connect(data / "ganglion.db", isolation_level=None)) as db:
+        migrate(db, 1, program="ganglion 0.9.0")
+        db.execute("INSERT INTO migrations VALUES ('from-the-future', 1)")
+    file = shell.write("w.yaml", "name: w\nnodes:\n  a: {type: log, message: hi}\n")
+    before = files(data)
+
+    for command in (("run", file, "--data-dir", data), ("identity", "new", "--data-dir", data)):
+        done = shell(*command)
+        assert (done.code, "was written by ganglion 0.9.0 and has in" in done.err) == (1, True), done.err
+    found = shell("doctor", "--data-dir", data, "--json").json["findings"]
+
+    assert [one["verdict"] for one in found if one["check"] == "version"] == ["fail"]
+    assert files(data) == before

@@ -4,6 +4,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import pytest
 from agent.lock import holder
 from agent.ready import read_ready
 from agent.update.candidate import Unfit, order_of
+from agent.update.health import examine_versions
 from agent.update.journal import Phase, UpdateUnderWay, read_journal
-from agent.update.running import NotOurs
+from agent.update.running import Command, NotOurs, illness, start, stop, unit_in
 from agent.update.signature import SUFFIX, Untrusted, new_key
 from agent.update.snapshot import FOLDER
 from agent.update.update import End
@@ -256,3 +258,59 @@ def test_killed_return_goes_on_to_the_old_version(place, point) -> None:
     assert (says(place.executable), known(place)) == ("0.1.0", OLD)
     assert "it ended with 7" in outcome.why
     assert litter(place) == set()
+
+
+async def test_doctor_tells_of_an_update_that_has_not_come_to_its_end(place, monkeypatch) -> None:
+    killed(place, place.new(), "update-planned", 1.0)
+    monkeypatch.setattr(sys, "argv", [str(place.executable)])
+    [found] = examine_versions(place.data)
+    assert found.message == "the update from 0.1.0 to 0.2.0 has not come to its end"
+    assert found.remedy.endswith("ganglion self-update --resume")
+    place.update().resume()
+    assert list(examine_versions(place.data)) == []
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "unit"),
+    [
+        ("0::/system.slice/ganglion.service\n", "ganglion.service"),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/ganglion.service", "--user ganglion.service"),
+        ("0::/user.slice/user-1000.slice/session-3.scope", ""),
+        ("0::/user.slice/user-1000.slice/user@1000.service", ""),
+        ("12:pids:/system.slice/x.service\n1:name=systemd:/system.slice/ganglion.service\n", "ganglion.service"),
+        ("0::/", ""),
+        ("", ""),
+    ],
+)
+def test_the_service_of_an_agent_is_read_off_its_control_group(cgroup, unit) -> None:
+    assert unit_in(cgroup) == unit
+
+
+SYSTEMCTL = """\
+#!/bin/sh
+echo "$@" >> {folder}/asked
+case "$1" in
+  stop) kill $(cat {folder}/data/lock) ;;
+  start) [ -e {folder}/refuses ] && {{ echo "no such unit" >&2; exit 5; }}
+    {executable} up --data-dir {folder}/data >/dev/null 2>&1 & ;;
+esac
+"""
+
+
+def test_a_service_is_stopped_and_started_by_its_manager(place, monkeypatch) -> None:
+    run(place)
+    tool = script(place.folder / "tools" / "systemctl", "", text=SYSTEMCTL.format(
+        folder=place.folder, executable=place.executable
+    ))  # fmt: skip
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    command = Command(arguments=("up",), directory="/", unit="ganglion.service", environ={})
+
+    stop(place.data, unit=command.unit, grace=1.0)
+    assert holder(place.data) is None
+    assert start(place.executable, command, None) is None
+    assert illness(place.executable, place.data, None, command, version="0.1.0", within=20.0, steady=0.0) == ""
+
+    assert (place.folder / "asked").read_text() == "stop ganglion.service\nstart --no-block ganglion.service\n"
+    (place.folder / "refuses").touch()
+    with pytest.raises(NotOurs, match=r"systemctl start --no-block ganglion\.service ended with 5: no such unit"):
+        start(place.executable, command, None)

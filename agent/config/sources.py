@@ -11,7 +11,9 @@ import msgspec
 from agent.config.model import Config
 from engine.values import Json
 
-OTHER_VARIABLES = frozenset({"GANGLION_CONFIG", "GANGLION_CRASH_AT", "GANGLION_URL"})
+OTHER_VARIABLES = frozenset(
+    {"GANGLION_CACHE_DIR", "GANGLION_CONFIG", "GANGLION_CRASH_AT", "GANGLION_EXECUTABLE", "GANGLION_URL"}
+)
 """Variables of ours that are no settings."""
 
 _HEADER = re.compile(r"\s*\[([^\[\]]+)\]\s*(?:#.*)?$")

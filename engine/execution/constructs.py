@@ -214,6 +214,10 @@ class Constructs:
 
     def _completed(self, frame: Frame, opening: Opening, body: PlannedBody) -> Ending:
         values: dict[str, Json] = {}
+        error = frame.run.errors.get(opening.only) if opening.only not in frame.run.outputs else None
+        if error is not None:  # it is not critical, and still has nothing to give
+            path = frame.prefix + opening.only
+            return Ending(opening, NodeState.FAILED, kind=str(error["kind"]), message=str(error["message"]), node=path)
         try:
             for name in body.gives:
                 program = body.after.get(name)

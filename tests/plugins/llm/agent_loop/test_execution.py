@@ -120,6 +120,19 @@ async def test_a_tool_that_fails_is_told_to_the_model_and_the_loop_goes_on(rig, 
     assert "act/turn[1]/model" in await rig.nodes(row.id)
 
 
+@pytest.mark.parametrize("tolerance", ["critical: false", "on_error: continue"])
+async def test_the_failure_of_a_tool_that_is_not_critical_is_told_too(rig, tolerance) -> None:
+    async def act(ctx, data):
+        return Fail("the sensor is broken", kind="broken")
+
+    rig.acts[READ] = act
+    text = having("max_steps: 2")
+    assert "read_sensor: {type: act" in text
+    row = await rig.run(text.replace("read_sensor: {type: act", f"read_sensor: {{{tolerance}, type: act"))
+    told = await transcript(rig, row.id)
+    assert told[2]["content"] == '{"error":{"kind":"broken","message":"the sensor is broken"}}'
+
+
 async def test_max_steps_fails_the_node_and_people_see_what_was_said(rig, decoded) -> None:
     row = await rig.run(having("max_steps: 1"))
     assert row.status is ExecutionState.FAILED

@@ -25,7 +25,7 @@ def test_systemd_runs_the_agent(tmp_path: Path) -> None:
     config.write_text('[mesh]\nlisten = "127.0.0.1:0"\n')
     drop_in = home / ".config/systemd/user/ganglion.service.d/test.conf"
     drop_in.parent.mkdir(parents=True)
-    drop_in.write_text("[Service]\nWatchdogSec=1\nRestartSec=0\n")
+    drop_in.write_text("[Service]\nWatchdogSec=3\nRestartSec=0\n")
     group = f"ganglion-test-{os.getpid()}"
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GANGLION_")}
     program = Path(sys.executable).parent / "ganglion"
@@ -52,9 +52,9 @@ def test_systemd_runs_the_agent(tmp_path: Path) -> None:
         assert line in said
     assert before("run systemctl --user start ganglion"), done.stdout
     assert "StatusText=running" in said
-    assert "WatchdogUSec=1s" in said
+    assert "WatchdogUSec=3s" in said
     found = json.loads(next(line for line in said if line.startswith("{")))["findings"]
-    assert any("systemd runs it as ganglion.service; watchdog of 1s, fed " in one["message"] for one in found)
+    assert any("systemd runs it as ganglion.service; watchdog of 3s, fed " in one["message"] for one in found)
     assert before("NRestarts=0"), done.stdout
     assert before("NRestarts=1"), done.stdout  # ended by its watchdog, and started again
     assert before("Result=success"), done.stdout

@@ -44,12 +44,13 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 async def test_an_idle_agent_gives_signs_of_life_in_time(store, ear) -> None:
-    async with fed(store, ear) as watchdog:
+    seconds = 0.6
+    async with fed(store, ear, seconds) as watchdog:
         started = asyncio.get_running_loop().time()
         for _ in range(4):
             await heard(ear, "WATCHDOG")
-        assert asyncio.get_running_loop().time() - started < 4 * SECONDS
-        assert watchdog.supervision.watchdog == SECONDS
+        assert asyncio.get_running_loop().time() - started < 4 * seconds
+        assert watchdog.supervision.watchdog == seconds
         assert watchdog.supervision.fed is not None
 
 

@@ -132,7 +132,7 @@ def end(code: int) -> None:
 
 if __name__ == "__main__":
     for name in MODULES:
-        with suppress(ImportError):
+        with suppress(Exception):
             importlib.import_module(name)
     order = serve(socket.socket(fileno=int(sys.argv[1])))
     if order is not None:

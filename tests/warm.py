@@ -46,10 +46,14 @@ class Nursery:
         """The id of a new process, and the channel that will tell how it ended."""
         text = json.dumps(what).encode()
         channel, theirs = socket.socketpair()
-        with theirs, self._lock:
-            socket.send_fds(self._orders, [LENGTH.pack(len(text))], [*streams, theirs.fileno()])
-            self._orders.sendall(text)
-        pid: int = NUMBER.unpack(channel.recv(NUMBER.size))[0]
+        try:
+            with theirs, self._lock:
+                socket.send_fds(self._orders, [LENGTH.pack(len(text))], [*streams, theirs.fileno()])
+                self._orders.sendall(text)
+            pid: int = NUMBER.unpack(channel.recv(NUMBER.size))[0]
+        except BaseException:
+            channel.close()
+            raise
         return pid, channel
 
 

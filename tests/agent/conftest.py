@@ -2,11 +2,12 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,6 @@ from tests import warm
 from tests.warm import GANGLION
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, *GANGLION]
-"""For what needs a process that begins cold: a terminal of its own, a program between."""
 START_SECONDS = 20.0
 
 
@@ -67,6 +66,21 @@ class Shell:
             cwd=self.directory, env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+
+    @contextmanager
+    def on_terminal(self, *arguments: object, **environ: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+        """A command on a terminal, and the side of it at which a person sits."""
+        person, terminal = pty.openpty()
+        with os.fdopen(person, "rb", buffering=0), warm.Warm(
+            [*GANGLION, *arguments],
+            cwd=self.directory, env=self.environ | environ, stdin=terminal, stdout=terminal, stderr=terminal,
+        ) as process:  # fmt: skip
+            os.close(terminal)
+            try:
+                yield process, person
+            except BaseException:
+                process.kill()
+                raise
 
     def write(self, name: str, text: str) -> Path:
         path = self.directory / name

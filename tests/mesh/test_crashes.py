@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import msgspec
 import pytest
 
 from mesh.server import EmbeddedServer, Settings
+from tests import warm
 
 pytestmark = [pytest.mark.nats, pytest.mark.crash]
 
@@ -99,14 +99,11 @@ asyncio.run(connected(intake))
 async def run_until_it_ends(program: str, data_dir: Path, point: str) -> int:
     """How often it was killed."""
     for n in range(1, 60):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", program, str(data_dir), cwd=Path(__file__).parents[2],
-            env={**os.environ, "GANGLION_CRASH_AT": f"{point}:{n}"},
-        )  # fmt: skip
-        status = await process.wait()
-        if status == 0:
+        environ = {**os.environ, "GANGLION_CRASH_AT": f"{point}:{n}"}
+        done = await asyncio.to_thread(warm.run, ["-c", program, data_dir], env=environ)
+        if done.returncode == 0:
             return n - 1
-        assert status == -signal.SIGKILL
+        assert done.returncode == -signal.SIGKILL, done.stderr
     pytest.fail("it never ended")
 
 

@@ -1,9 +1,8 @@
 """`show`, `ps`, `checkpoints`, `retry`, `fork`: executions on a real agent, as a person sees and steers them."""
 
-import subprocess
-import sys
-
 import pytest
+
+from tests import warm
 
 pytestmark = pytest.mark.nats
 
@@ -129,5 +128,5 @@ def test_completion_knows_ids_and_paths(agent) -> None:
         (f"ganglion retry {id} --from scan[3]/", "scan[3]/boom"),
     ):
         environ |= {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
-        done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False)
+        done = warm.run(["-c", program], cwd=shell.directory, env=environ)
         assert wanted in done.stdout, (words, done.stderr)

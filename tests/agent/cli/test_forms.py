@@ -2,9 +2,7 @@
 
 import json
 import os
-import pty
 import select
-import sys
 
 import nats
 import pytest
@@ -86,23 +84,19 @@ def test_what_does_not_fit_is_told_for_each_field(agent, until) -> None:
 
 def test_on_a_terminal_it_asks_field_by_field(agent, until, shell) -> None:
     execution, form = opened(agent, until)
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(shell.directory)
-        command = ["-c", "from agent.cli import main; main()", "submit", form, "--data-dir", str(agent.data_dir)]
-        os.execve(sys.executable, [sys.executable, *command], shell.environ)
     said = b""
-    for question, reply in ((b"approve (", b"yes\n"), (b"minutes (", b"\n")):
-        while question not in said:
-            assert select.select([terminal], [], [], 20)[0], said
-            said += os.read(terminal, 4096)
-        os.write(terminal, reply)
-    while select.select([terminal], [], [], 20)[0]:
-        try:
-            said += os.read(terminal, 4096)
-        except OSError:
-            break
-    assert os.waitpid(pid, 0)[1] == 0, said
+    with shell.on_terminal("submit", form, "--data-dir", agent.data_dir) as (process, person):
+        for question, reply in ((b"approve (", b"yes\n"), (b"minutes (", b"\n")):
+            while question not in said:
+                assert select.select([person], [], [], 20)[0], said
+                said += os.read(person, 4096)
+            os.write(person, reply)
+        while select.select([person], [], [], 20)[0]:
+            try:
+                said += os.read(person, 4096)
+            except OSError:
+                break
+        assert process.wait(20) == 0, said
     until(lambda: agent.status(execution) == "completed")
     assert agent("show", execution, "--json").json["outputs"]["values"] == {"approve": True, "minutes": 5}
 

@@ -1,9 +1,6 @@
 """`ganglion new`: from a template, and made again from a newer one."""
 
 import os
-import pty
-import subprocess
-import sys
 from pathlib import Path
 
 TEMPLATE = """\
@@ -64,15 +61,9 @@ def test_what_a_template_needs_is_told_with_its_kind(shell) -> None:
 
 def test_on_a_terminal_it_asks(shell) -> None:
     template(shell)
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-c", "from agent.cli import main; main()", "new", "--from", "greeter-template.yaml"],
-        cwd=shell.directory, env=shell.environ, stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs,
-    ) as process:  # fmt: skip
-        os.close(theirs)
-        os.write(ours, b"Ann\n3\n")
+    with shell.on_terminal("new", "--from", "greeter-template.yaml") as (process, person):
+        os.write(person, b"Ann\n3\n")
         assert process.wait(30) == 0
-    os.close(ours)
     assert 'message: "Hello Ann 3"' in (shell.directory / "greeter.yaml").read_text()
 
 

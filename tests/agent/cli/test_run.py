@@ -1,10 +1,8 @@
 """`ganglion run`: one execution in process."""
 
 import os
-import pty
 import select
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -116,18 +114,14 @@ def test_a_data_directory_keeps_what_ran(shell, hello) -> None:
 def test_on_a_terminal_what_a_model_writes_is_shown_as_it_comes(shell) -> None:
     config = shell.write("ganglion.toml", f'[models.triage-tiny]\nfile = "{MODEL}"\n')
     path = shell.write("writes.yaml", WRITES)
-    command = ["-c", "from agent.cli import main; main()", "run", str(path), "--config", str(config)]
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(shell.directory)
-        os.execve(sys.executable, [sys.executable, *command], shell.environ | {"TERM": "xterm", "COLUMNS": "100"})
     said = b""
-    while select.select([terminal], [], [], 20)[0]:
-        try:
-            said += os.read(terminal, 65536)
-        except OSError:
-            break
-    assert os.waitpid(pid, 0)[1] == 0, said.decode()
+    with shell.on_terminal("run", path, "--config", config, TERM="xterm", COLUMNS="100") as (process, person):
+        while select.select([person], [], [], 20)[0]:
+            try:
+                said += os.read(person, 65536)
+            except OSError:
+                break
+        assert process.wait(20) == 0, said.decode()
     assert b'"normal"' in said.partition(b"outputs 200")[0], said.decode()
 
     done = shell("run", path, "--config", config)

@@ -3,12 +3,12 @@
 import asyncio
 import os
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 
 from mesh.streams import Limits, ensure_events
+from tests import warm
 
 pytestmark = [pytest.mark.nats, pytest.mark.crash]
 
@@ -60,14 +60,12 @@ async def test_the_recorder_loses_nothing_at_its_crash_points(point, tmp_path: P
             await link.js.publish(*wire(agent, seq))
     access = server.credentials
     for n in range(1, 60):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", PROGRAM, server.url, access.user, access.password, str(tmp_path / "crash.db"),
-            str(FACTS), cwd=Path(__file__).parents[3], env={**os.environ, "GANGLION_CRASH_AT": f"{point}:{n}"},
-        )  # fmt: skip
-        status = await process.wait()
-        if status == 0:
+        arguments = ["-c", PROGRAM, server.url, access.user, access.password, tmp_path / "crash.db", FACTS]
+        environ = {**os.environ, "GANGLION_CRASH_AT": f"{point}:{n}"}
+        done = await asyncio.to_thread(warm.run, arguments, env=environ)
+        if done.returncode == 0:
             break
-        assert status == -signal.SIGKILL
+        assert done.returncode == -signal.SIGKILL, done.stderr
     assert n > 2, "the point was hardly passed: this says nothing"
 
     async with type(fleet.store).open(tmp_path / "crash.db") as store:

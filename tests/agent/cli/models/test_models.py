@@ -8,8 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from agent.cli import complete
+from tests import warm
 from tests.agent.cli.models.conftest import MODEL, FileServer, Models
-from tests.agent.conftest import COMMAND, Agent
+from tests.agent.conftest import Agent
 from tests.plugins.llm.files.conftest import Plan
 
 SHA256 = "473286c9bd7bf0de5b72bcbdfb8cb79f7e71d0c9a4312df7c9cb73452e571856"
@@ -151,8 +152,8 @@ def test_a_question_is_only_asked_on_a_terminal(triage: Models) -> None:
 def test_on_a_terminal_it_is_asked(triage: Models) -> None:
     for answer, code, left in (("n", 1, True), ("y", 0, False)):
         ours, theirs = os.openpty()
-        with subprocess.Popen(
-            [*COMMAND, *map(str, triage.line("remove", "triage-tiny"))], cwd=triage.shell.directory,
+        with warm.Warm(
+            [*warm.GANGLION, *triage.line("remove", "triage-tiny")], cwd=triage.shell.directory,
             env=triage.shell.environ, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         ) as process:  # fmt: skip
             os.write(ours, f"{answer}\n".encode())

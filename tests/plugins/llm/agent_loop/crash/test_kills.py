@@ -8,14 +8,14 @@ import asyncio
 import importlib.util
 import os
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from itertools import count
 from pathlib import Path
 
 import msgspec
 import pytest
+
+from tests import warm
 
 pytestmark = pytest.mark.crash
 
@@ -35,11 +35,7 @@ TURNS = 3
 def live(folder: Path, crash_at: str = "") -> int:
     """One life; its return code."""
     folder.mkdir(exist_ok=True)
-    done = subprocess.run(
-        [sys.executable, HERE / "driver.py", folder, GGUF],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "GANGLION_CRASH_AT": crash_at},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = warm.run([HERE / "driver.py", folder, GGUF], env={**os.environ, "GANGLION_CRASH_AT": crash_at})
     assert done.returncode in (0, -9), done.stderr
     return done.returncode
 

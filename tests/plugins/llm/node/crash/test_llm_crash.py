@@ -2,13 +2,13 @@
 
 import os
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import msgspec
 import pytest
+
+from tests import warm
 
 pytestmark = pytest.mark.crash
 
@@ -21,14 +21,7 @@ PROMPTS = {
 
 def live(folder: Path, crash_at: str) -> int:
     """One life; its return code."""
-    done = subprocess.run(
-        [sys.executable, HERE / "driver.py", folder],
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[4]), "GANGLION_CRASH_AT": crash_at},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = warm.run([HERE / "driver.py", folder], env={**os.environ, "GANGLION_CRASH_AT": crash_at})
     assert done.returncode in (0, -9), done.stderr
     return done.returncode
 

@@ -18,8 +18,8 @@ from engine.definition import load_workflow
 from engine.store.cache import MAX_ENTRIES
 from plugins.llm.errors import ModelError, Trouble
 from plugins.llm.files.part import SPARE
-from plugins.llm.service.quarantine import DEATHS
 from plugins.llm.node.remembering import _SECONDS as REMEMBERED_SECONDS
+from plugins.llm.service.quarantine import DEATHS
 from plugins.llm.service.residency import SPARE_BYTES, SPARE_SHARE
 from tests.plugins.llm.files.conftest import FileServer
 

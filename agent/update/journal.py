@@ -48,7 +48,9 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
     databases: tuple[str, ...] = ()
     """Those that the new version would migrate."""
     why: str = ""
-    """It went back."""
+    """It goes back."""
+    put_aside: bool = False
+    """It goes back though the new version has done work."""
 
 
 def journal_of(executable: Path) -> Path:

@@ -47,11 +47,9 @@ def missing_bytes(data_dir: Path, names: Iterable[str]) -> int:
 
 
 def take(data_dir: Path, names: Iterable[str]) -> None:
-    """Copy databases, whole or not at all. One that was taken stays: done again it changes nothing. Raises OSError,
-    sqlite3.Error, StoreError (somebody runs)."""
+    """Copy databases, whole or not at all, where no copy is. Raises OSError, sqlite3.Error, StoreError (somebody
+    runs)."""
     folder = data_dir / FOLDER
-    if folder.exists():
-        return
     part = folder.with_name(f"{FOLDER}.part")
     with locked(data_dir):
         shutil.rmtree(part, ignore_errors=True)

@@ -52,10 +52,8 @@ def switch(executable: Path) -> None:
 
 
 def switch_back(executable: Path) -> None:
-    """The kept file takes the place again. Done again it changes nothing."""
-    staged(executable).unlink(missing_ok=True)
-    if kept(executable).exists():
-        _link(kept(executable), executable)
+    """The kept file takes the place again. Only for an executable that was switched: the kept one may be older."""
+    _link(kept(executable), executable)
 
 
 def _link(file: Path, name: Path) -> None:

@@ -111,7 +111,7 @@ class Update:
                     case Phase.TRIAL:
                         return self._trial(journal)
                     case Phase.BACK:
-                        return self._back(journal, journal.why, put_aside=True)
+                        return self._back(journal, journal.why, put_aside=journal.put_aside)
 
     @contextmanager
     def _agent(self, data_dir: Path, *, resumed: bool = False) -> Iterator[None]:
@@ -177,6 +177,7 @@ class Update:
             stop(data_dir, unit=journal.unit, grace=self._grace)
             crash_point("update-stopped")
             if journal.databases and staged(self._executable).exists():
+                snapshot.discard(data_dir)  # of a try before, since which the old one may have worked
                 try:
                     snapshot.take(data_dir, journal.databases)
                 except (OSError, sqlite3.Error, StoreError) as error:
@@ -225,7 +226,7 @@ class Update:
                 "Try it once more: ganglion self-update --resume. Or go back, and find that work in "
                 f"{data_dir}/ganglion.db.replaced-*: ganglion self-update --back",
             )  # fmt: skip
-        write_journal(msgspec.structs.replace(journal, phase=Phase.BACK, why=why))
+        write_journal(msgspec.structs.replace(journal, phase=Phase.BACK, why=why, put_aside=put_aside))
         crash_point("update-going-back")
         try:
             snapshot.put_back(data_dir)
@@ -236,7 +237,9 @@ class Update:
                 "--resume",
             )  # fmt: skip
         crash_point("update-put-back")
-        switch_back(self._executable)
+        if checksum(self._executable) == journal.sha256:
+            switch_back(self._executable)
+        staged(self._executable).unlink(missing_ok=True)
         crash_point("update-went-back")
         sick = self._started(journal, journal.before) if journal.arguments else ""
         if sick:

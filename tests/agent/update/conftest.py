@@ -14,34 +14,36 @@ from agent.lock import holder
 from agent.update.program import architecture
 from agent.update.signature import SUFFIX, key_id, new_key, sign
 from agent.update.update import Update
+from engine.store.schema import MIGRATIONS
 
 ROOT = Path(__file__).parents[3]
 SMALL = f"""\
 #!{sys.executable}
-import json, os, signal, sys
+import sys
 sys.path.insert(0, {str(ROOT)!r})
 VERSION, MORE, WELL = @VERSION@, @MORE@, @WELL@
 if sys.argv[1:] == ["--version"]:
     print("ganglion", VERSION)
     sys.exit()
+if sys.argv[1] == "self-update":
+    import json
+    program = {{"version": VERSION, "arch": "x", "commit": ""}}
+    names = [*{[name for name, _ in MIGRATIONS]!r}, *(name for name, _ in MORE)]
+    print(json.dumps({{"program": program, "format": 1, "migrations": {{"ganglion.db": names}}}}))
+    sys.exit()
+import os, signal
 import sqlite3
 from pathlib import Path
 from agent.lock import locked
 from agent.ready import Ready, announced
 from engine.store import restoring
 from engine.store.schema import MIGRATIONS, migrate
-known = MIGRATIONS + MORE
-if sys.argv[1] == "self-update":
-    program = {{"version": VERSION, "arch": "x", "commit": ""}}
-    names = [name for name, _ in known]
-    print(json.dumps({{"program": program, "format": 1, "migrations": {{"ganglion.db": names}}}}))
-    sys.exit()
 data = Path(sys.argv[sys.argv.index("--data-dir") + 1])
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 with locked(data):
     restoring.complete(data / "ganglion.db")
     db = sqlite3.connect(data / "ganglion.db", isolation_level=None)
-    migrate(db, 1, known, program=VERSION)
+    migrate(db, 1, MIGRATIONS + MORE, program=VERSION)
     db.execute("INSERT INTO meta VALUES ('epoch', 'first') ON CONFLICT DO NOTHING")
     db.close()
     print("this is", VERSION, os.environ.get("HUE"), flush=True)

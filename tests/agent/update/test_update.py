@@ -125,6 +125,31 @@ def test_work_that_only_the_new_version_can_read_is_put_aside_only_when_somebody
     assert litter(place) == set()
 
 
+def test_without_a_copy_of_the_databases_the_old_agent_runs_on(place) -> None:
+    run(place)
+    stale = script(place.executable.with_name("ganglion.old"), "0.0.1")
+    (place.data / f"{FOLDER}.part").write_text("in the way")
+
+    outcome = place.update().begin(place.new(more=LATER), data_dir=place.data, keys=KEYS)
+
+    assert (outcome.end, outcome.started) == (End.WENT_BACK, True)
+    assert "its databases can't be copied" in outcome.why
+    assert (says(place.executable), says(stale), known(place)) == ("0.1.0", "0.0.1", OLD)
+    assert read_journal(place.executable) is None
+
+
+def test_work_of_the_old_version_after_a_kill_is_kept_when_the_update_goes_on(place) -> None:
+    run(place)
+    killed(place, place.new(more=LATER, well="crashes"), "update-copied", 1.0)
+    with closing(sqlite3.connect(place.data / "ganglion.db")) as db, db:
+        db.execute("INSERT INTO meta VALUES ('worked', 'yes')")
+
+    assert place.update(within=1.0).resume().end is End.WENT_BACK
+
+    with closing(sqlite3.connect(place.data / "ganglion.db")) as db:
+        assert db.execute("SELECT value FROM meta WHERE key = 'worked'").fetchone() == ("yes",)
+
+
 def refused(place: Place, file: Path, error: type[Exception], why: str, **options: bool) -> None:
     before = {path: path.read_bytes() for path in place.folder.rglob("*") if path.is_file()}
     with pytest.raises(error, match=why):

@@ -53,8 +53,8 @@ def bench(
 
 
 async def _measured(shelf: Shelf, spec: "ModelSpec", text: str, tokens: int) -> Speed:
-    from plugins.llm.service.checksums import Checksums
     from plugins.llm.errors import ModelError
+    from plugins.llm.service.checksums import Checksums
 
     try:
         shelf.quarantine().refuse(spec)

@@ -9,7 +9,7 @@ from agent.backups import RECORDING, STORE
 from agent.small_file import write_whole
 from agent.update.program import Program, this_program
 from engine.fleet.schema import MIGRATIONS as FLEET_MIGRATIONS
-from engine.store.errors import StoreNewer
+from engine.store.errors import StoreFull, StoreNewer
 from engine.store.schema import MIGRATIONS
 from engine.store.versions import versions
 
@@ -68,10 +68,18 @@ def refuse_newer(data_dir: Path) -> None:
 
 
 def mark(data_dir: Path) -> None:
-    """Say which program uses the directory from now on, before it writes anything else. The caller holds its lock."""
-    stamp = Stamp(format=FORMAT, program=this_program().told)
-    if _stamp(data_dir) != stamp:
+    """Say which program uses the directory from now on, before it writes anything else. The caller holds its lock.
+
+    Raises StoreFull where another format can't be announced.
+    """
+    found, stamp = _stamp(data_dir), Stamp(format=FORMAT, program=this_program().told)
+    if found == stamp:
+        return
+    try:
         write_whole(data_dir / FILE, msgspec.json.encode(stamp) + b"\n")
+    except OSError:  # a full disk: an agent starts all the same, and works on when there is room
+        if (1 if found is None else found.format) != FORMAT:
+            raise StoreFull from None
 
 
 def would_migrate(data_dir: Path, known: Mapping[str, tuple[str, ...]]) -> list[str]:

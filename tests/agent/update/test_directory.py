@@ -13,7 +13,7 @@ from agent.update import directory
 from agent.update.directory import FILE, FORMAT, Stamp, knowledge, mark, refuse_newer, would_migrate
 from agent.update.program import this_program
 from engine.fleet.store import FleetStore
-from engine.store import Store, StoreNewer, schema
+from engine.store import Store, StoreFull, StoreNewer, schema
 from engine.store.schema import MIGRATIONS, migrate
 from engine.store.versions import versions
 
@@ -81,6 +81,14 @@ def test_newer_format_is_refused_and_the_older_one_taken(tmp_path) -> None:
     refuse_newer(tmp_path)
     mark(tmp_path)
     assert this_program().told in (tmp_path / FILE).read_text()
+
+
+def test_a_full_disk_keeps_no_agent_from_its_start_unless_it_has_another_format(tmp_path, monkeypatch) -> None:
+    (tmp_path / f"{FILE}.new").mkdir()  # nothing can be written there
+    mark(tmp_path)
+    monkeypatch.setattr(directory, "FORMAT", FORMAT + 1)
+    with pytest.raises(StoreFull):
+        mark(tmp_path)
 
 
 def test_what_is_no_directory_of_ours_is_left_to_others(tmp_path) -> None:

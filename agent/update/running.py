@@ -130,7 +130,8 @@ def illness(
     give_up = time.monotonic() + within
     why = f"it was not ready within {within:.0f} s"
     while time.monotonic() < give_up:
-        if child is not None and child.poll() is not None:
+        # Another one may have been started by an update that was killed: whichever has the directory counts.
+        if child is not None and child.poll() is not None and holder(data_dir) is None:
             return f"it ended with {child.returncode} instead of becoming ready"
         found = read_ready(data_dir)
         if found is not None and found.pid == holder(data_dir) and found.version == version:

@@ -1,16 +1,15 @@
 """Executables that stand in for packed ones: scripts, signed by a key of the test."""
 
 import base64
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
-from agent.lock import holder
 from agent.update.program import architecture
 from agent.update.signature import SUFFIX, key_id, new_key, sign
 from agent.update.update import Update
@@ -104,12 +103,7 @@ class Place:
 def place(tmp_path: Path) -> Iterator[Place]:
     one = Place(tmp_path)
     yield one
-    pid = holder(one.data)
-    if pid is not None:
-        with suppress(ProcessLookupError):
-            import os
-
-            os.kill(pid, signal.SIGKILL)
-
-
-Started = Callable[..., int]
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if str(one.executable) in process.cmdline():
+                process.kill()

@@ -26,6 +26,23 @@ $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]' -c constraints.txt
 	@touch $@
 
+# Of its own: what is packed is what is installed there.
+PACKAGE_VENV := build/package-venv
+EXECUTABLE = $(shell ls -t dist/ganglion-*-linux-* 2>/dev/null | grep -vE '\.(sig|json|sha256|deb)$$' | head -1)
+
+$(PACKAGE_VENV)/.installed: pyproject.toml constraints.txt
+	"$(PYTHON)" -m venv $(PACKAGE_VENV)
+	$(PACKAGE_VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[package]' -c constraints.txt
+	@touch $@
+
+.PHONY: package
+package: $(PACKAGE_VENV)/.installed  ## Build dist/ganglion-<version>-linux-<arch>, one executable (needs gcc, g++, cmake, libzstd-dev)
+	$(PACKAGE_VENV)/bin/python packaging/build.py
+
+.PHONY: package-test
+package-test: $(VENV)/.installed  ## Try the executable in dist as a user would
+	GANGLION_EXECUTABLE="$(abspath $(EXECUTABLE))" $(BIN)/pytest -q tests/packaging/test_executable.py
+
 .PHONY: demo
 demo: $(VENV)/.installed  ## See it work: messages, kill -9, nothing lost, a local model that decides and acts (under a minute)
 	@$(BIN)/ganglion demo

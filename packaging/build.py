@@ -1,0 +1,107 @@
+"""Makes dist/ganglion-<version>-linux-<arch>, one executable, and says how large it is.
+
+python packaging/build.py [--work build/package] [--dist dist]      (make package)
+"""
+
+import argparse
+import os
+import platform
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from pathlib import Path
+
+from launcher import pack
+from licences import write_licences
+from llama import llama
+
+ROOT = Path(__file__).parents[1]
+GLIBC = re.compile(rb"\0GLIBC_2\.(\d+)(?=[.\0])")
+LIMIT_BYTES = 90_000_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=ROOT / "build" / "package")
+    parser.add_argument("--dist", type=Path, default=ROOT / "dist")
+    options = parser.parse_args()
+    work = options.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    options.dist.mkdir(parents=True, exist_ok=True)
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    executable = options.dist / f"ganglion-{version}-linux-{platform.machine()}"
+
+    llama_version = _pinned("llama-cpp-python")
+    library = llama(llama_version, work)
+    server = Path(sysconfig.get_path("scripts")) / "nats-server"
+    said = work / "said"
+    shutil.rmtree(said, ignore_errors=True)
+    said.mkdir()
+    commit = _commit()
+    (said / "commit.txt").write_text(f"{commit}\n")
+    folder = _collect(work, library, server, said)
+    write_licences(work / "lists" / "ganglion", library / "licences", folder / "_internal" / "licences")
+    inside = _told(commit, llama_version, server, _glibc([*folder.rglob("*")]))
+    (folder / "_internal" / "agent" / "build.txt").write_text(inside)
+    pack(folder, work / "packed", executable)
+    size = executable.stat().st_size
+    print(f"{executable}: {size / 1e6:.1f} MB, of {_size(folder) / 1e6:.0f} MB unpacked\n{inside}", end="")
+    if size > LIMIT_BYTES:
+        sys.exit(f"that is more than {LIMIT_BYTES // 1_000_000} MB")
+
+
+def _collect(work: Path, library: Path, server: Path, said: Path) -> Path:
+    environment = os.environ | {
+        "GANGLION_LLAMA": str(library),
+        "GANGLION_NATS_SERVER": str(server),
+        "GANGLION_BUILD_FILES": str(said),
+        "PYINSTALLER_ZLIB_COMPRESSION_LEVEL": "0",  # modules start quicker, and all is compressed better as a whole
+        "PYTHONHASHSEED": "1",
+        "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "1735689600"),
+    }
+    subprocess.run(
+        [sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "WARN", "--distpath", str(work / "folder"),
+         "--workpath", str(work / "lists"), str(ROOT / "packaging" / "ganglion.spec")],
+        check=True, env=environment, cwd=work,
+    )  # fmt: skip
+    return work / "folder" / "ganglion"
+
+
+def _told(commit: str, llama_version: str, server: Path, glibc: int) -> str:
+    nats = subprocess.run([str(server), "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
+    return (
+        f"commit {commit}\n"
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, NATS {nats.removeprefix('v')}, "
+        f"llama.cpp of llama-cpp-python {llama_version}\n"
+        f"linux {platform.machine()}, glibc 2.{glibc} or newer\n"
+    )
+
+
+def _commit() -> str:
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+    return git("rev-parse", "HEAD") + ("-modified" if git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def _glibc(files: list[Path]) -> int:
+    """The minor number of the newest glibc 2 that one of the libraries asks for."""
+    binaries = (path.read_bytes() for path in files if path.is_file() and not path.is_symlink())
+    return max(int(found) for content in binaries if content[:4] == b"\x7fELF" for found in GLIBC.findall(content))
+
+
+def _pinned(name: str) -> str:
+    found = re.search(rf"^{name}==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    return found[1] if found else sys.exit(f"constraints.txt does not name {name}")
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+if __name__ == "__main__":
+    main()

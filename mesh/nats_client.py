@@ -215,7 +215,8 @@ async def _close(client: Client) -> None:
     """A client that breaks while it closes leaves tasks and its socket behind: end these too."""
     with suppress(*LOST):
         async with asyncio.timeout(CLOSE_SECONDS):
-            await client.close()
+            if client._flush_queue is not None:  # else it never began to connect, and the library asserts that it did
+                await client.close()
     for subscription in list(client._subs.values()):
         subscription._stop_processing()
     if client._transport:

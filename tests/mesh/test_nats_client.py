@@ -1,8 +1,11 @@
+import gc
+
 import nats.errors
 import pytest
 from nats.aio.client import Client
 
 from mesh.connection import Link
+from mesh.nats_client import AnySubjectClient, retire
 
 pytestmark = pytest.mark.nats
 
@@ -55,3 +58,9 @@ async def test_without_a_connection_a_batch_is_refused(link: Link) -> None:
     await link.nc.close()
     with pytest.raises(nats.errors.ConnectionClosedError):
         await link.nc.publish_batch([("late", "", {}, b"")])
+
+
+async def test_a_client_that_never_began_to_connect_is_retired(caplog: pytest.LogCaptureFixture) -> None:
+    await retire(AnySubjectClient())
+    gc.collect()  # an error that nobody retrieved would be told now
+    assert not caplog.records

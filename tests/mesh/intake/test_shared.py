@@ -445,11 +445,14 @@ async def test_a_message_that_is_held_here_may_go_to_another(
 
 
 async def test_at_the_start_what_cant_be_taken_in_is_logged_and_the_rest_is(
-    connection: Connection, inbox: Any, pumping: Pumping, doors: None, link: Link, device: Client, log: Any
-) -> None:
+    connection: Connection, inbox: Any, pumping: Pumping, doors: None, link: Link, device: Client, log: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     missing = External("other", "WINDOWS", ("windows.*",), At.HUB)
     async with pumping(connection, inbox, own_server=False) as pump:
+        monkeypatch.setattr("mesh.intake.pump.READY_SECONDS", 0.3)
         await pump.set_subjects(intake=["a"], externals=[missing, ONE], strict=False)
+        monkeypatch.setattr("mesh.intake.pump.READY_SECONDS", 60.0)
         assert "takes from the stream WINDOWS" in log.text
         assert "a: on a shared server a trigger takes from an existing stream" in log.text
         await publish(device, "doors.1", 1)

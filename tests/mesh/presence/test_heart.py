@@ -108,7 +108,10 @@ async def test_an_agent_beats_at_once_after_a_hub_comes_back(
         assert body.twins == []
 
 
-async def test_a_bucket_that_was_removed_is_made_anew(fleet: Connection, hub: Hub, beat: Callable[..., Beat]) -> None:
+async def test_a_bucket_that_was_removed_is_made_anew(
+    fleet: Connection, hub: Hub, beat: Callable[..., Beat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mesh.presence.bucket.API_SECONDS", 0.5)  # behind a leaf link nobody says that it is gone
     async with beating(fleet, beat()) as (_, body):
         await until(fleet, lambda seq, _: seq >= 3)
         async with hub.client() as client:
@@ -160,13 +163,15 @@ async def test_a_silenced_heart_does_not_speak_for_the_other_one(fleet: Connecti
 
 
 async def test_a_look_before_the_first_beat_finds_who_lives(
-    fleet: Connection, straight: Callable[..., Any], beat: Callable[..., Beat]
+    fleet: Connection, straight: Callable[..., Any], beat: Callable[..., Beat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link = await fleet.link()
     await ensure_bucket(link.nc)
-    assert await find_twin(link, "default", "pi-1", every=0.1) is None
-    await put(link.nc, KEY, msgspec.json.encode(beat(instance="dead", every=0.1)))
-    assert await find_twin(link, "default", "pi-1", every=0.1) is None
+    with monkeypatch.context() as impatient:
+        impatient.setattr("mesh.presence.twins.MARGIN_SECONDS", 0.1)
+        assert await find_twin(link, "default", "pi-1", every=0.1) is None
+        await put(link.nc, KEY, msgspec.json.encode(beat(instance="dead", every=0.1)))
+        assert await find_twin(link, "default", "pi-1", every=0.1) is None
     async with straight() as another, beating(another, beat(), "alive"):
         found = await find_twin(link, "default", "pi-1", every=0.1)
         assert found is not None

@@ -30,6 +30,13 @@ async def _kept(url: str, credentials: Credentials, tls: Tls | None = None, **mo
             running.cancel()
 
 
+@pytest.fixture(autouse=True)
+def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that are renewed are seen soon."""
+    monkeypatch.setattr("mesh.connection.WATCH_SECONDS", 0.1)
+    monkeypatch.setattr("mesh.server.embedded.WATCH_SECONDS", 0.1)
+
+
 @pytest.fixture(name="kept")
 def kept_connection() -> Callable[..., Any]:
     """A connection that is kept up: `async with kept(url, credentials, tls) as connection`."""

@@ -16,6 +16,12 @@ pytestmark = pytest.mark.nats
 KINDS = ["user", "password_file", "token", "token_file", "nkey", "creds"]
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that TLS did not let in does not finish closing."""
+    monkeypatch.setattr("mesh.nats_client.CLOSE_SECONDS", 0.2)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("secure", [False, True])
 async def test_a_client_gets_in_and_nothing_secret_is_said(

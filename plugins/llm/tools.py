@@ -8,11 +8,12 @@ from engine.contract import Misfit
 from engine.values import Json
 from plugins.llm.schema import check_schema
 
-__all__ = ["check_tools"]
+__all__ = ["MAX_TOOLS", "NAME_HINT", "TOOL_NAME", "check_tools"]
 
 MAX_TOOLS: Final = 64
 """Of one question."""
-_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+NAME_HINT: Final = "such as read_sensor"
 
 
 def check_tools(tools: Sequence[Json], at: tuple[str | int, ...]) -> Iterator[Misfit]:
@@ -32,8 +33,8 @@ def check_tools(tools: Sequence[Json], at: tuple[str | int, ...]) -> Iterator[Mi
 
 def _tool(tool: Mapping[str, Json], at: tuple[str | int, ...]) -> Iterator[Misfit]:
     name, parameters = tool.get("name"), tool.get("parameters", {})
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        yield (*at, "name"), "expected up to 64 letters, digits, _ and -", "such as read_sensor"
+    if not isinstance(name, str) or not TOOL_NAME.fullmatch(name):
+        yield (*at, "name"), "expected up to 64 letters, digits, _ and -", NAME_HINT
     if not isinstance(parameters, Mapping):
         yield (*at, "parameters"), "expected a JSON Schema of an object", "such as {properties: {id: {type: string}}}"
         return

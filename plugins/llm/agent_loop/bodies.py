@@ -42,9 +42,10 @@ def parameters_of(tool: Mapping[str, Json]) -> dict[str, Json]:
 
 def _turn(fields: Mapping[str, Json]) -> Mapping[str, Json] | None:
     tools = [
-        {"name": name, "parameters": parameters_of(_object(tool)), **_given(_object(tool), ("description",))}
-        for name, tool in _object(fields.get("tools")).items()
-    ]
+        {"name": _object(tool).get("name") or node, "parameters": parameters_of(_object(tool)),
+         **_given(_object(tool), ("description",))}
+        for node, tool in _object(fields.get("tools")).items()
+    ]  # fmt: skip
     return {"model": {"type": "llm", "messages": "{{ messages }}", "tools": tools, **_given(fields, _PASSED_ON)}}
 
 

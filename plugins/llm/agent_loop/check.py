@@ -9,7 +9,7 @@ from engine.quantities import parse_duration
 from engine.values import Json, encode_json
 from plugins.llm.agent_loop.params import Taint
 from plugins.llm.schema import check_schema
-from plugins.llm.tools import MAX_TOOLS
+from plugins.llm.tools import MAX_TOOLS, NAME_HINT, TOOL_NAME
 
 __all__ = ["check"]
 
@@ -25,8 +25,14 @@ def check(written: Mapping[str, Json]) -> Iterator[Misfit]:
         yield ("tools", name), f"there is no node {name} that does it", f"add `nodes: {{{name}: {{type: …}}}}`"
     for name in nodes.keys() - tools.keys():
         yield ("nodes", name), "the model is told of no such tool", f"add `tools: {{{name}: {{arguments: …}}}}`"
-    for name, tool in tools.items():
-        yield from _tool(("tools", name), _object(tool))
+    called: dict[str, str] = {}
+    for node, tool in tools.items():
+        yield from _tool(("tools", node), _object(tool))
+        name = str(_object(tool).get("name") or node)
+        if "name" in _object(tool) and not TOOL_NAME.fullmatch(name):
+            yield ("tools", node, "name"), f"{name[:64]!r} : expected up to 64 letters, digits, _ and -", NAME_HINT
+        if called.setdefault(name, node) != node:
+            yield ("tools", node), f"the model knows a tool {name} already: {called[name]}", "give it another `name`"
     memory = _object(written.get("memory"))
     if memory.get("summarise") and memory.get("window") is None:
         yield ("memory", "summarise"), "needs to know what is older", "add `window: …`, how many turns stay as they are"

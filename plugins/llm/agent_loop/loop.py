@@ -34,8 +34,10 @@ class AgentLoop:
             system=params.system, goal=params.goal, data=params.input if has_input else None, has_data=has_input
         )
         self._memory = Memory(params.memory, summarises="summary" in bodies)
+        self._nodes = {rule.name or node: node for node, rule in params.tools.items()}
+        """What the model calls a tool -> the node that does it."""
         self._guard = Guard(
-            params.tools, taint=params.taint, tainted=has_input, max_repeats=params.max_repeats,
+            {name: params.tools[node] for name, node in self._nodes.items()}, taint=params.taint, tainted=has_input, max_repeats=params.max_repeats,
             approves="approval" in bodies,
         )  # fmt: skip
         self._wanted: deque[ToolCall] = deque()
@@ -126,7 +128,7 @@ class AgentLoop:
             return None
         why = "" if self._allowed else self._guard.asks(call)
         if not why:
-            return self._opening("tools", {"arguments": dict(call.arguments)}, only=call.name)
+            return self._opening("tools", {"arguments": dict(call.arguments)}, only=self._nodes[call.name])
         if not self._guard.can_ask:
             self._tell(call, Refusal(_DENIED, why).told())
             return None

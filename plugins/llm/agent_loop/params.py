@@ -25,9 +25,12 @@ class Taint(StrEnum):
 
 
 class ToolRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A tool: what the model is told of it, and what it may do with it. Read as it is written, texts but `result` and
+    """A tool: what the model is told of it, and what it may do with it; its key is the name of its node. Read as it is written, texts but `result` and
     `description` without `{{ }}`."""
 
+    name: Annotated[
+        str, Says(description="What the model calls it, where that is not the node's name, which is unique in a file.")
+    ] = ""
     description: Annotated[
         str, Says(description="What it does and when it is to be used. Some small models want none.")
     ] = ""
@@ -79,7 +82,7 @@ class AgentLoopParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     tools: Annotated[
         dict[str, ToolRule],
         Inner,
-        Says(description="Tool -> what the model is told of it and what is allowed. Nothing else can be called."),
+        Says(description="Node -> what the model is told of it and what is allowed. Nothing else can be called."),
     ]
     input: Annotated[
         Json | msgspec.UnsetType,

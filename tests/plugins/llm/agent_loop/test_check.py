@@ -57,6 +57,8 @@ def test_what_is_right_loads_with_the_nodes_that_it_makes():
         ("      push: {type: log", "      pull: {type: log",
          [".tools.push: there is no node push that does it (add `nodes: {push: {type: …}}`)",
           ".nodes.pull: the model is told of no such tool (add `tools: {pull: {arguments: …}}`)"]),
+        ("      push: {arguments", "      push: {name: look, arguments",
+         [".tools.push: the model knows a tool look already: look (give it another `name`)"]),
         ("{id: {type: string}}}", "{id: {type: text}}}",
          ['.tools.look.arguments.id.type: expected a type, got "text" '
           "(one of object, array, string, number, integer, boolean, null)"]),
@@ -75,7 +77,7 @@ def test_what_is_right_loads_with_the_nodes_that_it_makes():
         ("      look: {type: log,", "      look: {type: log, needs: push,",
          [".nodes.look.needs: the nodes of act run alone, each when it is asked for (remove needs)"]),
     ],
-    ids=["nodes", "schema", "braces", "optional", "memory", "approval", "stop_when", "temperature", "retry", "needs"],
+    ids=["nodes", "name", "schema", "braces", "optional", "memory", "approval", "stop_when", "temperature", "retry", "needs"],
 )  # fmt: skip
 def test_a_mistake_is_told(old, new, told):
     assert problems((old, new)) == told

@@ -55,6 +55,17 @@ async def test_it_reads_acts_and_answers(rig, decoded) -> None:
     ]  # fmt: skip
 
 
+async def test_two_loops_of_a_file_may_have_tools_that_the_model_calls_by_one_name(rig, decoded) -> None:
+    """Names of nodes are unique in a file; those that a model is told need not be."""
+    again = TEXT.partition("nodes:\n")[2].partition("outputs:")[0].replace("  act:", "  again:")
+    for tool in ("read_sensor", "set_relay", "send_alert"):
+        again = again.replace(f"{tool}: {{arguments", f"{tool}_2: {{name: {tool}, arguments")
+        again = again.replace(f"{tool}: {{type", f"{tool}_2: {{type")
+    row = await rig.run(TEXT.replace("outputs:", again + "outputs:").replace("nodes.act }}", "nodes.again }}"))
+    assert decoded(row.outputs)["answer"] == ANSWER
+    assert {"again/tool[0]/read_sensor_2", "again/tool[1]/set_relay_2"} <= set(rig.ran())
+
+
 async def test_an_approval_waits_over_a_restart(open_rig, decoded) -> None:
     async with open_rig() as rig:
         await rig.deploy(having("taint: strict"))

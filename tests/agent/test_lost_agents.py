@@ -35,14 +35,22 @@ async def test_an_agent_that_is_killed_is_lost_within_three_beats_and_told_when_
         await asyncio.to_thread(_heard, recorder, "edge")
         edge.end(signal.SIGKILL)
         killed = time.monotonic()
-        lost = json.loads((await facts.next_msg(20)).data)
+        lost = await _next(facts)
         took = time.monotonic() - killed
         assert (lost["type"], lost["data"]["agent"]) == ("ganglion.agent.lost", "edge")
         assert took < 3 * BEAT + 2.0  # the last beat was before the kill; looks and a slow machine come on top
         await asyncio.to_thread(start, "--config", "edge.toml", "--id", "edge", data_dir="edge")
-        back = json.loads((await facts.next_msg(20)).data)
+        back = await _next(facts)
         assert (back["type"], back["data"]["agent"]) == ("ganglion.agent.returned", "edge")
         assert back["data"]["silent_seconds"] >= lost["data"]["silent_seconds"]
+
+
+async def _next(facts: Any) -> Any:
+    """The next fact of another agent: the recorder tells of itself too, as when its machine is under load."""
+    while True:
+        fact = json.loads((await facts.next_msg(20)).data)
+        if fact["type"] in ("ganglion.agent.lost", "ganglion.agent.returned"):
+            return fact
 
 
 def _heard(recorder: Any, agent: str) -> None:

@@ -114,7 +114,7 @@ def check(written: Mapping[str, Json]) -> Iterator[Misfit]:
             yield ("messages", len(said) - 1), "the last turn is the assistant's", "end with what the user says"
         if written.get("system") and isinstance(said[0], Mapping) and said[0].get("role") == Role.SYSTEM:
             yield ("messages", 0), "excludes `system`", "say it once"
-    if isinstance(written.get("stall"), str) and "{" not in written["stall"]:
+    if "stall" in written and written["stall"] is not None and "{" not in str(written["stall"]):
         try:
             parse_duration(written["stall"])
         except ValueError as error:

@@ -48,7 +48,7 @@ class Catalogue:
             return found
         if found is not None:
             raise ModelError(Trouble.DAMAGED, found)
-        raise ModelError(Trouble.UNKNOWN, f"there is no model {name}; {self._advice(name)}")
+        raise ModelError(Trouble.UNKNOWN, f"there is no model {name[:64]}; {self._advice(name)}")
 
     def problem(self, name: str) -> str:
         """What is wrong with its manifest; empty: nothing."""

@@ -229,6 +229,7 @@ def load(fields: str) -> list[str]:
         ("model: m, prompt: x, tools: [{name: a}, {name: a}]", ".tools[1].name: there are two tools"),
         ("model: m, prompt: x, tools: [{name: a, parameters: {type: string}}]", ".tools[0].parameters.type"),
         ("model: m, prompt: x, stall: soon", ".stall"),
+        ("model: m, prompt: x, stall: -3", ".stall"),
         ("model: m, prompt: x, temperature: 3", ".temperature"),
         ("model: m, prompt: x, max_tokens: 0", ".max_tokens"),
         ("model: [], prompt: x", ": a node of type llm needs the name of a model"),

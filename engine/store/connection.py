@@ -24,6 +24,7 @@ WRITER_SETTINGS = (
     "PRAGMA cell_size_check = ON",
     "PRAGMA trusted_schema = OFF",
     "PRAGMA temp_store = MEMORY",
+    "PRAGMA secure_delete = ON",  # of what was deleted nothing stays in the file; builds of SQLite differ in it
 )
 _NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 """For the file or its WAL; for the shared memory beside them, which also is a file."""

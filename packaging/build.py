@@ -8,7 +8,6 @@ import os
 import platform
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 import sysconfig
@@ -18,6 +17,7 @@ from pathlib import Path
 from launcher import pack
 from licences import write_licences
 from llama import llama
+from sqlite import sqlite
 
 ROOT = Path(__file__).parents[1]
 GLIBC = re.compile(rb"\0GLIBC_2\.(\d+)(?=[.\0])")
@@ -37,15 +37,16 @@ def main() -> None:
 
     llama_version = _pinned("llama-cpp-python")
     library = llama(llama_version, work)
+    sqlite_library, sqlite_version = sqlite(work / "sqlite")
     server = Path(sysconfig.get_path("scripts")) / "nats-server"
     said = work / "said"
     shutil.rmtree(said, ignore_errors=True)
     said.mkdir()
     commit = _commit()
     (said / "commit.txt").write_text(f"{commit}\n")
-    folder = _collect(work, library, server, said)
+    folder = _collect(work, library, sqlite_library, server, said)
     write_licences(work / "lists" / "ganglion", library / "licences", folder / "_internal" / "licences")
-    inside = _told(commit, llama_version, server, _glibc([*folder.rglob("*")]))
+    inside = _told(commit, sqlite_version, llama_version, server, _glibc([*folder.rglob("*")]))
     (folder / "_internal" / "agent" / "build.txt").write_text(inside)
     pack(folder, work / "packed", executable)
     size = executable.stat().st_size
@@ -54,9 +55,10 @@ def main() -> None:
         sys.exit(f"that is more than {LIMIT_BYTES // 1_000_000} MB")
 
 
-def _collect(work: Path, library: Path, server: Path, said: Path) -> Path:
+def _collect(work: Path, library: Path, sqlite_library: Path, server: Path, said: Path) -> Path:
     environment = os.environ | {
         "GANGLION_LLAMA": str(library),
+        "GANGLION_SQLITE": str(sqlite_library),
         "GANGLION_NATS_SERVER": str(server),
         "GANGLION_BUILD_FILES": str(said),
         "PYINSTALLER_ZLIB_COMPRESSION_LEVEL": "0",  # modules start quicker, and all is compressed better as a whole
@@ -71,11 +73,11 @@ def _collect(work: Path, library: Path, server: Path, said: Path) -> Path:
     return work / "folder" / "ganglion"
 
 
-def _told(commit: str, llama_version: str, server: Path, glibc: int) -> str:
+def _told(commit: str, sqlite_version: str, llama_version: str, server: Path, glibc: int) -> str:
     nats = subprocess.run([str(server), "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
     return (
         f"commit {commit}\n"
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, NATS {nats.removeprefix('v')}, "
+        f"Python {platform.python_version()}, SQLite {sqlite_version}, NATS {nats.removeprefix('v')}, "
         f"llama.cpp of llama-cpp-python {llama_version}\n"
         f"linux {platform.machine()}, glibc 2.{glibc} or newer\n"
     )

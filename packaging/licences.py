@@ -11,6 +11,8 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 LICENCE = re.compile(r"(^|/)(licen[cs]e|copying|notice|authors)[^/]*$|\.dist-info/licen[cs]es/", re.IGNORECASE)
+COPIED = {"pyinstaller", "pysqlite3"}
+"""Of which files are inside that PyInstaller's lists don't name: start-up code, SQLite."""
 STATIC = ("libc6", "libzstd1", "libzstd-dev")
 """Debian packages that are linked into the launcher."""
 
@@ -26,7 +28,7 @@ def write_licences(lists: Path, extra: Path, folder: Path) -> None:
     names = {path.name for path in folder.iterdir()}
     for distribution in distributions():
         files = {Path(str(file.locate())).absolute() for file in distribution.files or ()}
-        if files & packed or distribution.name == "pyinstaller":  # its start-up code is in the executable
+        if files & packed or distribution.name in COPIED:
             name = f"{distribution.name}-{distribution.version}"
             _of_distribution(distribution, folder / name)
             names.add(name)

@@ -7,6 +7,8 @@ import runpy
 import sys
 from pathlib import Path
 
+from agent.update.program import executable
+
 __all__ = ["FLAG", "client_command", "examples", "run_client"]
 
 FLAG = "--client"
@@ -16,7 +18,7 @@ FLAG = "--client"
 def client_command(script: str) -> list[str]:
     """How a process is started that runs a client script."""
     if getattr(sys, "frozen", False):
-        return [sys.executable, FLAG, script]
+        return [str(executable()), FLAG, script]
     return [sys.executable, str(_path(script))]
 
 

@@ -16,6 +16,7 @@ import msgspec
 import psutil
 
 from agent.demo.clients import client_command
+from agent.update.program import executable
 from engine.values import Json
 
 START_SECONDS = 20.0
@@ -157,7 +158,7 @@ class Stage:
 def _ganglion() -> list[str]:
     """The command that is running now."""
     if getattr(sys, "frozen", False):
-        return [sys.executable]
+        return [str(executable())]
     beside = Path(sysconfig.get_path("scripts")) / "ganglion"
     found = str(beside) if beside.exists() else shutil.which("ganglion")
     return [found or sys.argv[0]]
@@ -165,7 +166,11 @@ def _ganglion() -> list[str]:
 
 def _environment() -> dict[str, str]:
     """Ours, without settings of another agent."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GANGLION_")}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GANGLION_") or name == "GANGLION_CACHE_DIR"
+    }
 
 
 def _free_port() -> int:

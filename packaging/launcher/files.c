@@ -24,9 +24,10 @@ int own_folder(const char *path, bool private, struct reason *reason) {
     if (folder < 0)
         return refuse(reason, "it can't be opened"), -1;
     struct stat found;
-    if (fstat(folder, &found) != 0 || found.st_uid != geteuid()) {
-        errno = EPERM;
-        refuse(reason, "it belongs to another user");
+    if (fstat(folder, &found) != 0) {
+        refuse(reason, "it can't be read");
+    } else if (found.st_uid != geteuid()) {
+        snprintf(reason->text, sizeof reason->text, "it belongs to another user");
     } else if (private && (found.st_mode & 077) != 0 && fchmod(folder, 0700) != 0) {
         refuse(reason, "it can't be made private");
     } else if (may_execute(folder, reason)) {
@@ -38,11 +39,10 @@ int own_folder(const char *path, bool private, struct reason *reason) {
 
 bool may_execute(int folder, struct reason *reason) {
     struct statvfs system;
-    if (fstatvfs(folder, &system) == 0 && (system.f_flag & ST_NOEXEC) != 0) {
-        errno = EACCES;
-        return refuse(reason, "its file system is mounted noexec");
-    }
-    return true;
+    bool may = fstatvfs(folder, &system) != 0 || (system.f_flag & ST_NOEXEC) == 0;
+    if (!may)
+        snprintf(reason->text, sizeof reason->text, "its file system is mounted noexec");
+    return may;
 }
 
 /* Links are removed, never followed. What can't be removed stays. */

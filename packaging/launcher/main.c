@@ -68,6 +68,12 @@ static void become_program(int folder, char **arguments) {
         snprintf(itself, sizeof itself, "%s", arguments[0]);
     snprintf(program, sizeof program, "%s/" PROGRAM, tried[count - 1].path);
     setenv("GANGLION_EXECUTABLE", itself, 1);
+    /* The program's first libraries are found there too, where the machine has none. entry.py takes it away. */
+    static char libraries[2 * PATH_MAX];
+    const char *before = getenv("LD_LIBRARY_PATH");
+    snprintf(libraries, sizeof libraries, "%s/_internal%s%.*s", tried[count - 1].path, before ? ":" : "", PATH_MAX - 20,
+             before ? before : "");
+    setenv("LD_LIBRARY_PATH", libraries, 1);
     arguments[0] = program;
     (void)folder; /* inherited: it holds the lock */
     execv(program, arguments);

@@ -15,7 +15,8 @@ def test_a_client_runs_by_this_python() -> None:
 
 def test_the_executable_runs_a_client_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "frozen", True, raising=False)
-    assert client_command("watch.py") == [sys.executable, FLAG, "watch.py"]
+    monkeypatch.setenv("GANGLION_EXECUTABLE", "/opt/ganglion")
+    assert client_command("watch.py") == ["/opt/ganglion", FLAG, "watch.py"]
 
 
 def test_only_scripts_of_the_examples_are_run(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -247,6 +247,8 @@ def migrate(db: sqlite3.Connection, now: int, migrations: Migrations | None = No
     Raises StoreNewer for a file with migrations that this version does not know.
     """
     migrations = MIGRATIONS if migrations is None else migrations
+    if _has_table(db) and len(check_known(db, migrations)) == len(migrations):
+        return  # the rule: nobody who writes at this moment is waited for
     db.execute("BEGIN IMMEDIATE")
     try:
         db.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied_at INTEGER NOT NULL)")
@@ -269,6 +271,10 @@ def migrate(db: sqlite3.Connection, now: int, migrations: Migrations | None = No
             db.execute("ROLLBACK")
         raise
     crash_point("migration-committed")
+
+
+def _has_table(db: sqlite3.Connection) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'migrations'").fetchone() is not None
 
 
 def check_known(db: sqlite3.Connection, migrations: Migrations | None = None) -> set[str]:

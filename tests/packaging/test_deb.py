@@ -57,9 +57,11 @@ def machine(tmp_path: Path) -> Path:
 
 
 def dpkg(machine: Path, *arguments: object) -> str:
+    """As root calls it: with the system's own programs on the path."""
     return run(
-        "dpkg", f"--root={machine}", "--force-script-chrootless", "--force-depends", "--force-confold", *arguments
-    )
+        "dpkg", f"--root={machine}", "--force-script-chrootless", "--force-depends", "--force-confold", *arguments,
+        PATH=f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin",
+    )  # fmt: skip
 
 
 def test_what_the_package_holds(build) -> None:

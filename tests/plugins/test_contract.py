@@ -80,7 +80,7 @@ def test_every_parameter_is_described_and_is_not_a_field_of_any_node(node_type: 
         assert len(param.description) > 10, param.name
         assert param.description.endswith("."), param.name
         assert param.type, param.name
-        assert re.fullmatch(r"[a-z][a-z0-9_.]*", param.name)
+        assert re.fullmatch(r"[a-z][a-z0-9_]*(\.(NAME|[a-z][a-z0-9_]*))*", param.name)
         assert param.name not in COMMON - ({"nodes", "output"} if node_type.bodies else set())
 
 

@@ -25,7 +25,7 @@ from engine.engine import Engine
 from engine.events import Event, Kind
 from engine.fleet.event import Gap
 from engine.fleet.store import FleetRetention, FleetStore
-from engine.store import StoreCorrupt
+from engine.store import StoreCorrupt, StoreFull
 from mesh.connection import LOST
 from mesh.presence.members import Member, Standing, members
 from mesh.presence.roster import Roster
@@ -130,6 +130,8 @@ async def opened_recording(config: Config, engine: Engine, mesh: Mesh | None) ->
                 error, aside.name,
             )  # fmt: skip
             store = await stack.enter_async_context(_opened(config, engine))
+        with suppress(StoreFull):  # it hears of itself in a moment
+            await store.remember({engine.identity.agent: dict(config.agent.labels)})
         yield Recording(store, engine, mesh, keep)
 
 

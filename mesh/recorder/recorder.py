@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
 from engine.clock import Clock
 from engine.fleet.event import Gap
 from engine.fleet.store import FleetStore
+from engine.signal import Signal
 from engine.store import StoreFull
 from mesh.connection import Connection
+from mesh.presence.attendance import Change
 from mesh.presence.members import Member
 from mesh.recorder.asker import Asker, Report
 from mesh.recorder.reader import Reader
@@ -21,11 +23,16 @@ _logger = logging.getLogger("ganglion.mesh")
 LOOK_SECONDS = 5.0
 """How often what agents say of themselves is compared with what is recorded."""
 LEARN_SECONDS = 0.5
-"""How often labels are learnt: what an agent that has just come does is soon asked for by its labels."""
+"""How often labels are learnt at least; those of an agent that comes at once: what it does is asked for by them."""
 
 
 class Roster(Protocol):
     """Who is there."""
+
+    @property
+    def listeners(self) -> list[Callable[[Change], None]]:
+        """Are told who came, and who went."""
+        ...
 
     async def snapshot(self) -> list[Member]:
         """Everybody who is or was there."""
@@ -54,6 +61,8 @@ class Recorder:
         self._store = store
         self._roster = roster
         self._report = report
+        self._stirred = Signal()
+        roster.listeners.append(lambda _: self._stirred.set())
         self._there: set[str] = set()
         """Agents that were there at the last look."""
         self._labels: dict[str, dict[str, str]] = {}
@@ -97,7 +106,7 @@ class Recorder:
                     looked = loop.time()
                 else:
                     await self._learn(await self._roster.snapshot())
-            await asyncio.sleep(LEARN_SECONDS)
+            await self._stirred.wait(LEARN_SECONDS)
 
     async def _given_up(self, gap: Gap) -> None:
         if gap.first == 1:

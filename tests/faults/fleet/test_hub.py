@@ -11,7 +11,7 @@ from tests.faults.patience import until
 pytestmark = [pytest.mark.nats, pytest.mark.crash]
 
 KILLS = int(os.environ.get("GANGLION_CHAOS_HUB_KILLS", "4"))
-EACH = 150
+EACH = 400
 """Messages for each kill."""
 SEED = int(os.environ.get("GANGLION_CHAOS_SEED", "4"))
 

@@ -79,6 +79,7 @@ class Fleet:
     def __init__(self, store: FleetStore) -> None:
         self.store = store
         self.members: list[Member] = []
+        self.listeners: list[Any] = []
         self.reported: list[Gap] = []
         self._changed = asyncio.Event()
         store.listeners.append(lambda _: self._changed.set())

@@ -26,6 +26,8 @@ url, user, password, path, facts = sys.argv[1:]
 reader.ROOM, reader.TOP_UP = 40, 10
 
 class Nobody:
+    listeners = []
+
     async def snapshot(self):
         return []
 

@@ -37,8 +37,8 @@ class AgentLoop:
         self._nodes = {rule.name or node: node for node, rule in params.tools.items()}
         """What the model calls a tool -> the node that does it."""
         self._guard = Guard(
-            {name: params.tools[node] for name, node in self._nodes.items()}, taint=params.taint, tainted=has_input, max_repeats=params.max_repeats,
-            approves="approval" in bodies,
+            {name: params.tools[node] for name, node in self._nodes.items()}, taint=params.taint, tainted=has_input,
+            max_repeats=params.max_repeats, approves="approval" in bodies,
         )  # fmt: skip
         self._wanted: deque[ToolCall] = deque()
         """Calls of the newest turn that are still to be made; the first one is under way."""

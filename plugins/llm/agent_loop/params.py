@@ -25,8 +25,8 @@ class Taint(StrEnum):
 
 
 class ToolRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A tool: what the model is told of it, and what it may do with it; its key is the name of its node. Read as it is written, texts but `result` and
-    `description` without `{{ }}`."""
+    """A tool: what the model is told of it, and what it may do with it; its key is the name of its node. Read as it is
+    written, texts but `result` and `description` without `{{ }}`."""
 
     name: Annotated[
         str, Says(description="What the model calls it, where that is not the node's name, which is unique in a file.")

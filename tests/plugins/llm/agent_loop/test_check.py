@@ -77,7 +77,8 @@ def test_what_is_right_loads_with_the_nodes_that_it_makes():
         ("      look: {type: log,", "      look: {type: log, needs: push,",
          [".nodes.look.needs: the nodes of act run alone, each when it is asked for (remove needs)"]),
     ],
-    ids=["nodes", "name", "schema", "braces", "optional", "memory", "approval", "stop_when", "temperature", "retry", "needs"],
+    ids=["nodes", "name", "schema", "braces", "optional", "memory", "approval", "stop_when", "temperature", "retry",
+         "needs"],
 )  # fmt: skip
 def test_a_mistake_is_told(old, new, told):
     assert problems((old, new)) == told

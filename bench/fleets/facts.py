@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from engine.store.outbox import Outbox
 from fleets.server import server
 from mesh.connection import Connection
 from mesh.credentials import Credentials
+from mesh.presence.attendance import Change
 from mesh.presence.members import Member
 from mesh.recorder import Recorder
 from mesh.relay import Relay
@@ -116,6 +118,9 @@ async def _fill(url: str, facts: int) -> None:
 
 
 class _Nobody:
+    def __init__(self) -> None:
+        self.listeners: list[Callable[[Change], None]] = []
+
     async def snapshot(self) -> list[Member]:
         return []
 

@@ -105,5 +105,5 @@ def place(tmp_path: Path) -> Iterator[Place]:
     yield one
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if str(one.executable) in process.cmdline():
+            if any(argument.startswith(str(one.folder)) for argument in process.cmdline()):
                 process.kill()

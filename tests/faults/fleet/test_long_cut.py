@@ -36,6 +36,9 @@ MAY_TAKE_BYTES = 80 * 2**20
 class Nobody:
     """A roster without anybody."""
 
+    def __init__(self) -> None:
+        self.listeners: list[Any] = []
+
     async def snapshot(self) -> list[Any]:
         return []
 

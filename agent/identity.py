@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 from agent.config.units import is_agent_id
-from agent.small_file import write_whole
+from engine.whole_file import write_whole
 
 FILE = "agent-id"
 

@@ -20,5 +20,6 @@ Reading order, the way of a message:
     control/      what people and programs may ask of it
     engine.py     the whole, put together
 
-Below these stand the words that all share: values, secrets, states, ids, clock, quantities, subjects, schedule.
+Below these stand the words that all share: values, secrets, states, ids, clock, quantities, subjects, schedule,
+whole_file.
 """

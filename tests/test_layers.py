@@ -90,6 +90,7 @@ ENGINE = (
         "subjects",
         "uninterrupted",
         "values",
+        "whole_file",
     ),
     ("contract", "events", "expressions"),
     ("reference", "definition", "store"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent.small_file import write_whole
+from engine.whole_file import write_whole
 
 FILE = "fingerprint.json"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

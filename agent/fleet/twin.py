@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from agent.fleet.fingerprint import NOWHERE, fingerprint, is_where_it_was, keep
-from agent.small_file import write_whole
 from engine.clock import SystemClock, format_time
+from engine.whole_file import write_whole
 from mesh.errors import MeshError
 from mesh.presence.beat import MISSED_BEATS, Beat
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import msgspec
 
 from agent.backups import RECORDING, STORE
-from agent.small_file import write_whole
 from agent.update.program import Program, this_program
 from engine.fleet.schema import MIGRATIONS as FLEET_MIGRATIONS
 from engine.store.errors import StoreFull, StoreNewer
 from engine.store.schema import MIGRATIONS
 from engine.store.versions import versions
+from engine.whole_file import write_whole
 
 FORMAT = 1
 """Of everything in the directory but the databases: manifests of models, NATS streams, secrets. A version that writes

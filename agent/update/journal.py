@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from agent.small_file import write_whole
 from engine.store.backup import sync
+from engine.whole_file import write_whole
 
 SUFFIX = ".update"
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from engine.whole_file import sync_folder, write_whole
 from plugins.llm.files.checking import check_file, check_structure
 from plugins.llm.files.download import Download, Progress
 from plugins.llm.files.errors import FileTrouble
 from plugins.llm.files.origin import is_url, model_name, read_link, read_sha256
-from plugins.llm.files.part import Begun, Part, held, read_begun, sync_folder, write_whole
+from plugins.llm.files.part import Begun, Part, held, read_begun
 from plugins.llm.service.catalogue import NAME, encode_manifest, read_manifest
 from plugins.llm.service.checksums import Checksums
 from plugins.llm.spec import ModelSpec

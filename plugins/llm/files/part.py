@@ -11,9 +11,10 @@ from pathlib import Path
 
 import msgspec
 
+from engine.whole_file import sync_folder, write_whole
 from plugins.llm.files.errors import FileTrouble
 
-__all__ = ["Begun", "Part", "held", "read_begun", "sync_folder", "write_whole"]
+__all__ = ["Begun", "Part", "held", "read_begun"]
 
 SPARE = 256 * 2**20
 """Bytes of the disk that stay free: an agent that can't write takes nothing in."""
@@ -152,27 +153,6 @@ def _locked(path: Path) -> int | None:
             return None
         except FileNotFoundError:  # whoever had it has just given it its name
             pass
-        os.close(descriptor)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace a small file, durably. Raises OSError."""
-    temporary = path.with_name(f"{path.name}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """The names in it outlive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
         os.close(descriptor)
 
 

@@ -13,7 +13,7 @@ An execution is a tree of frames: the workflow, and each open body of a control-
     constructs.py   control-flow nodes that are open: asks them what runs next, and runs it
     journal.py      everything that became true in one step; checkpoint.py is that unit
     pace.py         how often it is committed
-    runner.py       drives one execution; node_timers.py wakes its sleepers
+    runner.py       drives one execution; lifetime.py ends it in time, node_timers.py wakes its sleepers
     restoration.py  what the rows of an interrupted one say; large.py which large values that needs
     metering.py     what limits mean for one execution
     control/        the node types that are the engine's own

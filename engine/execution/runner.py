@@ -19,7 +19,8 @@ from engine.execution.frame import Frame
 from engine.execution.inputs import Inputs, starting_variables
 from engine.execution.journal import Journal
 from engine.execution.large import NONE_HELD, Held
-from engine.execution.metering import KIND, Metering, tallied, time_is_over
+from engine.execution.lifetime import Lifetime
+from engine.execution.metering import KIND, Metering, tallied
 from engine.execution.node_timers import NodeTimers
 from engine.execution.path import read_path
 from engine.execution.restoration import Restored, Rows
@@ -105,7 +106,10 @@ class Runner:
             restored=self._take_up, expired=self._cut_off,
         )  # fmt: skip
         self._stepping = self._later = False
-        self._alarms: list[asyncio.TimerHandle] = []
+        self._lifetime = Lifetime(
+            plan, row.retried_at or self._started_at, self._metering, services.clock, over=self.fail, warned=self._step
+        )
+        self._grace: asyncio.TimerHandle | None = None
         self._reason = ""
         self._pausing = self._halting = self._closed = False
         self._halted: asyncio.Future[Halt] = self._loop.create_future()
@@ -127,15 +131,16 @@ class Runner:
             self._neighbours.go()
             self._timers.clear()
             self._constructs.forget()
-            for alarm in self._alarms:
-                alarm.cancel()
+            self._lifetime.forget()
+            if self._grace is not None:
+                self._grace.cancel()
             if self._closed:
                 self._let_go()
 
     def _let_go(self) -> None:
         """Its parts know each other in circles. Cut, they go now and not when the collector comes by, which is after
         50,000 executions and 50 MB."""
-        for part in ("_attempts", "_constructs", "_group", "_journal", "_settlement", "_timers", "_root"):
+        for part in ("_attempts", "_constructs", "_group", "_journal", "_lifetime", "_settlement", "_timers", "_root"):
             vars(self).pop(part)
 
     @property
@@ -174,7 +179,7 @@ class Runner:
         if not (self._closed or self._root.run.cancelling):
             self._be_cancelled(reason)
             self._constructs.stop_frame(self._root, request=True)
-            self._alarms.append(self._loop.call_later(self._config.grace_seconds, self._attempts.cut_off))
+            self._grace = self._loop.call_later(self._config.grace_seconds, self._attempts.cut_off)
             self._step()
         return self._journal.last
 
@@ -197,8 +202,7 @@ class Runner:
     def _begin(self) -> None:
         now = self._clock.now()
         self._begun = True
-        ends = self._ends_at()
-        late = ends is not None and ends <= now
+        late = self._lifetime.is_over
         dying = self.row.status is ExecutionState.CANCELLING or late
         if self._fresh:
             self._journal.begun(self._started_at, self._root.inputs.trigger_kind)
@@ -209,15 +213,9 @@ class Runner:
         if self.row.status is ExecutionState.CANCELLING:
             self.cancel(self.row.reason)
         elif late:
-            self._time_is_over()
+            self._lifetime.end()
         else:
-            if ends is not None:
-                self._alarms.append(self._loop.call_later((ends - now) / 1_000_000, self._time_is_over))
-            warns = self._warns_at()
-            if self._metering is not None and warns is not None and warns <= now:
-                self._metering.warn_of_time((now - self._since) / 1_000_000)
-            elif warns is not None:
-                self._alarms.append(self._loop.call_later((warns - now) / 1_000_000, self._warn_of_time))
+            self._lifetime.watch()
             self._advance(self._root, self._root.run.begin(self._root.inputs.when, now))
 
     def _take_up(self, frame: Frame, found: Restored, dying: bool) -> None:
@@ -243,25 +241,6 @@ class Runner:
         error = msgspec.json.decode(row.error or b"{}", type=NodeError)
         frame.run.move(node, NodeState.RUNNING)
         return self._settlement.settle(frame, node, ctx, Fail(error.message, kind=error.kind), row.started_at or 0)
-
-    def _ends_at(self) -> int | None:
-        """When the workflow's time is over (microseconds)."""
-        limits = [limit for limit in (self.plan.workflow.timeout, self._wall_time) if limit is not None]
-        return self._since + round(min(limits) * 1_000_000) if limits else None
-
-    def _warns_at(self) -> int | None:
-        """When there is a warning that its wall time is nearly over."""
-        after = None if self._metering is None else self._metering.warns_after
-        return None if after is None else self._since + round(after * 1_000_000)
-
-    @property
-    def _since(self) -> int:
-        """When its time began to run."""
-        return self.row.retried_at or self._started_at
-
-    @property
-    def _wall_time(self) -> float | None:
-        return None if self._metering is None else self._metering.seconds
 
     # --- one step
 
@@ -391,11 +370,7 @@ class Runner:
             return None
         if self.state is ExecutionState.CANCELLING:
             return None
-        ends = self._ends_at()
-        warns = self._warns_at()
-        moments = [moment for moment in (due, ends) if moment is not None]
-        if warns is not None and warns > now:
-            moments.append(warns)
+        moments = [moment for moment in (due, self._lifetime.next_moment()) if moment is not None]
         return self._park(ExecutionState.WAITING, now, min(moments, default=None))
 
     def _park(self, state: ExecutionState, now: int, due: int | None = None) -> Halt:
@@ -455,19 +430,6 @@ class Runner:
         """The time of a control-flow node is over."""
         if not self._closed:
             self._attempts.cut_off()
-            self._step()
-
-    def _time_is_over(self) -> None:
-        if not self._closed:
-            timeout, wall_time = self.plan.workflow.timeout, self._wall_time
-            if timeout is not None and (wall_time is None or timeout <= wall_time):
-                self.fail(NodeError("timeout", f"the workflow's timeout of {timeout:g} s is over"))
-            else:
-                self.fail(NodeError(KIND, time_is_over(wall_time or 0.0, f"workflow {self.plan.workflow.name}")))
-
-    def _warn_of_time(self) -> None:
-        if self._metering is not None:
-            self._metering.warn_of_time((self._clock.now() - self._since) / 1_000_000)
             self._step()
 
     def fail(self, error: NodeError) -> None:

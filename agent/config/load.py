@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from agent.config.errors import InvalidConfig
 from agent.config.model import PATHS, Config
 from agent.config.models import check_model_name
 from agent.config.places import default_data_dir, find_config
@@ -18,14 +19,6 @@ from engine.values import Json
 
 _WORDS = {"bool": "true or false", "int": "a whole number", "str": "text", "object": "a table", "array": "a list"}
 """How msgspec's names for kinds read in a message."""
-
-
-class InvalidConfig(ValueError):
-    """Settings that can't be used, one line per mistake: place, key, what was expected."""
-
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
-        super().__init__("\n".join(problems))
 
 
 def load_config(
@@ -93,7 +86,12 @@ def _value(setting: Setting) -> Json:
 
 
 def _absolute(setting: Setting, path: str) -> str:
-    return str(setting.base / Path(path).expanduser())
+    try:
+        return str(setting.base / Path(path).expanduser())
+    except RuntimeError:
+        raise ValueError(
+            f"{'.'.join(setting.path)}: {path}: there is no home directory to put for ~: write the path in full"
+        ) from None
 
 
 def _field(setting: Setting) -> tuple[Any, str]:

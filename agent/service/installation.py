@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from agent.config.places import FILE, SYSTEM_CONFIG, SYSTEM_DATA, default_cache_dir, default_data_dir
+from agent.config.places import FILE, SYSTEM_CONFIG, SYSTEM_DATA, default_cache_dir, default_data_dir, home
 from agent.service import init_script, unit
 from agent.service.init_script import Init
 from agent.service.step import Plan, Remove, Run, Step, Write
@@ -36,7 +36,7 @@ def user_config(environ: Mapping[str, str] = os.environ) -> Path:
     """The configuration file of the user's own service."""
     base = Path(environ.get("XDG_CONFIG_HOME") or "")
     if not base.is_absolute():
-        base = Path(environ.get("HOME") or Path.home()) / ".config"
+        base = home(environ) / ".config"
     return base / NAME / FILE
 
 

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from agent.config.errors import NoHome
 from agent.config.places import SYSTEM_DATA, default_cache_dir
 from agent.finding import Finding, Verdict
 from agent.service.installation import PACKAGED_UNIT, SYSTEM_CACHE, unit_path
@@ -61,7 +62,10 @@ def places(data_path: Path, environ: Mapping[str, str] = os.environ, pid: int | 
     """Where data, cache and logs are."""
     unit = unit_of(pid) if pid is not None else None
     logs = f"journalctl -u {unit.removesuffix('.service')}" if unit else "standard error of the agent"
-    cache = SYSTEM_CACHE if unit and data_path == SYSTEM_DATA else default_cache_dir(environ)
+    try:
+        cache = str(SYSTEM_CACHE if unit and data_path == SYSTEM_DATA else default_cache_dir(environ))
+    except NoHome:
+        cache = "none, since this user has no home directory"
     return Finding("places", Verdict.OK, f"data {data_path}; cache {cache}; logs: {logs}")
 
 

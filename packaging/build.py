@@ -16,7 +16,8 @@ from pathlib import Path
 
 from launcher import pack
 from licences import write_licences
-from llama import llama
+from llama import llama, pinned
+from pages import check_pages
 from sqlite import sqlite
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +36,7 @@ def main() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     executable = options.dist / f"ganglion-{version}-linux-{platform.machine()}"
 
-    llama_version = _pinned("llama-cpp-python")
+    llama_version = pinned("llama-cpp-python")
     library = llama(llama_version, work)
     sqlite_library, sqlite_version = sqlite(work / "sqlite")
     server = Path(sysconfig.get_path("scripts")) / "nats-server"
@@ -45,6 +46,7 @@ def main() -> None:
     commit = _commit()
     (said / "commit.txt").write_text(f"{commit}\n")
     folder = _collect(work, library, sqlite_library, server, said)
+    check_pages(folder)
     write_licences(work / "lists" / "ganglion", library / "licences", folder / "_internal" / "licences")
     inside = _told(commit, sqlite_version, llama_version, server, _glibc([*folder.rglob("*")]))
     (folder / "_internal" / "agent" / "build.txt").write_text(inside)
@@ -94,11 +96,6 @@ def _glibc(files: list[Path]) -> int:
     """The minor number of the newest glibc 2 that one of the libraries asks for."""
     binaries = (path.read_bytes() for path in files if path.is_file() and not path.is_symlink())
     return max(int(found) for content in binaries if content[:4] == b"\x7fELF" for found in GLIBC.findall(content))
-
-
-def _pinned(name: str) -> str:
-    found = re.search(rf"^{name}==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
-    return found[1] if found else sys.exit(f"constraints.txt does not name {name}")
 
 
 def _size(folder: Path) -> int:

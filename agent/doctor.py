@@ -15,9 +15,11 @@ from agent.config import Config
 from agent.config.model import Mode
 from agent.finding import Finding, Verdict
 from agent.model_health import examine_models
+from agent.proc import REMEDY, lacks_proc
 from agent.secret_files import NAME
 from agent.store_health import examine_recording, examine_store
 from agent.update.health import examine_versions
+from agent.wasm_health import examine_wasm
 
 LITTLE_SPACE, NO_SPACE = 1_000_000_000, 100_000_000
 WAL_RESET_FIXED = (3, 51, 3)
@@ -37,10 +39,13 @@ def examine(config: Config, file: Path | None) -> Iterator[Finding]:
     yield from examine_recording(config.data_path / RECORDING)
     yield from _secrets(config.data_path / "secrets")
     yield from examine_models(config)
+    yield examine_wasm()
     if config.mesh.mode is Mode.EMBEDDED:
         yield _nats_server()
     yield from _credentials(config)
     yield _clock()
+    if lacks_proc():
+        yield Finding("processes", Verdict.FAIL, "there is no /proc, and an agent needs it", REMEDY)
 
 
 def _python() -> Finding:

@@ -10,6 +10,7 @@ import typer
 from agent.cli.failure import Exit, Failure
 from agent.cli.options import ConfigFile, DataDir
 from agent.config import load_config
+from agent.proc import REMEDY, lacks_proc
 
 
 def up(
@@ -46,6 +47,8 @@ def up(
         "--log-format": ("log.format", log_format),
     }
     settings, _ = load_config(config, flags=flags)
+    if lacks_proc():
+        raise Failure(f"there is no /proc, by which an agent knows processes: {REMEDY}", Exit.FAILED)
 
     import uvloop
 

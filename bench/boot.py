@@ -25,8 +25,9 @@ from engine.execution.control import control_types
 from engine.execution.services import Services
 from engine.ids import new_execution_id
 from engine.states import ExecutionState, NodeState
-from engine.store import Store, Transaction, executions
-from engine.store.executions import ExecutionRow, NodeRow
+from engine.store import Store, Transaction, checkpoints, executions
+from engine.store.checkpoints import NodeRow
+from engine.store.executions import ExecutionRow
 from plugins.nodes import builtin_types
 from plugins.registry import Registry
 
@@ -96,7 +97,7 @@ def _begun(tx: Transaction, first: int, count: int, version: int) -> None:
             path="first", status=NodeState.COMPLETED, attempt=1, output=b'"%d"' % x, started_at=now, finished_at=now,
             seq=1,
         )  # fmt: skip
-        executions.checkpoint(tx, id, node)
+        checkpoints.write(tx, id, node)
 
 
 def _boot(directory: Path, count: int) -> Iterator[tuple[str, float]]:

@@ -25,8 +25,8 @@ from engine.execution.path import BadPath
 from engine.execution.run import NodeError
 from engine.states import IllegalMove, NodeState
 from engine.steering.rerun import NothingToRun
-from engine.store import StoreCorrupt, StoreFull, executions
-from engine.store.executions import NodeRow
+from engine.store import StoreCorrupt, StoreFull, checkpoints
+from engine.store.checkpoints import NodeRow
 from engine.triggers.intake import QueueFull
 from engine.triggers.routes import Undeliverable
 from engine.values import InvalidValue, check_value, encode_json
@@ -79,7 +79,7 @@ def execution_verbs(engine: Engine) -> tuple[Verb, ...]:
             raise Refused(400, "say exactly one of: completed (with its output), failed (with a reason), retry")
         now = store.clock.now()
         try:
-            found = await store.read(lambda db: {node.path: node for node in executions.nodes(db, id)})
+            found = await store.read(lambda db: {node.path: node for node in checkpoints.of(db, id)})
         except StoreCorrupt as error:
             raise Refused(422, str(error)) from None
         node = found.get(request.node)

@@ -18,7 +18,7 @@ from engine.states import NodeState
 from engine.steering.inspection import Inspection
 from engine.steering.outline import Outline, outline
 from engine.steering.row_tree import RowTree
-from engine.store.executions import NodeRow
+from engine.store.checkpoints import NodeRow
 from engine.store.looking import Relative, Waiting
 from engine.store.usage import read_usage
 from engine.store.values import LARGE

@@ -22,7 +22,7 @@ from engine.execution.path import BadPath, read_path
 from engine.planning.plan import Plan
 from engine.states import FINISHED, ExecutionState
 from engine.steering.row_tree import RowTree
-from engine.store import StoreCorrupt, executions, looking, rewinding, turns, values
+from engine.store import StoreCorrupt, checkpoints, executions, looking, turns, values
 from engine.store.executions import ExecutionRow
 from engine.store.looking import Waiting
 from engine.values import Json, encode_json
@@ -140,10 +140,10 @@ def showing_verbs(engine: Engine) -> tuple[Verb, ...]:
                 break
         return shown
 
-    async def checkpoints(request: Checkpoints) -> CheckpointList:
+    async def points(request: Checkpoints) -> CheckpointList:
         id = await full_id(store, request.execution)
         limit = max(1, min(request.limit, 1000))
-        found = await store.read(lambda db: rewinding.checkpoints(db, id, after=request.after, limit=limit))
+        found = await store.read(lambda db: checkpoints.listing(db, id, after=request.after, limit=limit))
         return CheckpointList(
             execution=id,
             checkpoints=[
@@ -162,7 +162,7 @@ def showing_verbs(engine: Engine) -> tuple[Verb, ...]:
         Verb(name="list", description="Executions, newest first.", request=List, answer=Executions, handle=list_),
         Verb(name="show", description="All about one execution.", request=Show, answer=Shown, handle=show),
         Verb(name="checkpoints", description="The points of an execution that a fork can begin at.",
-             request=Checkpoints, answer=CheckpointList, handle=checkpoints),
+             request=Checkpoints, answer=CheckpointList, handle=points),
     )  # fmt: skip
 
 

@@ -10,8 +10,9 @@ from engine.planning.plan import Plan
 from engine.states import FINISHED, SETTLED, NodeState
 from engine.steering.inspection import Inspection
 from engine.steering.row_tree import RowTree
-from engine.store import executions, looking, values
-from engine.store.executions import ExecutionRow, NodeRow
+from engine.store import checkpoints, looking, values
+from engine.store.checkpoints import NodeRow
+from engine.store.executions import ExecutionRow
 from engine.store.looking import Relative, Waiting
 
 KEEP_SECONDS = 5.0
@@ -41,7 +42,7 @@ class Snapshots:
         key, last = (row.id, row.finished_at), self._last
         if last is not None and last[0] == key:
             return last[1]
-        rows = _with_running(executions.nodes(db, row.id), under_way)
+        rows = _with_running(checkpoints.of(db, row.id), under_way)
         tree = RowTree(rows)
         inspection = None
         if plan is not None:

@@ -2,7 +2,7 @@
 
 from engine.execution.metering import tallied
 from engine.states import ExecutionState
-from engine.store import StoreCorrupt, Transaction, executions, usage
+from engine.store import StoreCorrupt, Transaction, checkpoints, executions, usage
 from engine.store.executions import ExecutionRow
 from engine.store.usage import Statistics, read_statistics
 from engine.values import Json, encode_json
@@ -12,7 +12,7 @@ __all__ = ["close"]
 
 def close(tx: Transaction, row: ExecutionRow, state: ExecutionState, now: int, error: bytes | None) -> dict[str, Json]:
     """End it; returns what its last fact says of that: the status, and the statistics of one that had begun."""
-    executions.cancel_open_nodes(tx, row.id, now)
+    checkpoints.cancel_open(tx, row.id, now)
     found = _statistics(tx, row, now)
     told = None if found is None else encode_json(found)
     executions.finish(tx, row.id, state, now=now, outputs=None, error=error, statistics=told)
@@ -27,7 +27,7 @@ def _statistics(tx: Transaction, row: ExecutionRow, now: int) -> Statistics | No
     if row.started_at is None:
         return None
     try:
-        rows = executions.nodes(tx.db, row.id)
+        rows = checkpoints.of(tx.db, row.id)
     except StoreCorrupt:
         return None  # what is damaged is told as damaged, and can be ended
     return tallied(rows).statistics((now - row.started_at) / 1_000_000)

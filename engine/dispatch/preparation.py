@@ -16,8 +16,9 @@ from engine.execution.runner import Runner
 from engine.execution.services import Services
 from engine.planning.plan import Plan
 from engine.states import ExecutionState, NodeState
-from engine.store import Store, StoreCorrupt, Transaction, executions, values, waits
-from engine.store.executions import ExecutionRow, NodeRow
+from engine.store import Store, StoreCorrupt, Transaction, checkpoints, executions, values, waits
+from engine.store.checkpoints import NodeRow
+from engine.store.executions import ExecutionRow
 from engine.values import Json, encode_json
 
 _RUNNABLE = frozenset(
@@ -175,7 +176,7 @@ def _read(db: sqlite3.Connection, id: str) -> _Stored:
     row = executions.get(db, id)
     if row is None or row.status not in _RUNNABLE or row.started_at is None:
         return _Stored(row)
-    nodes = executions.nodes(db, id)
+    nodes = checkpoints.of(db, id)
     waiting = any(node.status is NodeState.WAITING for node in nodes)
     return _Stored(row, nodes, waits.open_of(db, id) if waiting else {})
 

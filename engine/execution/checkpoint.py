@@ -5,9 +5,10 @@ import msgspec
 from engine.crash import crash_point
 from engine.events import Event
 from engine.states import ExecutionState
-from engine.store import cache, executions, outbox, state, usage, waits
+from engine.store import cache, checkpoints, executions, outbox, state, usage, waits
 from engine.store.cache import Keeping
-from engine.store.executions import ExecutionRow, NodeRow
+from engine.store.checkpoints import NodeRow
+from engine.store.executions import ExecutionRow
 from engine.store.outbox import Publication
 from engine.store.transaction import Transaction
 from engine.store.usage import Statistics
@@ -100,7 +101,7 @@ class Checkpoint:
         if self.started_at is not None:
             executions.start(tx, execution, self.started_at)
         for row in self.rows:
-            executions.checkpoint(tx, execution, row)
+            checkpoints.write(tx, execution, row)
         for path, cancelled_at in self.waits_over:
             waits.end(tx, execution, path, cancelled_at)
         for child in self.children:

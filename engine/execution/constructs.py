@@ -26,7 +26,7 @@ from engine.execution.settlement import Settlement
 from engine.execution.work import Work
 from engine.planning.plan import PlannedBody, PlannedNode
 from engine.states import NodeState
-from engine.store.executions import NodeRow
+from engine.store.checkpoints import NodeRow
 from engine.values import Json, encode_json
 
 

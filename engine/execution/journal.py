@@ -23,7 +23,8 @@ from engine.limits.tally import Tally
 from engine.planning.plan import Plan, PlannedNode
 from engine.states import SETTLED, ExecutionState, NodeState
 from engine.store import Store
-from engine.store.executions import ExecutionRow, NodeRow
+from engine.store.checkpoints import NodeRow
+from engine.store.executions import ExecutionRow
 from engine.store.usage import read_statistics
 from engine.store.waits import WaitRow
 from engine.values import Json, encode_json

@@ -14,7 +14,7 @@ from engine.expressions import Program
 from engine.planning.plan import Graph, Plan, PlannedBody, PlannedNode
 from engine.states import SETTLED, NodeState
 from engine.store import Store, values
-from engine.store.executions import NodeRow
+from engine.store.checkpoints import NodeRow
 from engine.values import Json
 
 __all__ = ["NONE_HELD", "Held", "LargeValues", "Unloaded", "needed"]

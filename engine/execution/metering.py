@@ -19,7 +19,8 @@ from engine.limits.tally import Tally
 from engine.planning.plan import Plan, PlannedNode
 from engine.resources.resident import resident_bytes
 from engine.states import SETTLED, NodeState
-from engine.store.executions import ExecutionRow, NodeRow
+from engine.store.checkpoints import NodeRow
+from engine.store.executions import ExecutionRow
 from engine.store.usage import Usage, read_usage
 
 KIND = "limit"

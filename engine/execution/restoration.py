@@ -12,7 +12,7 @@ from engine.execution.path import read_path
 from engine.execution.run import NodeError
 from engine.planning.plan import PlannedNode
 from engine.states import NodeState
-from engine.store.executions import NodeRow
+from engine.store.checkpoints import NodeRow
 from engine.values import Json
 
 

@@ -32,7 +32,8 @@ from engine.expressions import ExpressionError
 from engine.planning.plan import Plan, PlannedNode
 from engine.states import ExecutionState, NodeState
 from engine.store import Store
-from engine.store.executions import ExecutionRow, NodeRow
+from engine.store.checkpoints import NodeRow
+from engine.store.executions import ExecutionRow
 from engine.values import encode_json
 
 Successor = Callable[[Plan, ExecutionRow, NodeError, str], ExecutionRow | None]

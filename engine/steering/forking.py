@@ -20,8 +20,9 @@ from engine.states import SETTLED, ExecutionState
 from engine.steering.outline import Changes, changes, outline, volatile_nodes
 from engine.steering.rerun import NothingToRun
 from engine.steering.revival import Revival
-from engine.store import Store, Transaction, executions, rewinding
-from engine.store.executions import ExecutionRow, NodeRow
+from engine.store import Store, Transaction, checkpoints, executions, rewinding
+from engine.store.checkpoints import NodeRow
+from engine.store.executions import ExecutionRow
 from engine.values import MAX_BYTES, InvalidValue, Json, check_value, encode_json
 
 
@@ -65,7 +66,7 @@ class Forking:
         if old is None:
             raise LookupError(f"no execution {id}")
         plan = await self._catalogue.plan(old.workflow, old.version if version is None else version)
-        rows = await self._store.read(lambda db: executions.nodes(db, id))
+        rows = await self._store.read(lambda db: checkpoints.of(db, id))
         differences = await self._differences(old, plan)
         kept = [] if differences is None else _kept(plan, rows, differences, at, place)
         if kept and _is_done(plan, kept):

@@ -18,7 +18,8 @@ from engine.execution.services import Services
 from engine.planning.plan import Graph, Plan, PlannedNode
 from engine.states import SETTLED, NodeState
 from engine.steering.row_tree import RowTree
-from engine.store.executions import ExecutionRow, NodeRow
+from engine.store.checkpoints import NodeRow
+from engine.store.executions import ExecutionRow
 from engine.values import Json, encode_json
 
 MAX_OPENINGS = 1_000_000

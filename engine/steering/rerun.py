@@ -10,7 +10,7 @@ from engine.flow.placing import placed
 from engine.states import ExecutionState, IllegalMove, check_execution_move
 from engine.steering.outline import volatile_nodes
 from engine.steering.revival import Revival
-from engine.store import Store, Transaction, executions, rewinding, turns
+from engine.store import Store, Transaction, checkpoints, executions, rewinding, turns
 from engine.store.executions import ExecutionRow
 
 MAX_NAMED = 100
@@ -56,7 +56,7 @@ class Rerun:
                 f"{row.version}"
             )
         plan = await self._catalogue.plan(row.workflow, row.version)
-        rows = await self._store.read(lambda db: executions.nodes(db, id))
+        rows = await self._store.read(lambda db: checkpoints.of(db, id))
         revival = Revival(plan.workflow, rows, volatile=volatile_nodes(plan))
         revival.forget_what_failed()
         if place:
@@ -79,7 +79,7 @@ class Rerun:
             rewinding.reopen(tx, current, now)
             rewinding.forget(tx, id, gone)
             for again in opened:
-                executions.checkpoint(tx, id, again)
+                checkpoints.write(tx, id, again)
             if row.place is not None:  # it left its queue at its end
                 turns.enter(tx, row.place, num=row.num, execution=id, workflow=row.workflow, parent=row.parent)
             data = {"from": place or None, "nodes": named[:MAX_NAMED], "count": len(named)}

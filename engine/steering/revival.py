@@ -15,7 +15,7 @@ from engine.execution.run import FAILING
 from engine.states import SETTLED, NodeState
 from engine.steering.outline import Changes, outline
 from engine.steering.row_tree import RowTree
-from engine.store.executions import NodeRow
+from engine.store.checkpoints import NodeRow
 from engine.values import encode_json
 
 __all__ = ["Revival", "UnknownPlace"]

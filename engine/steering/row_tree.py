@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from engine.execution.path import Path, read_path
-from engine.store.executions import NodeRow
+from engine.store.checkpoints import NodeRow
 
 
 class RowTree:

@@ -11,8 +11,8 @@ from engine.dispatch.executor import Executor
 from engine.dispatch.preparation import abandon, execution_fact
 from engine.events import Kind
 from engine.states import FINISHED, ExecutionState, IllegalMove, NodeState, check_execution_move
-from engine.store import Store, Transaction, executions, waits
-from engine.store.executions import NodeRow
+from engine.store import Store, Transaction, checkpoints, executions, waits
+from engine.store.checkpoints import NodeRow
 from engine.values import encode_json
 
 
@@ -77,7 +77,7 @@ class Steering:
 
         def unit(tx: Transaction) -> ExecutionState:
             row = executions.expect(tx, id, ExecutionState.CANCELLING)
-            if row.status is not ExecutionState.BLOCKED and executions.has_running(tx, id):
+            if row.status is not ExecutionState.BLOCKED and checkpoints.has_running(tx, id):
                 about = encode_json({"kind": "cancelled", "message": reason[:2000], "node": None})
                 executions.move(tx, id, ExecutionState.CANCELLING, error=about)  # its `finally` bodies have to run
                 return ExecutionState.CANCELLING
@@ -100,9 +100,9 @@ class Steering:
             execution = executions.glimpse(tx.db, id)
             if execution.status in FINISHED:
                 raise IllegalMove(f"the execution is {execution.status}")
-            executions.expect_node(tx, id, row.path, row.status)
-            row.seq = executions.last_change(tx, id) + 1
-            executions.checkpoint(tx, id, row)
+            checkpoints.expect(tx, id, row.path, row.status)
+            row.seq = checkpoints.last_change(tx, id) + 1
+            checkpoints.write(tx, id, row)
             if execution.status is ExecutionState.WAITING:  # due at once: it goes on also if the process dies now
                 executions.move(tx, id, ExecutionState.WAITING, due=now)
             if kind is not None:

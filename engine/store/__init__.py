@@ -7,7 +7,8 @@
     schema.py       the tables, and how a file becomes of this version; versions.py: which it is of, untouched
     connection.py   settings of a connection, its thread, and what its errors mean
     check.py        is the file whole, is each row; backup.py, restoring.py: the store as one file, and back
-    executions.py   executions and checkpoints       inbox.py        which message became which execution
+    executions.py   executions                       checkpoints.py  their nodes
+    damage.py       how a row shows that it is whole inbox.py        which message became which execution
     outbox.py       facts and publications to send   deadletters.py  messages that could not be taken or sent
     definitions.py  versions of workflows            state.py        durable values of workflows, by key
     schedules.py    when each cron trigger is due    turns.py        who waits for a start under a flow
@@ -16,7 +17,7 @@
     usage.py        what executions used, by hour    values.py       large values, each once
     housekeeping.py retention                        space.py        how a file hands back what it needs no more
 
-The modules of the last eight lines are functions: those that take a `Transaction` run inside a unit, those that take a
+The modules of the last nine lines are functions: those that take a `Transaction` run inside a unit, those that take a
 connection run inside a read.
 """
 

@@ -4,7 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 
-from engine.store import executions, values
+from engine.store import checkpoints, executions, values
 
 MAX_TOLD = 1000
 """Damaged executions that are named."""
@@ -41,7 +41,7 @@ def damaged_rows(
     so far. Blocks.
     """
     found = {} if found is None else found
-    for check in (executions.check, executions.check_nodes, values.check):
+    for check in (executions.check, checkpoints.check, values.check):
         for step in check(db, ROWS):
             for execution, problem in step.items():
                 if len(found) < MAX_TOLD:

@@ -1,14 +1,14 @@
-"""Rows of executions and of their nodes. A node row is a checkpoint."""
+"""The rows of executions; those of their nodes are checkpoints."""
 
 import sqlite3
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 import msgspec
 
-from engine.states import FINISHED, SETTLED, ExecutionState, NodeState, check_execution_move, check_node_move
+from engine.states import FINISHED, ExecutionState, check_execution_move
 from engine.store import turns, values
+from engine.store.damage import checksum, problems
 from engine.store.errors import StoreCorrupt
 from engine.store.transaction import Transaction
 from engine.store.turns import Place
@@ -80,40 +80,14 @@ class ExecutionRow(msgspec.Struct, kw_only=True):
         return values
 
 
-class NodeRow(msgspec.Struct, kw_only=True):
-    """One node of an execution as stored."""
-
-    path: str
-    status: NodeState
-    attempt: int
-    port: str | None = None
-    output: bytes | None = None
-    error: bytes | None = None
-    started_at: int | None = None
-    finished_at: int | None = None
-    due: int | None = None
-    seq: int = 0
-    """The order in which the nodes of an execution changed, from 1 on."""
-    large: str | None = None
-    """The hash of an output or memo that is too large for the row: `values.load` gives its bytes. `output` is None."""
-    usage: bytes | None = None
-    """What its attempts used: `usage.Usage`; None for nothing."""
-
-
 _FIELDS = tuple(name for name in ExecutionRow.__struct_fields__ if name != "place")
 _EXECUTION = ", ".join(_FIELDS)
-_NODE = ", ".join(name for name in NodeRow.__struct_fields__)
 _ID = _FIELDS.index("id")
 _STATUS = _FIELDS.index("status")
 _STATES = {state.value: state for state in ExecutionState}
 _INSERT = (
     "INSERT INTO executions (id, workflow, version, status, root, cause, hops, trigger, params, created_at, parent, "
     "parent_path, depth, large_trigger, forked_from, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-_CHECKPOINT = (
-    "INSERT OR REPLACE INTO nodes "
-    "(execution, path, status, attempt, port, output, error, started_at, finished_at, due, seq, large, usage, crc) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -199,40 +173,6 @@ def finish(
     turns.leave(tx, execution)
 
 
-def checkpoint(tx: Transaction, execution: str, row: NodeRow) -> None:
-    """Write a node's row, replacing an earlier one (a retry, a wait, an intent). A large output or memo is stored once,
-    and the row refers to it; one that comes as a reference must be stored already."""
-    output, large = row.output, row.large
-    replaced = None
-    if large is not None:
-        values.use(tx, execution, large)
-    elif output is not None and len(output) > values.LARGE:
-        replaced = _large_of(tx, execution, row.path)
-        output, large = values.split(tx, execution, output)
-    tx.execute(
-        _CHECKPOINT,
-        (execution, row.path, row.status.value, row.attempt, row.port, output, row.error, row.started_at,
-         row.finished_at, row.due, row.seq, large, row.usage, _crc_of_node(execution, row, output, large)),
-    )  # fmt: skip
-    if replaced is not None and replaced != large and not refers(tx, execution, replaced):
-        values.release(tx, execution, replaced)  # a node that waits again and again would pile its memos up
-
-
-def _large_of(tx: Transaction, execution: str, path: str) -> str | None:
-    found = tx.execute("SELECT large FROM nodes WHERE execution = ? AND path = ?", (execution, path)).fetchone()
-    return None if found is None else found[0]
-
-
-def refers(tx: Transaction, execution: str, hash: str) -> bool:
-    """Whether any row of an execution holds this large value."""
-    found = tx.execute(
-        "SELECT EXISTS (SELECT 1 FROM nodes WHERE execution = ?1 AND large = ?2) "
-        "OR EXISTS (SELECT 1 FROM executions WHERE id = ?1 AND ?2 IN (large_trigger, large_outputs))",
-        (execution, hash),
-    ).fetchone()
-    return bool(found[0])
-
-
 def get(db: sqlite3.Connection, execution: str) -> ExecutionRow | None:
     """One execution, whole. Raises StoreCorrupt when the row is not what was written."""
     found = db.execute(f"SELECT {_EXECUTION}, crc FROM executions WHERE id = ?", (execution,)).fetchone()
@@ -285,17 +225,6 @@ def listing(
     return [_unverified(row) for row in rows]
 
 
-def nodes(db: sqlite3.Connection, execution: str, *, whole: bool = False) -> list[NodeRow]:
-    """The node rows of an execution in order of path, with large values only if they are to be `whole`. Raises
-    StoreCorrupt."""
-    rows = [_node(execution, row) for row in _node_rows(db, execution)]
-    if whole:
-        for row in rows:
-            if row.large is not None:
-                row.output, row.large = values.load(db, row.large), None
-    return rows
-
-
 def queued(db: sqlite3.Connection, *, after: int, limit: int) -> list[tuple[str, int]]:
     """Ids and numbers of what waits for a slot, in order of intake; without those that have a turn."""
     rows = db.execute(
@@ -344,35 +273,6 @@ def expect(tx: Transaction, execution: str, new: ExecutionState) -> ExecutionRow
     return row
 
 
-def expect_node(tx: Transaction, execution: str, path: str, new: NodeState) -> None:
-    """The same for a node of it."""
-    found = tx.execute("SELECT status FROM nodes WHERE execution = ? AND path = ?", (execution, path)).fetchone()
-    check_node_move(NodeState(found[0]) if found else NodeState.PENDING, new)
-
-
-def has_running(tx: Transaction, execution: str) -> bool:
-    """Whether a node is on record as running: a control-flow node that is open, or an at_most_once attempt."""
-    found = tx.execute("SELECT 1 FROM nodes WHERE execution = ? AND status = 'running' LIMIT 1", (execution,))
-    return found.fetchone() is not None
-
-
-def last_change(tx: Transaction, execution: str) -> int:
-    """The number of the newest change of a node; 0 before the first."""
-    (last,) = tx.execute("SELECT COALESCE(MAX(seq), 0) FROM nodes WHERE execution = ?", (execution,)).fetchone()
-    return int(last)
-
-
-def cancel_open_nodes(tx: Transaction, execution: str, now: int) -> None:
-    """Nodes under way become cancelled with their execution. A damaged row stays as it is, and is told as damaged."""
-    for found in _node_rows(tx.db, execution):
-        try:
-            row = _node(execution, found)
-        except StoreCorrupt:
-            continue
-        if row.status not in SETTLED:
-            checkpoint(tx, execution, msgspec.structs.replace(row, status=NodeState.CANCELLED, finished_at=now))
-
-
 def count_by_state(db: sqlite3.Connection) -> dict[str, int]:
     """How many executions are in each state that is not an end."""
     ends = ", ".join(f"'{state.value}'" for state in FINISHED)
@@ -389,32 +289,7 @@ def check(db: sqlite3.Connection, step: int) -> Iterator[dict[str, str]]:
     own."""
     found = db.execute(f"SELECT {_EXECUTION}, crc FROM executions")
     while rows := found.fetchmany(step):
-        yield _problems((str(row[_ID]), partial(_execution, db, row)) for row in rows)
-
-
-def check_nodes(db: sqlite3.Connection, step: int) -> Iterator[dict[str, str]]:
-    """The same for every node: the id of its execution -> problem."""
-    found = db.execute(f"SELECT execution, {_NODE}, crc FROM nodes")
-    while rows := found.fetchmany(step):
-        yield _problems((str(row[0]), partial(_node, row[0], row[1:])) for row in rows)
-
-
-def _problems(rows: Iterable[tuple[str, Callable[[], object]]]) -> dict[str, str]:
-    problems: dict[str, str] = {}
-    for execution, read in rows:
-        try:
-            read()
-        except (StoreCorrupt, ValueError, TypeError, msgspec.MsgspecError) as error:
-            problems.setdefault(execution, str(error))
-    return problems
-
-
-def _node_rows(db: sqlite3.Connection, execution: str) -> list[tuple[Json, ...]]:
-    # All at once: a cursor that an error keeps alive would keep the reader's snapshot too, and what came after it
-    # would not be seen.
-    return db.execute(
-        f"SELECT {_NODE}, crc FROM nodes WHERE execution = ? ORDER BY path", (execution,)
-    ).fetchall()  # fmt: skip
+        yield problems((str(row[_ID]), partial(_execution, db, row)) for row in rows)
 
 
 def _unverified(found: Sequence[Json]) -> ExecutionRow:
@@ -435,14 +310,6 @@ def _execution(db: sqlite3.Connection, found: tuple[Json, ...]) -> ExecutionRow:
     return row
 
 
-def _node(execution: str, found: tuple[Json, ...]) -> NodeRow:
-    row = NodeRow(**dict(zip(NodeRow.__struct_fields__, found[:-1], strict=True)))
-    if found[-1] != _crc_of_node(execution, row, row.output, row.large):
-        raise StoreCorrupt(f"the checkpoint of {row.path} in execution {execution} is damaged; it is not run")
-    row.status = NodeState(row.status)
-    return row
-
-
 def _crc_of_execution(row: ExecutionRow) -> int:
     """Over what an execution is made of, a large trigger too; its state and its end change, and are not covered."""
     head = f"{row.id}/{row.workflow}@{row.version}/{row.root}/{row.cause}/{row.hops}/{row.created_at}"
@@ -450,22 +317,4 @@ def _crc_of_execution(row: ExecutionRow) -> int:
         head = f"{head}/{row.parent}/{row.parent_path}/{row.depth}"
     if row.forked_from:
         head = f"{head}/fork/{row.forked_from}"
-    return _crc(head, row.trigger, row.params)
-
-
-def _crc_of_node(execution: str, row: NodeRow, output: bytes | None, large: str | None) -> int:
-    head = f"{execution}/{row.path}/{row.status}/{row.attempt}/{row.port}/{row.started_at}/{row.finished_at}/{row.due}"
-    if row.seq:
-        head = f"{head}/{row.seq}"
-    if large:
-        head = f"{head}/{large}"
-    return _crc(head, output, row.error, row.usage)
-
-
-def _crc(head: str, *bodies: bytes | None) -> int:
-    crc = zlib.crc32(head.encode(errors="replace"))
-    for body in bodies:
-        if body:
-            # A damaged row may hold text or a number where bytes were.
-            crc = zlib.crc32(body if isinstance(body, bytes) else repr(body).encode(), crc)
-    return crc
+    return checksum(head, row.trigger, row.params)

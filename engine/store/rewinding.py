@@ -1,22 +1,11 @@
 """Going back to an earlier checkpoint of an execution: the same one after its end, or a new one that begins there."""
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
-from engine.store import executions, values
-from engine.store.executions import ExecutionRow, NodeRow
+from engine.store import checkpoints, executions, values
+from engine.store.checkpoints import NodeRow
+from engine.store.executions import ExecutionRow
 from engine.store.transaction import Transaction
-
-
-class CheckpointRow(msgspec.Struct, frozen=True):
-    """One change of a node that can be gone back to."""
-
-    seq: int
-    time: int | None
-    path: str
-    status: str
 
 
 def reopen(tx: Transaction, row: ExecutionRow, now: int) -> None:
@@ -48,20 +37,10 @@ def fork(tx: Transaction, row: ExecutionRow, nodes: Iterable[NodeRow], *, starte
     if started_at is not None:
         tx.execute("UPDATE executions SET started_at = ? WHERE id = ?", (started_at, row.id))
     for node in nodes:
-        executions.checkpoint(tx, row.id, node)
-
-
-def checkpoints(db: sqlite3.Connection, execution: str, *, after: int, limit: int) -> list[CheckpointRow]:
-    """The newest change of each node, in the order in which they happened."""
-    rows = db.execute(
-        "SELECT seq, COALESCE(finished_at, started_at), path, status FROM nodes WHERE execution = ? AND seq > ? "
-        "ORDER BY seq LIMIT ?",
-        (execution, after, limit),
-    )
-    return [CheckpointRow(*row) for row in rows]
+        checkpoints.write(tx, row.id, node)
 
 
 def _release(tx: Transaction, execution: str, hashes: Sequence[str]) -> None:
     for hash in hashes:
-        if not executions.refers(tx, execution, hash):
+        if not checkpoints.refers(tx, execution, hash):
             values.release(tx, execution, hash)

@@ -9,8 +9,9 @@ from agent.store_health import examine_recording, examine_store
 from engine.fleet.event import FleetEvent
 from engine.fleet.store import FleetStore
 from engine.states import ExecutionState, NodeState
-from engine.store import Store, executions
-from engine.store.executions import ExecutionRow, NodeRow
+from engine.store import Store, checkpoints, executions
+from engine.store.checkpoints import NodeRow
+from engine.store.executions import ExecutionRow
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def made(tx, name: str) -> None:
             id=name, workflow="w", version=1, status=ExecutionState.QUEUED, root=name, trigger=b"{}", created_at=1
         ),
     )
-    executions.checkpoint(
+    checkpoints.write(
         tx, name, NodeRow(path="a", status=NodeState.COMPLETED, attempt=1, output=b'"' + b"x" * 300 + b'"')
     )
 

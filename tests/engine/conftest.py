@@ -28,8 +28,9 @@ from engine.ports import Http, Requester
 from engine.resources.gauge import Gauge
 from engine.secrets import UnknownSecret
 from engine.states import FINISHED
-from engine.store import Store, executions, outbox
-from engine.store.executions import ExecutionRow, NodeRow
+from engine.store import Store, checkpoints, executions, outbox
+from engine.store.checkpoints import NodeRow
+from engine.store.executions import ExecutionRow
 from engine.values import Json
 from plugins.nodes import builtin_types
 from plugins.registry import Registry
@@ -175,7 +176,7 @@ class Rig:
         return row
 
     async def nodes(self, execution: str) -> dict[str, NodeRow]:
-        rows = await self.store.read(lambda db: executions.nodes(db, execution))
+        rows = await self.store.read(lambda db: checkpoints.of(db, execution))
         return {row.path: row for row in rows}
 
     async def states(self, execution: str) -> dict[str, str]:

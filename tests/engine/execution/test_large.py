@@ -14,7 +14,7 @@ from engine.contract import Done, Wait
 from engine.events import Kind
 from engine.execution.large import LargeValues
 from engine.states import ExecutionState
-from engine.store import executions, values
+from engine.store import checkpoints, values
 
 BIG = "x" * values.LARGE
 
@@ -271,7 +271,7 @@ async def test_output_that_is_handed_on_is_not_copied(rig, decoded):
     assert seen["n1"] is shared
     assert seen["n2"]["rows"] is shared
     assert seen["n3"] is shared
-    rows = await rig.store.read(lambda db: executions.nodes(db, execution, whole=True))
+    rows = await rig.store.read(lambda db: checkpoints.of(db, execution, whole=True))
     assert {row.path: decoded(row.output) for row in rows} == {
         "big": ROWS, "n0": ROWS, "n1": ROWS, "n2": {"rows": ROWS, "n": 1}, "n3": ROWS, "n4": ROWS[0],
     }  # fmt: skip

@@ -9,7 +9,7 @@ from engine.execution.run import FAILING
 from engine.states import NodeState
 from engine.steering.outline import Changes, changes
 from engine.steering.revival import Revival, UnknownPlace
-from engine.store.executions import NodeRow
+from engine.store.checkpoints import NodeRow
 from engine.values import encode_json
 
 

@@ -8,9 +8,10 @@ import threading
 import pytest
 
 from engine.states import ExecutionState, NodeState
-from engine.store import Store, backup, executions
+from engine.store import Store, backup, checkpoints, executions
 from engine.store.backup import BackupRefused, Progress, back_up
-from engine.store.executions import ExecutionRow, NodeRow
+from engine.store.checkpoints import NodeRow
+from engine.store.executions import ExecutionRow
 
 BIG = b'"' + b"x" * 100_000 + b'"'
 
@@ -21,7 +22,7 @@ def made(name: str, output: bytes = b"1"):
             id=name, workflow="w", version=1, status=ExecutionState.QUEUED, root=name, trigger=b"{}", created_at=1
         )
         executions.create(tx, row)
-        executions.checkpoint(tx, name, NodeRow(path="a", status=NodeState.COMPLETED, attempt=1, output=output))
+        checkpoints.write(tx, name, NodeRow(path="a", status=NodeState.COMPLETED, attempt=1, output=output))
 
     return unit
 
@@ -86,7 +87,7 @@ async def test_backup_can_be_opened_as_a_store(store, tmp_path):
     back_up(store.path, tmp_path / "b.db")
 
     async with Store.open(tmp_path / "b.db") as copy:
-        [row] = await copy.read(lambda db: executions.nodes(db, "e000", whole=True))
+        [row] = await copy.read(lambda db: checkpoints.of(db, "e000", whole=True))
         assert row.output == BIG
 
 

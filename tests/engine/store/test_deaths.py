@@ -20,8 +20,9 @@ FILL = """
 import asyncio, sys
 from pathlib import Path
 from engine.states import ExecutionState, NodeState
-from engine.store import Store, executions
-from engine.store.executions import ExecutionRow, NodeRow
+from engine.store import Store, checkpoints, executions
+from engine.store.checkpoints import NodeRow
+from engine.store.executions import ExecutionRow
 from engine.store.housekeeping import Housekeeper, Retention
 
 def made(name, value):
@@ -31,8 +32,8 @@ def made(name, value):
             return
         executions.create(tx, ExecutionRow(id=name, workflow="w", version=1, status=ExecutionState.QUEUED, root=name,
                                            trigger=b"{}", created_at=1))
-        executions.checkpoint(tx, name, NodeRow(path="own", status=NodeState.COMPLETED, attempt=1, output=body))
-        executions.checkpoint(tx, name, NodeRow(path="shared", status=NodeState.COMPLETED, attempt=1,
+        checkpoints.write(tx, name, NodeRow(path="own", status=NodeState.COMPLETED, attempt=1, output=body))
+        checkpoints.write(tx, name, NodeRow(path="shared", status=NodeState.COMPLETED, attempt=1,
                                                 output=b'"' + b"s" * 80_000 + b'"'))
         executions.finish(tx, name, ExecutionState.COMPLETED, now=int(name[1:]), outputs=body, error=None)
     return unit

@@ -7,9 +7,10 @@ import pytest
 
 from engine.events import Event, Kind
 from engine.states import ExecutionState, NodeState
-from engine.store import deadletters, executions, housekeeping, inbox, outbox, space
+from engine.store import checkpoints, deadletters, executions, housekeeping, inbox, outbox, space
+from engine.store.checkpoints import NodeRow
 from engine.store.deadletters import DeadLetter
-from engine.store.executions import ExecutionRow, NodeRow
+from engine.store.executions import ExecutionRow
 from engine.store.housekeeping import Housekeeper, Retention
 from engine.store.outbox import Cursor, Outbox
 
@@ -29,7 +30,7 @@ async def add(store, name: str, *, ended: bool = True, size: int = 10) -> None:
             id=name, workflow="w", version=1, status=ExecutionState.QUEUED, root=name, trigger=b"{}", created_at=now
         )
         executions.create(tx, row)
-        executions.checkpoint(
+        checkpoints.write(
             tx, name, NodeRow(path="a", status=NodeState.COMPLETED, attempt=1, output=b'"' + b"x" * size + b'"')
         )
         if ended:
@@ -104,7 +105,7 @@ async def test_executions_with_many_nodes_go_in_several_steps_the_oldest_first(s
         await add(store, f"e{i}")
         await store.submit(
             lambda tx, i=i: [
-                executions.checkpoint(tx, f"e{i}", NodeRow(path=f"scan[{n}]", status=NodeState.COMPLETED, attempt=1))
+                checkpoints.write(tx, f"e{i}", NodeRow(path=f"scan[{n}]", status=NodeState.COMPLETED, attempt=1))
                 for n in range(60)
             ]
         )

@@ -4,8 +4,9 @@ import msgspec
 import pytest
 
 from engine.states import ExecutionState, NodeState
-from engine.store import StoreCorrupt, executions, values
-from engine.store.executions import ExecutionRow, NodeRow
+from engine.store import StoreCorrupt, checkpoints, executions, values
+from engine.store.checkpoints import NodeRow
+from engine.store.executions import ExecutionRow
 from engine.store.housekeeping import Housekeeper, Retention
 
 BIG = b'"' + b"x" * values.LARGE + b'"'
@@ -27,7 +28,7 @@ async def create(store, name: str, *rows: NodeRow, trigger: bytes = b"{}", outpu
     def unit(tx):
         executions.create(tx, execution(name, trigger))
         for row in rows:
-            executions.checkpoint(tx, name, row)
+            checkpoints.write(tx, name, row)
         if outputs is not None:
             executions.finish(tx, name, ExecutionState.COMPLETED, now=2, outputs=outputs, error=None)
 
@@ -35,11 +36,11 @@ async def create(store, name: str, *rows: NodeRow, trigger: bytes = b"{}", outpu
 
 
 async def put(store, name: str, row: NodeRow) -> None:
-    await store.submit(lambda tx: executions.checkpoint(tx, name, row))
+    await store.submit(lambda tx: checkpoints.write(tx, name, row))
 
 
 async def rows(store, name: str, **options) -> dict[str, NodeRow]:
-    return {row.path: row for row in await store.read(lambda db: executions.nodes(db, name, **options))}
+    return {row.path: row for row in await store.read(lambda db: checkpoints.of(db, name, **options))}
 
 
 async def stored(store) -> list[str]:
@@ -171,7 +172,7 @@ async def test_glimpse_reads_only_the_beginning(store):
 
 async def test_unit_that_fails_leaves_no_value_behind(store):
     def unit(tx):
-        executions.checkpoint(tx, "one", node("a"))
+        checkpoints.write(tx, "one", node("a"))
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
@@ -182,7 +183,7 @@ async def test_unit_that_fails_leaves_no_value_behind(store):
 
 async def test_rows_written_by_the_version_before_stay_valid(store):
     """A large output in its row: from before there were values."""
-    crc = executions._crc_of_node("old", node("a"), BIG, None)
+    crc = checkpoints._crc_of_node("old", node("a"), BIG, None)
     await store.submit(lambda tx: executions.create(tx, execution("old")))
     await store.submit(
         lambda tx: tx.execute(

@@ -22,7 +22,7 @@ from engine.execution.control import control_types
 from engine.execution.services import ExecutionConfig, Services
 from engine.states import NodeState
 from engine.store import Store
-from engine.store.executions import NodeRow
+from engine.store.checkpoints import NodeRow
 from engine.triggers.message import Fate, Message
 from engine.values import Json
 from plugins.registry import Registry

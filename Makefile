@@ -19,7 +19,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 		echo "Install one, or name it: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1; }
 	@test -x $(BIN)/pip || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "No virtual environment could be made; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,llm]' -c constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,llm,wasm]' -c constraints.txt
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.installed
@@ -32,7 +32,7 @@ EXECUTABLE = $(shell ls -t dist/ganglion-*-linux-* 2>/dev/null | grep -vE '\.(si
 
 $(PACKAGE_VENV)/.installed: pyproject.toml constraints.txt
 	"$(PYTHON)" -m venv $(PACKAGE_VENV)
-	$(PACKAGE_VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[package]' -c constraints.txt
+	$(PACKAGE_VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[package,wasm]' -c constraints.txt
 	@touch $@
 
 .PHONY: package

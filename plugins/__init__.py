@@ -11,6 +11,7 @@ Everything here uses the public node contract (`engine.contract`) and nothing el
     http_answer.py   what an HTTP answer says: its body as data, when to ask again
     process.py       one child process, bounded in time and output, gone with everything it started
     masking.py       secrets revealed for one attempt, and hidden again in whatever comes back
+    wasm/            WebAssembly, with a limit for everything
     message.py       what a node may send over NATS: subjects, headers and bodies
     scalar.py        values where only text can stand: headers, arguments, environment
     time_left.py     how long an attempt may still take

@@ -44,7 +44,7 @@ MODULES = (
     "typer.rich_utils",
     "uvloop",
 )
-"""What is imported before. If one can not be, whoever needs it tells that."""
+"""What is imported before, all commands besides. If one can not be, whoever needs it tells that."""
 LENGTH = struct.Struct("=I")
 NUMBER = struct.Struct("=i")
 
@@ -134,6 +134,8 @@ if __name__ == "__main__":
     for name in MODULES:
         with suppress(Exception):
             importlib.import_module(name)
+    with suppress(Exception):
+        importlib.import_module("agent.cli.root").program()
     order = serve(socket.socket(fileno=int(sys.argv[1])))
     if order is not None:
         try:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from agent.cli.root import app
+from agent.cli.root import program
 from agent.node_types import node_types
 from engine.definition import load_workflow
 
@@ -36,7 +36,7 @@ def test_the_workflow_and_the_nodes_of_models_are_valid() -> None:
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_is_one_that_we_have(line: str) -> None:
     arguments = shlex.split(line, comments=True)[1:]
-    command: Any = get_command(app)
+    command: Any = get_command(program())
     while arguments and arguments[0] in getattr(command, "commands", {}):
         command = command.commands[arguments.pop(0)]
     options = {option for parameter in command.params for option in parameter.opts}
@@ -46,7 +46,7 @@ def test_a_command_is_one_that_we_have(line: str) -> None:
 def test_every_command_is_named_and_no_other() -> None:
     table = TEXT.partition("## Commands")[2].partition("`--json`")[0]
     named = {word.split()[0] for word in re.findall(r"`([^`]+)`", table)} - {"replay"}
-    assert named == set(get_command(app).commands)
+    assert named == set(get_command(program()).commands)
 
 
 def test_every_node_type_is_named() -> None:

@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 
 from agent import __version__
-from agent.cli.root import app
+from agent.cli.root import program
 from agent.config.places import SYSTEM_CONFIG, SYSTEM_DATA
 from agent.service.installation import SYSTEM_CACHE, unit_path
 from agent.service.unit import SERVER_SECONDS, WATCHDOG_SECONDS, Service, systemd_unit
@@ -24,7 +24,7 @@ OTHERS = ("systemctl", "loginctl", "apt", "docker", "packaging/deb/build.sh")
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("ganglion ")])
 def test_a_command_is_one_that_we_have(line: str) -> None:
-    command: Any = get_command(app).commands[shlex.split(line)[1]]  # type: ignore[attr-defined]
+    command: Any = get_command(program()).commands[shlex.split(line)[1]]  # type: ignore[attr-defined]
     arguments = shlex.split(line, comments=True)[2:]
     context = command.make_context("ganglion", [*arguments])
     assert context.params

@@ -3,58 +3,100 @@
 import os
 import signal
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from agent.cli import (
-    acts,
-    backup,
-    check,
-    deadletters,
-    definitions,
-    demo,
-    doctor,
-    drain,
-    events,
-    executions,
-    fleet,
-    forms,
-    identity,
-    log,
-    mesh,
-    new,
-    nodes,
-    self_update,
-    service,
-    starter,
-    state,
-    stats,
-    top,
-    up,
-)
-from agent.cli import run as run_file
 from agent.cli.failure import Exit, Failure
-from agent.cli.models import group as models
 from agent.cli.screen import clean
 from agent.config import InvalidConfig
 
-BUILD, RUN, LOOK, MEND = "Write workflows", "Run", "Look", "Act on executions"
-KEEP = "Keep the store"
-SERVE = "Run as a service"
+COMMANDS = {
+    "Write workflows": {
+        "init": "starter.init",
+        "new": "new.new",
+        "check": "check.check",
+        "schema": "check.schema",
+        "nodes": "nodes.nodes",
+    },
+    "Run": {
+        "up": "up.up",
+        "drain": "drain.drain",
+        "demo": "demo.demo",
+        "run": "run.run",
+        "deploy": "definitions.deploy",
+        "undeploy": "definitions.undeploy",
+        "trigger": "acts.trigger",
+    },
+    "Look": {
+        "ps": "executions.ps",
+        "show": "executions.show",
+        "checkpoints": "executions.checkpoints",
+        "events": "events.events",
+        "log": "log.log",
+        "top": "top.top",
+        "stats": "stats.stats",
+        "workflows": "definitions.workflows",
+        "state": "state.state",
+        "status": "doctor.status",
+        "doctor": "doctor.doctor",
+        "fleet": "fleet.group",
+        "models": "models.group.group",
+        "mesh": "mesh.group",
+    },
+    "Act on executions": {
+        "pause": "acts.pause",
+        "resume": "acts.resume",
+        "cancel": "acts.cancel",
+        "retry": "acts.retry",
+        "fork": "acts.fork",
+        "resolve": "acts.resolve",
+        "forms": "forms.forms",
+        "submit": "forms.submit",
+        "deadletters": "deadletters.group",
+    },
+    "Run as a service": {
+        "install": "service.install",
+        "uninstall": "service.uninstall",
+    },
+    "Keep the store": {
+        "backup": "backup.backup",
+        "restore": "backup.restore",
+        "self-update": "self_update.self_update",
+        "identity": "identity.group",
+    },
+}
+"""Where each command is, below agent.cli, by the heading that the help has it under; groups come last there."""
 
-app = typer.Typer(
-    name="ganglion",
-    help="An autonomous workflow agent in one process: durable workflows, started by NATS messages.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-)
+
+def program(first: str = "") -> typer.Typer:
+    """The command line. If `first` names a command, with that one alone: to import the others, and to make their
+    options of their signatures, is a third of the time that an agent needs until it is ready."""
+    app = typer.Typer(
+        name="ganglion",
+        help="An autonomous workflow agent in one process: durable workflows, started by NATS messages.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    )
+    app.callback(invoke_without_command=True)(_everything)
+    alone = any(first in commands for commands in COMMANDS.values())
+    for heading, commands in COMMANDS.items():
+        for name, place in commands.items():
+            if alone and name != first:
+                continue
+            module, _, attribute = place.rpartition(".")
+            found = getattr(import_module(f"agent.cli.{module}"), attribute)
+            if isinstance(found, typer.Typer):
+                app.add_typer(found, name=name, rich_help_panel=heading)
+            else:
+                app.command(name, rich_help_panel=heading)(found)
+    return app
 
 
-@app.callback(invoke_without_command=True)
-def everything(
+def _everything(
     version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.", is_eager=True)] = False,
 ) -> None:
     if version:
@@ -64,53 +106,10 @@ def everything(
         raise typer.Exit
 
 
-app.command(rich_help_panel=BUILD)(starter.init)
-app.command(rich_help_panel=BUILD)(new.new)
-app.command(rich_help_panel=BUILD)(check.check)
-app.command(rich_help_panel=BUILD)(check.schema)
-app.command(rich_help_panel=BUILD)(nodes.nodes)
-app.command(rich_help_panel=RUN)(up.up)
-app.command(rich_help_panel=RUN)(drain.drain)
-app.command(rich_help_panel=RUN)(demo.demo)
-app.command(rich_help_panel=RUN)(run_file.run)
-app.command(rich_help_panel=RUN)(definitions.deploy)
-app.command(rich_help_panel=RUN)(definitions.undeploy)
-app.command(rich_help_panel=RUN)(acts.trigger)
-app.command(rich_help_panel=LOOK)(executions.ps)
-app.command(rich_help_panel=LOOK)(executions.show)
-app.command(rich_help_panel=LOOK)(executions.checkpoints)
-app.command(rich_help_panel=LOOK)(events.events)
-app.command(rich_help_panel=LOOK)(log.log)
-app.command(rich_help_panel=LOOK)(top.top)
-app.add_typer(fleet.group, name="fleet", rich_help_panel=LOOK)
-app.command(rich_help_panel=LOOK)(stats.stats)
-app.command(rich_help_panel=LOOK)(definitions.workflows)
-app.command(rich_help_panel=LOOK)(state.state)
-app.add_typer(models.group, name="models", rich_help_panel=LOOK)
-app.command(rich_help_panel=LOOK)(doctor.status)
-app.command(rich_help_panel=LOOK)(doctor.doctor)
-app.command(rich_help_panel=MEND)(acts.pause)
-app.command(rich_help_panel=MEND)(acts.resume)
-app.command(rich_help_panel=MEND)(acts.cancel)
-app.command(rich_help_panel=MEND)(acts.retry)
-app.command(rich_help_panel=MEND)(acts.fork)
-app.command(rich_help_panel=MEND)(acts.resolve)
-app.command(rich_help_panel=MEND)(forms.forms)
-app.command(rich_help_panel=MEND)(forms.submit)
-app.add_typer(deadletters.group, name="deadletters", rich_help_panel=MEND)
-app.add_typer(mesh.group, name="mesh", rich_help_panel=LOOK)
-app.command(rich_help_panel=SERVE)(service.install)
-app.command(rich_help_panel=SERVE)(service.uninstall)
-app.command(rich_help_panel=KEEP)(backup.backup)
-app.command(rich_help_panel=KEEP)(backup.restore)
-app.add_typer(identity.group, name="identity", rich_help_panel=KEEP)
-app.command(rich_help_panel=KEEP)(self_update.self_update)
-
-
 def run() -> int:
     """Carry out the command line; gives the exit code. Errors go to standard error, in one form."""
     try:
-        app()
+        program(*sys.argv[1:2])()
     except SystemExit as end:
         return int(end.code or 0)
     except InvalidConfig as invalid:

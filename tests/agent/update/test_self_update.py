@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from agent.cli.root import app
+from agent.cli.root import program
 from agent.config import load_config
 from agent.lock import holder
 from agent.ready import read_ready
@@ -151,7 +151,7 @@ def test_what_a_packer_left_in_the_environment_stays_behind() -> None:
 @pytest.mark.parametrize("line", GANGLION)
 def test_a_command_of_the_page_is_one_that_we_have(line: str) -> None:
     name, *arguments = shlex.split(line, comments=True)[1:]
-    command: Any = get_command(app)
+    command: Any = get_command(program())
     options = {option for parameter in command.commands[name].params for option in parameter.opts}
     assert {argument for argument in arguments if argument.startswith("-")} <= options
 

@@ -1,4 +1,4 @@
-"""All executions of this agent: slots, timers, recovery at boot. The queue is the store (see `queue`)."""
+"""All executions of this agent: slots, recovery at boot. The queue is the store (see `queue`)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,18 +9,15 @@ from engine.definition.flow import Flow
 from engine.dispatch.catalogue import Catalogue, Unloadable
 from engine.dispatch.preparation import Failed, Preparation
 from engine.dispatch.queue import Queue
+from engine.dispatch.timers import Timers
 from engine.execution.runner import Halt, Runner
 from engine.execution.services import Services
 from engine.flow.line import NO_FLOW, Candidate, Line
 from engine.flow.lines import Lines
-from engine.signal import Signal
 from engine.states import ExecutionState, IllegalMove
 from engine.store import Store, StoreFull, Transaction, Unit, executions, turns, waits
 from engine.store.executions import ExecutionRow
 from engine.store.transaction import Answer, T
-
-TIMER_CHECK_SECONDS = 60.0
-"""How long the timer service sleeps at most: the wall clock may be set."""
 
 
 class Executor:
@@ -52,8 +49,9 @@ class Executor:
         self._slots_changed = asyncio.Event()
         self._changing: dict[str, int] = {}
         """Executions that are being changed in the store, and by how many orders: nobody starts them."""
-        self._timers_changed = Signal()
-        self._more_due = False
+        self._timers = Timers(
+            store, self.lines, services.clock, most=services.config.max_queued, enqueue=self._enqueue, fill=self._fill
+        )
         self._slot_freed = asyncio.Event()
         self._draining = False
         self._group: asyncio.TaskGroup | None = None
@@ -71,7 +69,7 @@ class Executor:
                 orphans = await self._store.read(waits.orphans)
                 self._group = group
                 self._let_go_of(orphans)
-                timers = group.create_task(self._watch_timers(), name="timers")
+                timers = group.create_task(self._timers.run(), name="timers")
                 self._fill()
                 await self._drained()
                 timers.cancel()
@@ -147,7 +145,7 @@ class Executor:
         known = self.lines.quiet_until
         self.lines.admit(row)
         if self.lines.quiet_until < known:
-            self._timers_changed.set()
+            self._timers.changed()
 
     def room(self, workflow: str, flow: Flow) -> int:
         """How many more messages of this workflow may come in now."""
@@ -200,9 +198,7 @@ class Executor:
         if self._queue.more_in_store and not self._fetching:
             self._fetching = True
             self._group.create_task(self._fetch_queued())
-        if self._more_due:
-            self._more_due = False
-            self._timers_changed.set()
+        self._timers.refill()
 
     async def _fetch_queued(self) -> None:
         for id, num in await self._queue.fetch():
@@ -219,13 +215,13 @@ class Executor:
         self._running[candidate.id] = None
         group.create_task(self._execute(candidate.id, candidate.row, turn=(line, candidate)))
         if line.pause(self._services.clock.monotonic()) > 0:
-            self._timers_changed.set()  # the next one starts when the rate lets it
+            self._timers.changed()  # the next one starts when the rate lets it
 
     async def _fetch_line(self, line: Line) -> None:
         await self.lines.fetch(line)
         self._fill()
         if line.pause(self._services.clock.monotonic()) > 0:
-            self._timers_changed.set()  # only the rate holds it up
+            self._timers.changed()  # only the rate holds it up
 
     async def _goes_in_turn(self, id: str) -> bool:
         """Whether an execution, which is to go on, does that when its turn comes: then its line has it now."""
@@ -278,7 +274,7 @@ class Executor:
             if halt is Halt.FINISHED:
                 self._ended(runner.state, runner.successor)
             elif halt is Halt.PARKED:
-                self._timers_changed.set()
+                self._timers.changed()
         except BaseException:
             # The store failed, or a bug, or the grace time is over: nothing more may start in a group that is ending.
             # The process stops, and the checkpoints make that safe.
@@ -302,7 +298,7 @@ class Executor:
         """An execution ended."""
         self.finished[state] = self.finished.get(state, 0) + 1
 
-    # --- recovery and timers
+    # --- recovery
 
     async def _recover(self) -> None:
         """Interrupted executions go first, then what is queued; blocked ones are tried again."""
@@ -315,33 +311,11 @@ class Executor:
         if interrupted:
             self._services.log("info", f"{len(interrupted)} interrupted executions go on", {})
 
-    async def _watch_timers(self) -> None:
-        """Queue waiting executions when they are due."""
-        while True:
-            pause = await self._queue_due(self._services.clock.now())
-            await self._timers_changed.wait(pause)
-
-    async def _queue_due(self, now: int) -> float:
-        """Queue what is due; returns the seconds until the next look."""
-        found = await self._store.read(lambda db: executions.due(db, now, self._config.max_queued))
-        for id in found:
-            self._enqueue(id)
-        self._more_due = len(found) == self._config.max_queued
-        self._fill()
-        following = await self._store.read(lambda db: executions.next_due(db, now))
-        pause = TIMER_CHECK_SECONDS
-        if self.lines.in_use:
-            await self.lines.end_quiet_times()
-            self._fill()
-            pause = min(pause, self.lines.pause())
-            following = min(self.lines.quiet_until, self.lines.quiet_until if following is None else following)
-        elif following is None:
-            return pause
-        return min(pause, max(0.01, (following - self._services.clock.now()) / 1_000_000))
+    # --- what becomes of those that wait
 
     def wake(self) -> None:
         """Look at the timers now (the clock was set, a test moved it)."""
-        self._timers_changed.set()
+        self._timers.changed()
 
     def answered(self, answers: Sequence[Answer]) -> None:
         """Waiting nodes have their answers, durably: whoever runs them goes on, what is parked is due."""
@@ -351,7 +325,7 @@ class Executor:
                 runner.answer(path, body)
             elif id in self._running:
                 self._early.setdefault(id, {})[path] = body
-        self._timers_changed.set()
+        self._timers.changed()
 
     def _let_go_of(self, children: Sequence[str]) -> None:
         """Cancel executions whose parents wait for them no more. What is missed is found at the next start."""

@@ -41,6 +41,8 @@ from agent.service.watchdog import Watchdog
 from agent.status_desk import StatusDesk
 from agent.stopping import Stopping, canceller, two_phase_stop
 from agent.update.directory import mark, refuse_newer
+from agent.update.hold import is_held
+from agent.update.probation import stand_trial
 from agent.update.program import this_program
 from agent.upkeep import keep_house, retention, when_there_is_room
 from agent.workflow_files import deploy_files
@@ -150,9 +152,15 @@ async def _live(
     draining = DrainDesk(engine, stop)
     model_desk = ModelDesk(models, engine.identity.agent)
     presence = None
+    verbs = (*engine_verbs(engine), status.verb, backups.verb, draining.verb, tail.verb(engine.identity.agent))
     if mesh is not None:
+        verbs = (*verbs, model_desk.verb, *recording_verbs(recording, engine, mesh))
         presence = Presence(engine, mesh, config, stop, models=lambda: models.resident)
         models.followers.append(presence.models_changed)
+    if is_held(config.data_path):
+        await stand_trial(config, engine, mesh, verbs, ready=status.ready(), watchdog=watchdog, stop=stop.asked)
+        if stop.asked.is_set():
+            return
     async with asyncio.TaskGroup() as tasks:
         feeding = tasks.create_task(watchdog.run(), name="watchdog")
         running = tasks.create_task(engine.run(), name="engine")
@@ -164,8 +172,6 @@ async def _live(
             folder = Path(config.engine.workflows_dir)
             await when_there_is_room(lambda: deploy_files(engine, folder))
         if mesh is not None:
-            verbs = (*engine_verbs(engine), status.verb, backups.verb, draining.verb, tail.verb(engine.identity.agent))
-            verbs = (*verbs, model_desk.verb, *recording_verbs(recording, engine, mesh))
             await mesh.start(engine, verbs, tasks, metadata=about(config))
         if recording is not None:
             recording.start(tasks)

@@ -21,6 +21,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where its NATS server is; empty with `mode = "off"`."""
     mqtt: str = ""
     version: str = ""
+    trial: bool = False
+    """It is there, and begins nothing yet (agent/update/hold.py); only the data directory's file says so."""
 
 
 def write_ready(path: Path, ready: Ready) -> None:

@@ -37,10 +37,10 @@ class Watchdog:
         fed = None if self._fed is None else time.monotonic() - self._fed
         return Supervision(watchdog=self._supervisor.watchdog_seconds or 0.0, fed=fed)
 
-    def ready(self) -> None:
+    def ready(self, well: str = "running") -> None:
         """Everything serves."""
-        self.well = "running"
-        self._supervisor.ready(self.well)
+        self.well = well
+        self._supervisor.ready(well)
 
     async def run(self) -> None:
         """The service: runs until it is cancelled, or the store is closed or broken, which the store itself tells."""

@@ -23,11 +23,11 @@ status.py          and when it is asked; status_desk.py answers
 stopping.py        the first signal drains, the second cancels
 logs.py            log lines for people and for machines
 about.py           what it says of itself as a service
-build.py           what the executable was built from
+build.py           what it is made of
 draining.py        finish what runs, take nothing new; drain_desk.py takes the request
 log_tail.py        its newest log lines, for whoever asks
 mesh_rights.py     what a server must allow it
-doctor.py          is this machine fit?
+doctor.py          is this machine fit? wasm_health.py: for WebAssembly too?
 
 trial.py           one execution in this process (`ganglion run`), with mocks.py and borrowed_nats.py
 single.py          one error out of a group

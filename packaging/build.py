@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
+from importlib.metadata import version as version_of
 from pathlib import Path
 
 from launcher import pack
@@ -23,6 +24,8 @@ from sqlite import sqlite
 ROOT = Path(__file__).parents[1]
 GLIBC = re.compile(rb"\0GLIBC_2\.(\d+)(?=[.\0])")
 LIMIT_BYTES = 90_000_000
+PROCESSORS = {"x86_64": "x86-64 with SSE2", "aarch64": "ARMv8.0"}
+"""The oldest that everything inside is compiled for; llama.cpp has variants for newer ones."""
 
 
 def main() -> None:
@@ -77,12 +80,18 @@ def _collect(work: Path, library: Path, sqlite_library: Path, server: Path, said
 
 def _told(commit: str, sqlite_version: str, llama_version: str, server: Path, glibc: int) -> str:
     nats = subprocess.run([str(server), "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
-    return (
-        f"commit {commit}\n"
-        f"Python {platform.python_version()}, SQLite {sqlite_version}, NATS {nats.removeprefix('v')}, "
-        f"llama.cpp of llama-cpp-python {llama_version}\n"
-        f"linux {platform.machine()}, glibc 2.{glibc} or newer\n"
-    )
+    facts = {  # the names of agent/build.py
+        "commit": commit,
+        "python": platform.python_version(),
+        "sqlite": sqlite_version,
+        "nats": nats.removeprefix("v"),
+        "llama_cpp": llama_version,
+        "wasmtime": version_of("wasmtime"),
+        "architecture": platform.machine(),
+        "glibc": f"2.{glibc}",
+        "processor": PROCESSORS[platform.machine()],
+    }
+    return "".join(f"{name} {fact}\n" for name, fact in facts.items())
 
 
 def _commit() -> str:

@@ -19,10 +19,10 @@ import sys
 
 def main() -> None:
     """The console script `ganglion`."""
-    if sys.argv[1:] in (["--version"], ["-V"]):  # before anything is imported that takes time
-        from agent.build import version_text
+    if sys.argv[1:2] in (["--version"], ["-V"]) and sys.argv[2:] in ([], ["--json"]):  # before slow imports
+        from agent.build import version_json, version_text
 
-        sys.stdout.write(version_text())
+        sys.stdout.write(version_json() if sys.argv[2:] else version_text())
         return
     from agent.cli.root import run
 

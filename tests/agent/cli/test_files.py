@@ -10,7 +10,8 @@ from agent import __version__
 def test_the_version_is_that_of_the_package(shell) -> None:
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
     assert project["version"] == __version__
-    assert shell("--version").out == f"ganglion {__version__}\n"
+    assert shell("--version").out.startswith(f"ganglion {__version__}\nPython ")
+    assert json.loads(shell("--version", "--json").out)["version"] == __version__
 
 
 def test_the_version_is_told_before_anything_heavy_is_imported(shell) -> None:

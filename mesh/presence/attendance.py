@@ -16,7 +16,7 @@ from mesh.presence.members import Member, Standing, standing
 
 
 class Change(msgspec.Struct, frozen=True):
-    """An agent is otherwise than before."""
+    """An agent is otherwise than before: it came or went, or has other labels."""
 
     beat: Beat
     """Its newest."""
@@ -30,7 +30,7 @@ class Change(msgspec.Struct, frozen=True):
 class _Known:
     """One agent."""
 
-    __slots__ = ("at", "beat", "seq", "told")
+    __slots__ = ("at", "beat", "labels", "seq", "told")
 
     def __init__(self, beat: Beat, seq: int, at: float) -> None:
         self.beat = beat
@@ -39,6 +39,8 @@ class _Known:
         """When it spoke."""
         self.told: Standing | None = None
         """What the watcher's listeners know of it."""
+        self.labels = beat.labels
+        """The same."""
 
 
 class Attendance:
@@ -133,10 +135,10 @@ class Attendance:
         return [known.beat for known in self._known.values()]
 
     def _tell(self, known: _Known, now_is: Standing, now: float) -> list[Change]:
-        if known.told is now_is:
+        if known.told is now_is and known.labels == known.beat.labels:
             return []
         change = Change(known.beat, known.told, now_is, max(0.0, now - known.at))
-        known.told = now_is
+        known.told, known.labels = now_is, known.beat.labels
         return [change]
 
 

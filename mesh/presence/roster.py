@@ -29,7 +29,7 @@ IDLE_SECONDS = 5.0
 """How often the server says that the consumer is there, when nobody else says anything."""
 SILENT_SECONDS = 3 * IDLE_SECONDS
 """Without a word for so long the consumer is gone: a new one is made."""
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1.0
 """How soon a silence is noticed at the latest."""
 QUEUE = 10_000
 """Beats that may wait to be looked at; the list makes up for more."""

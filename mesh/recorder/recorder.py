@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
@@ -22,8 +23,6 @@ from mesh.streams import Limits
 _logger = logging.getLogger("ganglion.mesh")
 LOOK_SECONDS = 5.0
 """How often what agents say of themselves is compared with what is recorded."""
-LEARN_SECONDS = 0.5
-"""How often labels are learnt at least; those of an agent that comes at once: what it does is asked for by them."""
 
 
 class Roster(Protocol):
@@ -98,15 +97,16 @@ class Recorder:
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
-        looked = -LOOK_SECONDS
+        looked = -math.inf
         while True:
-            with suppress(StoreFull):  # the labels are told again in a moment, and the reader tells of the disk
+            with suppress(StoreFull):  # the labels are told again at the next look, and the reader tells of the disk
                 if loop.time() - looked >= LOOK_SECONDS:
-                    await self.look()
                     looked = loop.time()
+                    await self.look()
                 else:
                     await self._learn(await self._roster.snapshot())
-            await self._stirred.wait(LEARN_SECONDS)
+            # Labels are learnt at once, of agents that come and of those that change: what they do is asked for by them.
+            await self._stirred.wait(looked + LOOK_SECONDS - loop.time())
 
     async def _given_up(self, gap: Gap) -> None:
         if gap.first == 1:

@@ -106,3 +106,11 @@ def test_an_agent_whose_key_was_removed_is_forgotten(attendance: Attendance, bea
     attendance.heard(beat("c"), 3, 100.0)
     attendance.listed(Listing([Entry(beat("a"), 1, SERVER)], SERVER), before, 100.1)
     assert [member.beat.agent for member in attendance.members(100.1)] == ["a", "c"]
+
+
+def test_an_agent_that_comes_back_with_other_labels_is_told(attendance: Attendance, beat: Callable[..., Beat]) -> None:
+    attendance.heard(beat(labels={"site": "a"}), 1, 100.0)
+    assert attendance.heard(beat(labels={"site": "a"}), 2, 101.0) == []
+    [change] = attendance.heard(beat(labels={"site": "b"}), 3, 102.0)
+    assert (change.was, change.now, change.beat.labels) == (UP, UP, {"site": "b"})
+    assert attendance.heard(beat(labels={"site": "b"}), 4, 103.0) == []

@@ -105,7 +105,7 @@ class Recorder:
                     await self.look()
                 else:
                     await self._learn(await self._roster.snapshot())
-            # Labels are learnt at once, of agents that come and of those that change: what they do is asked for by them.
+            # Labels are learnt at once, of agents that come or change: what they do is asked for by them.
             await self._stirred.wait(looked + LOOK_SECONDS - loop.time())
 
     async def _given_up(self, gap: Gap) -> None:

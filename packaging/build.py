@@ -1,12 +1,11 @@
 """Makes dist/ganglion-<version>-linux-<arch>, one executable, and says how large it is.
 
-python packaging/build.py [--work build/package] [--dist dist]      (make package)
+python packaging/build.py [--work build/package] [--dist dist] [--glibc 2.31]      (make package)
 """
 
 import argparse
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import tomllib
 from importlib.metadata import version as version_of
 from pathlib import Path
 
+import glibc
 from launcher import pack
 from licences import write_licences
 from llama import llama, pinned
@@ -22,7 +22,6 @@ from pages import check_pages
 from sqlite import sqlite
 
 ROOT = Path(__file__).parents[1]
-GLIBC = re.compile(rb"\0GLIBC_2\.(\d+)(?=[.\0])")
 LIMIT_BYTES = 90_000_000
 PROCESSORS = {"x86_64": "x86-64 with SSE2", "aarch64": "ARMv8.0"}
 """The oldest that everything inside is compiled for; llama.cpp has variants for newer ones."""
@@ -32,6 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "package")
     parser.add_argument("--dist", type=Path, default=ROOT / "dist")
+    parser.add_argument("--glibc", type=glibc.version, help="fail if a part asks for a newer one than this")
     options = parser.parse_args()
     work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def main() -> None:
     folder = _collect(work, library, sqlite_library, server, said)
     check_pages(folder)
     write_licences(work / "lists" / "ganglion", library / "licences", folder / "_internal" / "licences")
-    inside = _told(commit, sqlite_version, llama_version, server, _glibc([*folder.rglob("*")]))
+    inside = _told(commit, sqlite_version, llama_version, server, _glibc(folder, options.glibc))
     (folder / "_internal" / "agent" / "build.txt").write_text(inside)
     pack(folder, work / "packed", executable)
     size = executable.stat().st_size
@@ -78,7 +78,7 @@ def _collect(work: Path, library: Path, sqlite_library: Path, server: Path, said
     return work / "folder" / "ganglion"
 
 
-def _told(commit: str, sqlite_version: str, llama_version: str, server: Path, glibc: int) -> str:
+def _told(commit: str, sqlite_version: str, llama_version: str, server: Path, needed: str) -> str:
     nats = subprocess.run([str(server), "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
     facts = {  # the names of agent/build.py
         "commit": commit,
@@ -88,7 +88,7 @@ def _told(commit: str, sqlite_version: str, llama_version: str, server: Path, gl
         "llama_cpp": llama_version,
         "wasmtime": version_of("wasmtime"),
         "architecture": platform.machine(),
-        "glibc": f"2.{glibc}",
+        "glibc": needed,
         "processor": PROCESSORS[platform.machine()],
     }
     return "".join(f"{name} {fact}\n" for name, fact in facts.items())
@@ -101,10 +101,12 @@ def _commit() -> str:
     return git("rev-parse", "HEAD") + ("-modified" if git("status", "--porcelain", "--untracked-files=no") else "")
 
 
-def _glibc(files: list[Path]) -> int:
-    """The minor number of the newest glibc 2 that one of the libraries asks for."""
-    binaries = (path.read_bytes() for path in files if path.is_file() and not path.is_symlink())
-    return max(int(found) for content in binaries if content[:4] == b"\x7fELF" for found in GLIBC.findall(content))
+def _glibc(folder: Path, limit: glibc.Version | None) -> str:
+    """The oldest that runs it all. Raises SystemExit if that is newer than the limit."""
+    found = glibc.asked(folder.rglob("*"))
+    if limit is not None and (lines := glibc.beyond(found, limit)):
+        sys.exit("\n".join([f"not for glibc {glibc.told(limit)}; build it in an older system:", *lines]))
+    return glibc.told(max(found.values()))
 
 
 def _size(folder: Path) -> int:

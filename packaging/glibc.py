@@ -1,5 +1,6 @@
 """Which glibc the parts ask for: the newest version among their symbols is that of the oldest system that runs all."""
 
+import argparse
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,9 +25,9 @@ def asked(files: Iterable[Path]) -> dict[Path, Version]:
 
 
 def version(text: str) -> Version:
-    """Of "2.31". Raises ValueError for anything else."""
+    """Of an argument such as "2.31"."""
     if not re.fullmatch(r"2\.\d+", text):
-        raise ValueError(f"{text} is no version of glibc: write it as 2.31")
+        raise argparse.ArgumentTypeError(f"{text} is no version of glibc: write it as 2.31")
     return tuple(map(int, text.split(".")))
 
 

@@ -55,8 +55,11 @@ if [ "$(cat "$PREFIX/.openssl" 2>/dev/null)" != "$OPENSSL" ]; then
         cd "$WORK/$OPENSSL"
         sed -i 's|OPENSSLDIR "/cert.pem"|"/etc/pki/tls/cert.pem"|' include/internal/common.h
         ./config --prefix="$PREFIX" --libdir=lib --openssldir=/etc/ssl shared no-module no-engine no-apps no-docs no-tests
-        make -j "$JOBS"
-        make install_dev
+        make -j "$JOBS" build_generated
+        make -j "$JOBS" libcrypto.so libssl.so # the static ones would compile everything a second time
+        mkdir -p "$PREFIX/lib" "$PREFIX/include"
+        cp -a libcrypto.so* libssl.so* "$PREFIX/lib"
+        cp -R include/openssl "$PREFIX/include"
     )
     echo $OPENSSL >"$PREFIX/.openssl"
 fi

@@ -40,7 +40,6 @@ MODULES = (
     "rich.progress",
     "rich.prompt",
     "rich.syntax",
-    "typer._adapters",
     "typer.rich_utils",
     "uvloop",
 )

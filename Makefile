@@ -26,18 +26,31 @@ $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]' -c constraints.txt
 	@touch $@
 
-# Of its own: what is packed is what is installed there.
+# Of its own: what is packed is what is installed there, each file of it with a checksum that is known beforehand.
 PACKAGE_VENV := build/package-venv
+LOCKED := --require-hashes --no-deps --no-build-isolation --only-binary :all: --no-binary nkeys
 EXECUTABLE = $(shell ls -t dist/ganglion-*-linux-* 2>/dev/null | grep -vE '\.(sig|json|sha256|deb)$$' | head -1)
 
-$(PACKAGE_VENV)/.installed: pyproject.toml constraints.txt
-	"$(PYTHON)" -m venv $(PACKAGE_VENV)
-	$(PACKAGE_VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[package,wasm]' -c constraints.txt
+.PHONY: package-needs
+package-needs:
+	@test -n "$(PYTHON)" || { echo "Ganglion needs Python 3.11 or newer, and there is none on PATH." >&2; exit 1; }
+	@"$(PYTHON)" packaging/needs.py
+
+$(PACKAGE_VENV)/.installed: constraints-build.txt constraints-packed.txt | package-needs
+	"$(PYTHON)" -m venv --clear $(PACKAGE_VENV)
+	$(PACKAGE_VENV)/bin/pip install --quiet --disable-pip-version-check $(LOCKED) -r constraints-build.txt
+	$(PACKAGE_VENV)/bin/pip install --quiet --disable-pip-version-check $(LOCKED) -r constraints-packed.txt
 	@touch $@
 
 .PHONY: package
-package: $(PACKAGE_VENV)/.installed  ## Build dist/ganglion-<version>-linux-<arch>, one executable (needs gcc, g++, cmake, libzstd-dev)
+package: package-needs $(PACKAGE_VENV)/.installed  ## Build dist/ganglion-<version>-linux-<arch>, one executable
 	$(PACKAGE_VENV)/bin/python packaging/build.py
+
+.PHONY: lock
+lock:  ## Write the checksums of what a release is made of, after a change of constraints.txt
+	@test -x build/lock-venv/bin/uv || { "$(PYTHON)" -m venv build/lock-venv && \
+		build/lock-venv/bin/pip install --quiet --disable-pip-version-check uv packaging -c constraints.txt; }
+	@build/lock-venv/bin/python packaging/lock.py
 
 .PHONY: package-test
 package-test: $(VENV)/.installed  ## Try the executable in dist as a user would

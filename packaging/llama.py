@@ -11,16 +11,17 @@ it done.
 """
 
 import argparse
+import hashlib
 import os
 import platform
 import re
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+LOCKED = ROOT / "constraints-source.txt"
 OPTIONS = {
     "CMAKE_BUILD_TYPE": "Release",
     "BUILD_SHARED_LIBS": "ON",
@@ -68,16 +69,19 @@ def without(variants: list[str], cmake: str) -> str:
 
 
 def _source(version: str, work: Path) -> Path:
-    """The unpacked source distribution; $LLAMA_SOURCE names one that is there already."""
+    """The unpacked source distribution; $LLAMA_SOURCE names one that is there already. Raises SystemExit if it is not
+    the one whose checksum is locked."""
     archive = Path(os.environ.get("LLAMA_SOURCE") or work / f"llama_cpp_python-{version}.tar.gz")
     if not archive.exists():
         subprocess.run(
-            [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", "llama-cpp-python",
-             "--dest", str(work), f"llama-cpp-python=={version}"],
+            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:",
+             "--no-build-isolation", "--require-hashes", "--requirement", str(LOCKED), "--dest", str(work)],
             check=True,
         )  # fmt: skip
-    with tarfile.open(archive) as source:
-        source.extractall(work, filter="data")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if f"=={version} " not in LOCKED.read_text() or f"--hash=sha256:{digest}" not in LOCKED.read_text():
+        sys.exit(f"{archive} is not what {LOCKED.name} names; remove it to have it fetched again, or run `make lock`")
+    subprocess.run(["tar", "-xzf", str(archive), "-C", str(work), "--no-same-owner"], check=True)
     return work / f"llama_cpp_python-{version}"
 
 
@@ -87,7 +91,8 @@ def _assemble(source: Path, build: Path, package: Path, version: str) -> None:
     _leave_out(compiler, machine, source / "vendor" / "llama.cpp" / "ggml" / "src" / "CMakeLists.txt")
     target = {} if machine == platform.machine() else {"CMAKE_SYSTEM_NAME": "Linux", "CMAKE_SYSTEM_PROCESSOR": machine}
     options = [f"-D{name}={value}" for name, value in (OPTIONS | target).items()]
-    subprocess.run(["cmake", "-S", str(source / "vendor" / "llama.cpp"), "-B", str(build), *options], check=True)
+    cmake = ["cmake", "-S", str(source / "vendor" / "llama.cpp"), "-B", str(build), *options]
+    subprocess.run(cmake, check=True, env=os.environ | _nowhere(source, build))
     subprocess.run(["cmake", "--build", str(build), "--target", "llama", "-j", str(os.cpu_count() or 1)], check=True)
     shutil.rmtree(package, ignore_errors=True)
     (package / "lib").mkdir(parents=True)
@@ -100,6 +105,16 @@ def _assemble(source: Path, build: Path, package: Path, version: str) -> None:
             (package.parent / "licences" / name).mkdir(parents=True, exist_ok=True)
             shutil.copy(path, package.parent / "licences" / name)
     (package / "__init__.py").write_text(f'__version__ = "{version}"\n')
+
+
+def _nowhere(source: Path, build: Path) -> dict[str, str]:
+    """An environment in which the libraries don't tell where they were compiled: neither the folder nor the commit of
+    the repository around it."""
+    flags = f"-ffile-prefix-map={source}=llama-cpp-python -ffile-prefix-map={build}=build"
+    return {
+        **{name: f"{os.environ.get(name, '')} {flags}".strip() for name in ("CFLAGS", "CXXFLAGS")},
+        "GIT_CEILING_DIRECTORIES": str(source / "vendor"),
+    }
 
 
 def _leave_out(compiler: str, machine: str, variants: Path) -> None:

@@ -1,0 +1,70 @@
+"""The checksums of what a release is made of, beside what the project asks for."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "packaging"))
+
+import lock  # noqa: E402
+import sbom  # noqa: E402
+
+USES = (lock.PACKED, lock.BUILD, lock.SOURCE)
+
+
+def listed(use: str) -> dict[str, tuple[Requirement, list[str]]]:
+    found = lock.entries((ROOT / use).read_text())
+    return {canonicalize_name(one.name): (one, hashes) for one, hashes in found}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_every_package_has_the_version_of_the_constraints_and_checksums(use: str) -> None:
+    known = lock.constraints()
+    for name, (one, hashes) in listed(use).items():
+        assert str(one.specifier) == f"=={known.get(name)}", f"{use} has {one}: make lock"
+        assert hashes, name
+        assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in hashes), name
+
+
+@pytest.mark.parametrize("use", USES)
+def test_what_the_project_asks_for_is_locked(use: str) -> None:
+    found = listed(use)
+    for one in lock.asked(use):
+        entry, _ = found[canonicalize_name(one.name)]
+        assert one.specifier.contains(str(entry.specifier).removeprefix("==")), f"{use} has {entry}: make lock"
+
+
+def test_what_the_packages_themselves_ask_for_is_locked() -> None:
+    ours = set(listed(lock.PACKED))
+    assert set(sbom.needed(lock.EXTRAS)) <= ours
+
+
+@pytest.mark.parametrize("use", USES)
+def test_no_list_says_where_packages_come_from(use: str) -> None:
+    assert not re.search(r"://|^-|@ ", (ROOT / use).read_text(), re.MULTILINE)
+
+
+def test_entries_of_other_systems_are_left_out() -> None:
+    text = 'a==1 ; sys_platform == "win32" \\\n --hash=sha256:00\nb==2 \\\n --hash=sha256:22 \\\n --hash=sha256:11\n'
+    assert [(str(one), hashes) for one, hashes in lock.entries(text)] == [("b==2", ["11", "22"])]
+
+
+def test_what_is_missing_for_a_build_is_said_before_it_begins(tmp_path: Path) -> None:
+    (tmp_path / "git").symlink_to("/usr/bin/git")
+    done = subprocess.run(
+        [sys.executable, ROOT / "packaging/needs.py"],
+        env={"PATH": str(tmp_path), "CC": "no-such-cc"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    first, *lines = done.stderr.splitlines()
+    assert first == "The executable can't be built here:"
+    assert "  no cmake (Debian: cmake)" in lines
+    (compiler,) = (line for line in lines if "C compiler" in line)
+    assert compiler.endswith(": no-such-cc: No such file or directory")
+    assert not any("git" in line for line in lines)

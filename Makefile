@@ -44,7 +44,14 @@ $(PACKAGE_VENV)/.installed: constraints-build.txt constraints-packed.txt | packa
 
 .PHONY: package
 package: package-needs $(PACKAGE_VENV)/.installed  ## Build dist/ganglion-<version>-linux-<arch>, one executable
-	$(PACKAGE_VENV)/bin/python packaging/build.py
+	$(PACKAGE_VENV)/bin/python packaging/build.py $(PACKAGE_FLAGS)
+
+.PHONY: package-portable
+package-portable:  ## Build it for systems with glibc 2.31 or newer, in a Debian 11 (needs root and debootstrap; an hour the first time)
+	"$(PYTHON)" packaging/in_root.py --suite bullseye \
+		--install "clang-16 libomp-16-dev libbz2-dev libffi-dev liblzma-dev libsqlite3-dev zlib1g-dev" -- sh -ec '\
+		packaging/python.sh /opt/python /build/python; \
+		CC=clang-16 CXX=clang++-16 make package PYTHON=/opt/python/bin/python3 PACKAGE_FLAGS="--glibc 2.31"'
 
 .PHONY: lock
 lock:  ## Write the checksums of what a release is made of, after a change of constraints.txt

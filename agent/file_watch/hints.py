@@ -5,11 +5,14 @@ import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from agent.file_watch.inotify import Inotify
 from engine.signal import Signal
+from engine.uninterrupted import uninterrupted
 
 __all__ = ["Hints"]
 
-DEBOUNCE_MS, STEP_MS = 200, 50
+GATHER_SECONDS = 0.2
+"""A file that is being written makes a notification for each piece: they are taken together."""
 _log = logging.getLogger("ganglion.agent")
 
 
@@ -22,8 +25,8 @@ class Hints:
         """No notifications can be had: look often."""
         self._told = told
         self._wanted: Mapping[Path, bool] = {}
-        self._changed = Signal()
-        self._stop = asyncio.Event()
+        self._stirred = Signal()
+        """Other directories are wanted, or something has changed in them."""
 
     def arm(self, directories: Mapping[Path, bool], *, again: bool = False) -> bool:
         """Watch these directories, which exist; True: and all that is below. `again`: some were made anew. Whether
@@ -31,32 +34,43 @@ class Hints:
         if not again and dict(directories) == dict(self._wanted):
             return False
         self._wanted = dict(directories)
-        self._stop.set()
-        self._changed.set()
+        self._stirred.set()
         return True
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await self._changed.wait()
-            self._stop = asyncio.Event()
-            if self._wanted:
-                await self._listen(self._wanted, self._stop)
+            wanted = self._wanted
+            if wanted:
+                await self._listen(wanted)
+            while self._wanted is wanted:
+                await self._stirred.wait()
 
-    async def _listen(self, directories: Mapping[Path, bool], stop: asyncio.Event) -> None:
-        from watchfiles import awatch  # when first needed: most agents watch nothing
-
+    async def _listen(self, directories: Mapping[Path, bool]) -> None:
+        """Until others are wanted, or the system has no notifications to give."""
         try:
-            changes = awatch(
-                *directories, watch_filter=None, debounce=DEBOUNCE_MS, step=STEP_MS, stop_event=stop,
-                recursive=any(directories.values()), ignore_permission_denied=True,
-            )  # fmt: skip
-            self.blind = False
-            async for found in changes:
-                for _, path in found:
-                    self._told(Path(path))
-        except (OSError, RuntimeError) as error:
+            with Inotify() as notes:
+                await uninterrupted(asyncio.to_thread(notes.watch, directories))
+                self.blind = False
+                while self._wanted is directories:
+                    await self._readable(notes.descriptor)
+                    changed, new = notes.changes()
+                    if new:  # they are told after they are watched: what came into them before is found by that
+                        await uninterrupted(asyncio.to_thread(notes.follow, new))
+                    for path in changed:
+                        self._told(path)
+                    await asyncio.sleep(GATHER_SECONDS)
+        except OSError as error:
             # The limit of inotify watches is reached, the file system has no notifications, a directory has just gone.
             if not self.blind:
                 _log.warning("no notifications of files (%s): their directories are looked at often instead", error)
             self.blind = True
+
+    async def _readable(self, descriptor: int) -> None:
+        """Until there is something to read, or others are wanted."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(descriptor, self._stirred.set)
+        try:
+            await self._stirred.wait()
+        finally:
+            loop.remove_reader(descriptor)

@@ -51,10 +51,7 @@ async def test_changes_are_told_also_of_a_directory_that_was_made_anew(tmp_path:
 async def test_without_notifications_directories_are_looked_at_often(
     watched, store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(28, "OS file watch limit reached")
-
-    monkeypatch.setattr("watchfiles.awatch", refuse)
+    monkeypatch.setattr("agent.file_watch.inotify._libc", None)
     monkeypatch.setattr(watching, "LOOK_OFTEN_SECONDS", 0.05)
     watch = FileWatch(Files(store, watched.admitted), Places(watched.files, make=True), SystemClock())
     await watch.follow(watched.routes(FileTrigger(path="inbox/*", format=FileFormat.TEXT, settle=0.05)))

@@ -27,14 +27,17 @@ ENTER = """
 mount --make-rprivate /
 mount -t proc proc "$ROOT/proc"
 mount --rbind /dev "$ROOT/dev"
-mount --bind /etc/ssl/certs "$ROOT/etc/ssl/certs"
 mount --bind "$PROJECT" "$ROOT/ganglion"
 mount -o remount,bind,ro "$ROOT/ganglion"
 mount --bind "$ROOT/build" "$ROOT/ganglion/build"
 mount --bind "$DIST" "$ROOT/ganglion/dist"
 exec chroot "$ROOT" sh -c 'cd /ganglion && exec "$@"' sh "$@"
 """
-"""Of a shell in namespaces of its own. Certificates are the machine's: who looks into its TLS is known there."""
+"""Of a shell in namespaces of its own."""
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+MACHINES = "/etc/ssl/machine.crt"
+"""A copy of the machine's, for who looks into its TLS is known there. Never a mount of its folder: the packages of the
+root write into theirs."""
 
 
 def main() -> int:
@@ -104,6 +107,7 @@ def run(root: Path, command: list[str], dist: Path) -> subprocess.CompletedProce
         path.mkdir(exist_ok=True)  # mounts need a place
     for name in ("resolv.conf", "hosts"):
         (root / "etc" / name).write_bytes((Path("/etc") / name).read_bytes())
+    (root / MACHINES[1:]).write_bytes(Path(CERTIFICATES).read_bytes())
     environment = {name: value for name, value in os.environ.items() if name.startswith(PASSED)} | {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": "/root",
@@ -112,6 +116,7 @@ def run(root: Path, command: list[str], dist: Path) -> subprocess.CompletedProce
         "ROOT": str(root),
         "PROJECT": str(PROJECT),
         "DIST": str(dist.resolve()),
+        **dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"), MACHINES),
     }
     enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", ENTER, "enter", *command]
     return subprocess.run(enter, check=False, env=environment)

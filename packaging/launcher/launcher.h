@@ -18,6 +18,7 @@
 #error "BUILD is the payload's hash: see packaging/launcher.py"
 #endif
 #define PROGRAM "ganglion"
+#define UNPACKED_TIME 1735689600 /* every unpacked file's time of change: who writes to one later gives it another */
 
 extern const unsigned char payload[], payload_end[];
 extern const char manifest[], manifest_end[]; /* "<size> <path>\n" for each regular file */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,6 +53,8 @@ int temporary_build(const char *base, char *path, size_t size, struct reason *re
     if (helper > 0)
         waitpid(helper, NULL, 0);
     bool good = helper > 0 && unpack(folder, reason);
+    if (good)
+        flock(folder, LOCK_SH); /* systemd-tmpfiles lets what is locked grow old */
     if (!good) {
         if (folder >= 0)
             close(folder);

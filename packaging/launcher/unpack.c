@@ -58,6 +58,9 @@ static bool write_file(struct source *source, int folder, const char *name, size
         padded -= part;
         size -= data;
     }
+    struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = UNPACKED_TIME}};
+    if (good && futimens(file, times) != 0)
+        good = refuse(reason, "files can't be given a time there");
     if (close(file) != 0 && good)
         good = refuse(reason, "no room to unpack there");
     return good;

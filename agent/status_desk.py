@@ -4,7 +4,6 @@ import os
 import time
 
 import msgspec
-import psutil
 
 from agent import __version__
 from agent.fleet.recording import Recording
@@ -17,6 +16,7 @@ from engine.control import Verb
 from engine.control.messages import EngineStatus, Nothing
 from engine.control.observing_verbs import observing_verbs
 from engine.engine import Engine
+from engine.resources.resident import resident_bytes
 
 
 class StatusDesk:
@@ -66,7 +66,7 @@ class StatusDesk:
             hub=hub.servers if hub else "",
             hub_connected=hub is not None and hub.is_connected,
             credentials_expire=format_time(int(expires * 1_000_000)) if expires else "",
-            memory_bytes=psutil.Process().memory_info().rss,
+            memory_bytes=resident_bytes(),
             uptime=time.monotonic() - self._since,
             outbox_depth=max(0, status.last_seq - self._mesh.sent_seq) if self._mesh else 0,
             engine=status,

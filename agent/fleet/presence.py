@@ -10,8 +10,6 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-import psutil
-
 from agent import __version__
 from agent.config import Config
 from agent.fleet.twin import remember
@@ -20,6 +18,7 @@ from agent.stopping import Stopping
 from engine.engine import Engine
 from engine.events import Event, Kind
 from engine.resources.machine import MachineGauge
+from engine.resources.resident import resident_bytes
 from engine.store import StoreFull
 from engine.values import Json
 from mesh.presence.beat import Beat, State
@@ -44,7 +43,6 @@ class Presence:
         self._config = config
         self._stopping = stopping
         self._gauge = engine.services.gauge or MachineGauge(engine.store.clock)
-        self._process = psutil.Process()
         self._since = engine.store.clock.now()
         self._told_of: set[str] = set()
         """Instances of twins."""
@@ -100,7 +98,7 @@ class Presence:
             host=socket.gethostname(),
             cpus=os.cpu_count() or 0,
             load=cpu,
-            memory_bytes=self._process.memory_info().rss,
+            memory_bytes=resident_bytes(),
             memory_used=memory,
             slots=self._config.engine.max_executions,
             free_slots=executor.free_slots(),

@@ -2,14 +2,15 @@
 
 from engine.clock import Clock
 from engine.resources.cgroup import Cgroup
+from engine.resources.figures import memory_bytes, processor_times
 from engine.resources.gauge import Load
 
 __all__ = ["MachineGauge"]
 
 
 class MachineGauge:
-    """Reads the machine through psutil, and the control group that we run in; the higher of the two is the load. A
-    machine has no room where its neighbours use it, and a container none beyond its limit."""
+    """Reads the machine, and the control group that we run in; the higher of the two is the load. A machine has no room
+    where its neighbours use it, and a container none beyond its limit."""
 
     def __init__(self, clock: Clock, cgroup: Cgroup | None = None) -> None:
         self._clock = clock
@@ -19,21 +20,14 @@ class MachineGauge:
 
     def read(self) -> Load:
         """See Gauge.read."""
-        import psutil  # 4 MB, for those who ask
-
         now = self._clock.monotonic()
         seconds = 0.0 if self._read_at is None else now - self._read_at
         self._read_at = now
-        try:
-            times = psutil.cpu_times()
-            memory = float(psutil.virtual_memory().percent)
-        except (psutil.Error, RuntimeError) as error:
-            raise OSError(f"psutil can't read the load: {error}") from error
-        # Not psutil.cpu_percent: it remembers its last call for the whole process, and we are not its only caller.
-        idle = times.idle + getattr(times, "iowait", 0.0)
-        total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)  # user holds these too
-        busy, passed = total - idle - self._busy, total - self._total
-        self._busy, self._total = total - idle, total
+        all_busy, total = processor_times()
+        size, free = memory_bytes()
+        memory = 100 * (size - free) / size
+        busy, passed = all_busy - self._busy, total - self._total
+        self._busy, self._total = all_busy, total
         cpu = 100 * busy / passed if seconds > 0 and passed > 0 else 0.0
         cpu = max(cpu, self._cgroup.cpu(seconds) or 0.0)
         return Load(cpu=min(100.0, max(0.0, cpu)), memory=max(memory, self._cgroup.memory() or 0.0))

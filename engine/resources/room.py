@@ -3,6 +3,7 @@
 import msgspec
 
 from engine.resources.cgroup import Cgroup
+from engine.resources.figures import memory_bytes
 
 __all__ = ["Room", "memory_room"]
 
@@ -17,13 +18,8 @@ class Room(msgspec.Struct, frozen=True):
 
 def memory_room(cgroup: Cgroup | None = None) -> Room:
     """As it is now. Returns at once; raises OSError where the system tells nothing. `cgroup`: None for our own."""
-    import psutil  # 4 MB, for those who ask
-
-    try:
-        memory = psutil.virtual_memory()
-    except (psutil.Error, RuntimeError) as error:
-        raise OSError(f"psutil can't read the memory: {error}") from error
-    room = Room(total=int(memory.total), free=int(memory.available))
+    total, available = memory_bytes()
+    room = Room(total=total, free=available)
     for limit, left in (cgroup or Cgroup()).memory_left():
         room = Room(total=min(room.total, limit), free=min(room.free, left))
     return room

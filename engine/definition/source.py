@@ -14,13 +14,24 @@ from engine.definition.json_source import read_json
 from engine.definition.limits import MAX_BYTES, MAX_DEPTH, MAX_VALUES
 from engine.definition.problems import Path, Problems
 from engine.definition.syntax import Refused
-from engine.definition.toml_source import read_toml
-from engine.definition.yaml_source import read_yaml
 from engine.values import InvalidValue, Json, check_value, encode_json
 
 __all__ = ["Source", "canonical", "definition_hash", "parse_tree"]
 
-_READERS = {".yaml": read_yaml, ".yml": read_yaml, ".json": read_json, ".toml": read_toml, "": read_yaml}
+
+def _read_yaml(text: str) -> tuple[Json, dict[Path, int]]:
+    from engine.definition.yaml_source import read_yaml  # ruamel.yaml: 30 modules, for those who have such files
+
+    return read_yaml(text)
+
+
+def _read_toml(text: str) -> tuple[Json, dict[Path, int]]:
+    from engine.definition.toml_source import read_toml
+
+    return read_toml(text)
+
+
+_READERS = {".yaml": _read_yaml, ".yml": _read_yaml, ".json": read_json, ".toml": _read_toml, "": _read_yaml}
 
 
 class Source(msgspec.Struct, frozen=True):

@@ -24,6 +24,9 @@ def main() -> None:
 
         sys.stdout.write(version_json() if sys.argv[2:] else version_text())
         return
+    from agent.collector import start_unwatched
+
+    start_unwatched()
     from agent.cli.root import run
 
     sys.exit(run())

@@ -1,9 +1,9 @@
-"""What an idle agent costs: resident memory, its own and that of its NATS server, and time.
+"""What an agent costs when nothing happens: memory, start, processor, and what it writes; and what each part adds.
 
-Each round starts `ganglion up` twice on one new data directory (the first time it makes the store, the keys and the
-streams), waits until it is ready and has come to rest, reads the memory of its processes and stops it; then it runs
-`ganglion --version`. The command is the one that is installed beside this Python, or, with --executable FILE, the
-packaged one; each round then unpacks it anew first.
+First each round starts `ganglion up` twice on one new data directory (the first time it makes the store, the keys and
+the streams) and runs `ganglion --version`; a packaged executable is unpacked anew in each round. Then agents with one
+optional part each, and Node-RED where npm can install it, rest side by side for `--seconds`. What is measured is the
+newest packaged executable in dist/, else the command that is installed beside this Python, or `--executable FILE`.
 """
 
 import os
@@ -11,89 +11,112 @@ import subprocess
 import sys
 import tempfile
 import time
+from argparse import Namespace
 from collections import defaultdict
+from contextlib import ExitStack
 from pathlib import Path
 
-import psutil
+from idle import node_red
+from idle.agent import newest_program, running
+from idle.hub import hub
+from idle.matrix import figures, show_parts
+from idle.parts import NOTHING, parts, serving
+from idle.process import resident_bytes
+from idle.rest import MEGABYTE, Program, Rest, at_rest
 from measure.figures import US, Goal, median, show
 from measure.rounds import arguments, file_system, real_disk, say
 
-INSTALLED = Path(sys.executable).parent / "ganglion"
-FREE_PORTS = ("--listen", "127.0.0.1:0", "--mqtt", "127.0.0.1:0")
-READY_WITHIN_SECONDS = 60.0
 REST_SECONDS = 3.0
 """After being ready: what the start needed has been handed back."""
-MEGABYTE = 1_000_000
+CALM_SECONDS = 180.0
+"""Before the long look: what a start has written is tidied up after a minute, and indexed by the server after two."""
 
 AGENT, SERVER = "resident memory of an idle agent", "resident memory of its NATS server"
 FIRST, NEXT, VERSION = "first start to ready", "next start to ready", "ganglion --version"
+SIZE = "size on the disk"
 GOALS = {
     AGENT: (Goal(70, "less"), "MB"),
     SERVER: (Goal(25, "less"), "MB"),
-    FIRST: (Goal(1.5, "less"), "s"),
-    NEXT: (Goal(1.5, "less"), "s"),
+    FIRST: (Goal(2.5, "less"), "s"),
+    NEXT: (Goal(0.8, "less"), "s"),
     VERSION: (Goal(0.3, "less"), "s"),
+    SIZE: (Goal(90, "less"), "MB"),
 }
 
 
 def main() -> None:
-    parser = arguments(__doc__)
-    parser.add_argument("--executable", type=Path, default=INSTALLED, metavar="FILE", help="the packaged ganglion")
-    options = parser.parse_args()
-    command = options.executable.absolute()
-    if not command.exists():
-        sys.exit(f"there is no {command}: install Ganglion into this environment first, pip install -e .")
-    values: dict[str, list[float]] = defaultdict(list)
+    options = _options()
+    program = options.executable.absolute()
+    if not program.exists():
+        sys.exit(f"there is no {program}: install Ganglion into this environment first, pip install -e .")
     with tempfile.TemporaryDirectory(prefix="ganglion-bench-", dir=real_disk(options.dir)) as place:
-        for round in range(options.rounds):
-            data_dir = Path(place) / str(round)
-            os.environ["GANGLION_CACHE_DIR"] = f"{data_dir}-unpacked"
-            for case in (FIRST, NEXT):
-                seconds, memory = _start_and_stop(command, data_dir)
-                values[case].append(seconds)
-            for case, size in memory.items():  # of the second start: an agent that has been here before
-                values[case].append(size)
-            values[VERSION].append(_version_seconds(command))
-            say(f"round {round + 1} of {options.rounds}: {', '.join(f'{k} {v[-1]:.3g}' for k, v in values.items())}")
-        title = f"footprint: median of {options.rounds} rounds, on {file_system(Path(place))} at {place}"
+        directory = Path(place)
+        values = _starts(program, directory, options.rounds)
+        if program.stat().st_size > MEGABYTE:  # else it is a script, and what it starts lies elsewhere
+            values[SIZE].append(program.stat().st_size / MEGABYTE)
+        beside, rests = _rest(program, directory, options)
+        title = f"footprint of {program.name}: {options.rounds} rounds, on {file_system(directory)} at {place}"
     rows = [median("footprint", US, case, values[case], unit, goal=goal) for case, (goal, unit) in GOALS.items()]
-    show(title, rows, as_json=options.json)
+    rows += [median("footprint", node_red.NAME, case, found, GOALS[case][1]) for case, found in beside.items()]
+    order = list(GOALS)
+    show(title, sorted(rows, key=lambda row: order.index(row.figure.case)), as_json=options.json)
+    if options.json:
+        show(title, figures(rests), as_json=True)
+    else:
+        show_parts(rests, options.seconds)
 
 
-def _start_and_stop(program: Path, data_dir: Path) -> tuple[float, dict[str, float]]:
-    """Seconds from the start to ready, and the megabytes of the processes at rest."""
-    ready = data_dir.with_suffix(".ready")
-    ready.unlink(missing_ok=True)
-    log = data_dir.with_suffix(".log")
-    command = [str(program), "up", "--data-dir", str(data_dir), "--ready-file", str(ready), *FREE_PORTS]
-    began = time.perf_counter()
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as agent:
-        try:
-            while not ready.exists():
-                if agent.poll() is not None or time.perf_counter() - began > READY_WITHIN_SECONDS:
-                    sys.exit(f"the agent did not become ready:\n{log.read_text()}")
-                time.sleep(0.002)
-            seconds = time.perf_counter() - began
-            time.sleep(REST_SECONDS)
-            memory = _memory(agent.pid)
-        finally:
-            agent.terminate()
-    return seconds, memory
+def _options() -> Namespace:
+    parser = arguments(__doc__)
+    parser.add_argument("--executable", type=Path, default=newest_program(), metavar="FILE", help="the program")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long all rest (default 60)")
+    parser.add_argument("--calm", type=float, default=CALM_SECONDS, help="seconds before that (default 180)")
+    parser.add_argument("--node-red", type=Path, metavar="DIR", help="where it is installed, or is to be")
+    return parser.parse_args()
 
 
-def _memory(pid: int) -> dict[str, float]:
-    agent = psutil.Process(pid)
-    memory = {AGENT: agent.memory_info().rss / MEGABYTE}
-    for child in agent.children(recursive=True):
-        if "nats-server" in child.name():
-            memory[SERVER] = child.memory_info().rss / MEGABYTE
-    return memory
+def _starts(program: Path, directory: Path, rounds: int) -> dict[str, list[float]]:
+    values: dict[str, list[float]] = defaultdict(list)
+    for round in range(rounds):
+        data = directory / str(round)
+        os.environ["GANGLION_CACHE_DIR"] = f"{data}-unpacked"
+        for case in (FIRST, NEXT):
+            with running(program, data, flags=("--mqtt", "127.0.0.1:0")) as agent:
+                values[case].append(agent.seconds)
+                if case is NEXT:  # an agent that has been here before
+                    time.sleep(REST_SECONDS)
+                    values[AGENT].append(resident_bytes(agent.pid) / MEGABYTE)
+                    values[SERVER] += [resident_bytes(agent.server) / MEGABYTE] if agent.server else []
+        began = time.perf_counter()
+        subprocess.run([program, "--version"], check=True, stdout=subprocess.DEVNULL)
+        values[VERSION].append(time.perf_counter() - began)
+        say(f"round {round + 1} of {rounds}: {', '.join(f'{case} {found[-1]:.3g}' for case, found in values.items())}")
+    return values
 
 
-def _version_seconds(program: Path) -> float:
-    began = time.perf_counter()
-    subprocess.run([str(program), "--version"], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - began
+def _rest(program: Path, directory: Path, options: Namespace) -> tuple[dict[str, list[float]], dict[str, Rest]]:
+    """What is known of Node-RED's start and size, and what everybody took at rest."""
+    beside: dict[str, list[float]] = {}
+    programs: dict[str, Program] = {}
+    with ExitStack() as stack:
+        red = node_red.installed(options.node_red or directory / "node-red")
+        if isinstance(red, Path):
+            other = stack.enter_context(node_red.running(red, directory / "red"))
+            beside = {NEXT: [other.seconds], SIZE: [node_red.disk_bytes(red) / MEGABYTE]}
+            programs[node_red.NAME] = Program(other.pid)
+        else:
+            say(f"{node_red.NAME} is left out: {red}")
+        leafs = stack.enter_context(hub(directory / "hub"))
+        for number, part in enumerate(parts(leafs, directory)):
+            agent = stack.enter_context(serving(part, program, directory / f"part-{number}"))
+            programs[part.name] = Program(agent.pid, agent.server)
+            say(f"at rest: {part.name}")
+        time.sleep(options.calm)
+        say(f"looking at them for {options.seconds:g} s")
+        rests = at_rest(programs, options.seconds)
+    if node_red.NAME in rests:
+        beside[AGENT] = [rests[node_red.NAME].megabytes]
+    return beside, {name: rests[name] for name in sorted(rests, key=lambda name: name != NOTHING)}
 
 
 if __name__ == "__main__":

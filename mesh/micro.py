@@ -9,6 +9,7 @@ and the errors of a handler that returns at once, while ours hands requests over
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
 
 import msgspec
 from nats.aio.client import Client
@@ -24,14 +25,19 @@ MAX_ERROR = 200
 class Endpoint:
     """One subject, and what became of its requests since the service was made."""
 
-    def __init__(self, name: str, subject: str, metadata: Mapping[str, str]) -> None:
+    def __init__(self, name: str, subject: str, about: Callable[[], Mapping[str, str]]) -> None:
         self.name = name
         self.subject = subject
-        self.metadata = dict(metadata)
+        self._about = about
         self.requests = 0
         self.errors = 0
         self.last_error = ""
         self.nanoseconds = 0
+
+    @cached_property
+    def metadata(self) -> dict[str, str]:
+        """Made when somebody looks: the schemas in it take a part of a start that is worth sparing."""
+        return dict(self._about())
 
     def count(self, nanoseconds: int, error: str = "") -> None:
         """A request was answered; with an error if there is one."""
@@ -56,8 +62,9 @@ class MicroService:
         self._started = format_time(time.time_ns() // 1000)
         self.endpoints: list[Endpoint] = []
 
-    def add(self, name: str, subject: str, metadata: Mapping[str, str]) -> Endpoint:
-        endpoint = Endpoint(name, subject, metadata)
+    def add(self, name: str, subject: str, about: Callable[[], Mapping[str, str]]) -> Endpoint:
+        """`about` gives its metadata, once somebody asks for them."""
+        endpoint = Endpoint(name, subject, about)
         self.endpoints.append(endpoint)
         return endpoint
 

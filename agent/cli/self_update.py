@@ -98,9 +98,10 @@ def self_update(
 
 def _verify(file: Path, keys: dict[str, bytes], *, allow_downgrade: bool, as_json: bool) -> None:
     from agent import __version__
-    from agent.update.candidate import Unfit, check_fit
+    from agent.update.candidate import Unfit, check_fit, check_machine
     from agent.update.signature import check, read_signature
 
+    check_machine(file)
     said = read_signature(file)
     check(file, said, keys)
     if said.name != file.name:

@@ -3,10 +3,14 @@ procd, and the next start goes on from the checkpoints."""
 
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 
 from agent.service.unit import NAME, Service, stop_seconds
 
 MARK = "# Written by `ganglion install`, which replaces it."
+SCRIPT = Path("/etc/init.d") / NAME
+PID_FILE = Path("/var/run") / f"{NAME}.pid"
+"""Of the sysv script alone."""
 
 
 class Init(StrEnum):
@@ -21,6 +25,11 @@ class Init(StrEnum):
 def init_script(service: Service, init: Init) -> str:
     """The text of /etc/init.d/<name>."""
     return SCRIPTS[init](service)
+
+
+def is_ours(script: Path) -> bool:
+    """Whether we have written this script. Raises OSError."""
+    return MARK in script.read_text().splitlines()[:2]
 
 
 def _openrc(service: Service) -> str:
@@ -86,7 +95,7 @@ def _sysv(service: Service) -> str:
 PROGRAM={service.program}
 DATA={service.data_dir}
 RUN_AS={service.user}
-PID=/var/run/{NAME}.pid
+PID={PID_FILE}
 LOG=/var/log/{NAME}.log
 
 start() {{

@@ -1,15 +1,17 @@
 """Is a new executable fit to take the place of the one that runs? Nothing of it runs before its signature is good."""
 
 import os
+import platform
 import re
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from agent.update.directory import Knowledge
-from agent.update.program import architecture, outward
+from agent.update.program import architecture, is_installed_by_pip, outward
 from agent.update.signature import Signature
 
 ANSWER_SECONDS = 30.0
@@ -18,8 +20,41 @@ _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(?:[-.]?(dev|a|alpha|b|beta|rc)\
 _STAGES = {"dev": 0, "a": 1, "alpha": 1, "b": 2, "beta": 2, "rc": 3, None: 4}
 
 
+_ELF = b"\x7fELF"
+_MACHINES = {62: "x86_64", 183: "aarch64", 40: "armv7l", 243: "riscv64", 3: "i686"}
+"""By their numbers in ELF files, as `uname -m` calls them."""
+PACKAGE_FILES = Path("/var/lib/dpkg/info/ganglion.list")
+"""What the Debian package has installed."""
+
+
 class Unfit(Exception):
     """It may not take the place; the message says why, and what to do."""
+
+
+def check_place(executable: Path) -> None:
+    """Whether this file is ours to replace. Raises Unfit."""
+    if is_installed_by_pip(executable):
+        raise Unfit(f"{executable} belongs to a Python environment: update it with pip")
+    with suppress(OSError):
+        if str(executable) in PACKAGE_FILES.read_text().splitlines():
+            raise Unfit(f"{executable} belongs to the Debian package ganglion: update that, with apt or dpkg")
+    folder = executable.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Unfit(f"{folder} can't be written by this user or not at all: run this as root, or where it can be")
+
+
+def check_machine(file: Path) -> None:
+    """By what the file says of itself, first of all: is it for processors like this one? Raises Unfit, OSError."""
+    with file.open("rb") as content:
+        head = content.read(20)
+    if head[:4] != _ELF:
+        if head[:2] != b"#!":
+            raise Unfit(f"{file.name} is no executable: name the one for {architecture()}")
+        return
+    number = int.from_bytes(head[18:20], "little" if head[5:6] == b"\1" else "big")
+    machine = _MACHINES.get(number, f"another machine ({number})")
+    if machine != platform.machine():
+        raise Unfit(f"{file.name} is for {machine}, and this machine is {platform.machine()}: fetch the one for it")
 
 
 def check_fit(said: Signature, *, current: str, allow_downgrade: bool) -> None:

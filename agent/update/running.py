@@ -14,6 +14,7 @@ import psutil
 
 from agent.lock import holder
 from agent.ready import Ready, read_ready
+from agent.service.init_script import PID_FILE, SCRIPT, is_ours
 from agent.update.program import EXECUTABLE, outward
 
 LOOK_SECONDS = 0.1
@@ -36,6 +37,19 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     """The service of systemd that it is; empty: none."""
     environ: Mapping[str, str]
+    is_mine: bool = True
+    """Its user is who updates."""
+
+    @property
+    def asking(self) -> dict[str, str]:
+        """The environment for questions to it: its settings, and our own places to unpack into. Another user's are not
+        ours to write, and the HOME of a user whom systemd made up is /."""
+        if self.is_mine:
+            return dict(self.environ)
+        config = self.environ.get("XDG_CONFIG_HOME") or f"{self.environ.get('HOME', '')}/.config"
+        theirs = {name: text for name, text in self.environ.items() if name.startswith("GANGLION_")}
+        theirs.pop("GANGLION_CACHE_DIR", None)
+        return outward(os.environ) | {"XDG_CONFIG_HOME": config} | theirs
 
 
 def seen(pid: int, executable: Path) -> Command:
@@ -44,6 +58,7 @@ def seen(pid: int, executable: Path) -> Command:
         process = psutil.Process(pid)
         with process.oneshot():
             line, directory, environ = process.cmdline(), process.cwd(), process.environ()
+            user = process.uids().effective
     except psutil.NoSuchProcess:
         raise NotOurs(f"the agent (process {pid}) ended just now: run this again") from None
     except psutil.AccessDenied:
@@ -60,6 +75,7 @@ def seen(pid: int, executable: Path) -> Command:
         directory=directory,
         unit=_unit(pid, environ),
         environ=outward(environ),
+        is_mine=user == os.geteuid(),
     )
 
 
@@ -77,7 +93,7 @@ def outputs(pid: int) -> Iterator[tuple[int, int]]:
 def stop(data_dir: Path, *, unit: str, grace: float) -> None:
     """Let the agent end, and wait until the data directory is free. Raises NotOurs."""
     if unit:
-        _systemctl("stop", unit)
+        _control("stop", unit, grace + SYSTEMCTL_SECONDS)
     for how, patience in (
         (signal.SIGTERM, grace + STOP_SECONDS),
         (signal.SIGTERM, STOP_SECONDS),
@@ -106,10 +122,23 @@ def end(child: "subprocess.Popen[bytes]") -> None:
         child.wait()
 
 
+def started_by_another(data_dir: Path, command: Command, *, within: float) -> bool:
+    """Whether somebody else has started the agent, or does in this time: a supervisor starts again what has ended, and
+    an agent of ours beside it would run where nobody watches over it."""
+    since = time.time() - within
+    return _until(lambda: holder(data_dir) is not None or _are_starting(command, since), within)
+
+
+def wait_for_late_ones(command: Command, *, since: float) -> None:
+    """Agents that a supervisor has started since may not have come to the lock of the data directory: they are of the
+    executable that was there then. The caller holds the lock, so that they end. `since` is in seconds since 1970."""
+    _until(lambda: not _are_starting(command, since), STOP_SECONDS)
+
+
 def start(executable: Path, command: Command, streams: tuple[int, int] | None) -> "subprocess.Popen[bytes] | None":
     """Start an agent that outlives this process. None: its service was told to. Raises NotOurs."""
     if command.unit:
-        _systemctl("start", command.unit)
+        _control("start", command.unit, SYSTEMCTL_SECONDS)
         return None
     out, err = streams or (subprocess.DEVNULL, subprocess.DEVNULL)
     try:
@@ -123,10 +152,10 @@ def start(executable: Path, command: Command, streams: tuple[int, int] | None) -
 
 def illness(
     executable: Path, data_dir: Path, child: "subprocess.Popen[bytes] | None", command: Command, *,
-    version: str, within: float, steady: float,
+    version: str, within: float, steady: float, on_trial: bool = False,
 ) -> str:  # fmt: skip
     """Why the agent of this version is not well; empty: it is ready within this time, and `steady` seconds later it
-    still is, and answers."""
+    still is, and answers. With `on_trial` it is enough that it could begin."""
     give_up = time.monotonic() + within
     why = f"it was not ready within {within:.0f} s"
     while time.monotonic() < give_up:
@@ -134,7 +163,8 @@ def illness(
         if child is not None and child.poll() is not None and holder(data_dir) is None:
             return f"it ended with {child.returncode} instead of becoming ready"
         found = read_ready(data_dir)
-        if found is not None and found.pid == holder(data_dir) and found.version == version:
+        is_it = found is not None and found.pid == holder(data_dir) and found.version == version
+        if found is not None and is_it and (on_trial or not found.trial):
             if _until(lambda pid=found.pid: holder(data_dir) != pid, steady):  # type: ignore[misc]
                 return f"it was ready, and ended within {steady:.0f} s"
             why = _no_answer(executable, data_dir, found, command)
@@ -152,7 +182,7 @@ def _no_answer(executable: Path, data_dir: Path, ready: Ready, command: Command)
     try:
         done = subprocess.run(  # noqa: S603
             line, capture_output=True, timeout=ANSWER_SECONDS, check=False, stdin=subprocess.DEVNULL,
-            cwd=command.directory, env=command.environ,
+            cwd=command.directory, env=command.asking,
         )  # fmt: skip
         answer = msgspec.json.decode(done.stdout) if done.returncode == 0 else {}
     except (OSError, subprocess.SubprocessError, msgspec.DecodeError) as error:
@@ -171,6 +201,16 @@ def _config(arguments: tuple[str, ...]) -> list[str]:
         if text == "--config":
             return list(arguments[number : number + 2])
     return []
+
+
+def _are_starting(command: Command, since: float) -> bool:
+    words = list(command.arguments)
+    for process in psutil.process_iter(["cmdline", "create_time", "status"]):
+        about = process.info
+        is_new = about["create_time"] > since and about["status"] != psutil.STATUS_ZOMBIE
+        if is_new and (about["cmdline"] or [])[-len(words) :] == words:
+            return True
+    return False
 
 
 def _until(is_so: Callable[[], bool], seconds: float) -> bool:
@@ -199,12 +239,16 @@ def _output(pid: int, number: int) -> int:
 
 
 def _unit(pid: int, environ: Mapping[str, str]) -> str:
-    """The service whose main process this is, as `systemctl` takes it."""
+    """What starts and stops the agent if this is its main process: a service, as `systemctl` takes it, or our own init
+    script of a system that starts nothing again."""
+    with suppress(OSError):
+        if PID_FILE.read_text().strip() == str(pid) and is_ours(SCRIPT):
+            return str(SCRIPT)
     if "INVOCATION_ID" not in environ or shutil.which("systemctl") is None:
         return ""
     try:
         unit = unit_in(Path(f"/proc/{pid}/cgroup").read_text())
-        main = _run_systemctl("show", "--property", "MainPID", "--value", *unit.split()) if unit else ""
+        main = _run("systemctl", "show", "--property", "MainPID", "--value", *unit.split()) if unit else ""
     except (OSError, NotOurs):
         return ""
     return unit if main == str(pid) else ""
@@ -221,15 +265,17 @@ def unit_in(cgroup: str) -> str:
     return f"--user {name}" if "/user@" in group else name
 
 
-def _systemctl(verb: str, unit: str) -> None:
-    _run_systemctl(verb, *(["--no-block"] if verb == "start" else []), *unit.split())
+def _control(verb: str, unit: str, seconds: float) -> None:
+    if unit.startswith("/"):
+        _run(unit, verb, seconds=seconds)
+    else:
+        _run("systemctl", verb, *(["--no-block"] if verb == "start" else []), *unit.split(), seconds=seconds)
 
 
-def _run_systemctl(*words: str) -> str:
+def _run(*line: str, seconds: float = SYSTEMCTL_SECONDS) -> str:
     """What it said. Raises NotOurs."""
-    line = ["systemctl", *words]
     try:
-        done = subprocess.run(line, capture_output=True, text=True, timeout=SYSTEMCTL_SECONDS, check=False)  # noqa: S603
+        done = subprocess.run(line, capture_output=True, text=True, timeout=seconds, check=False)  # noqa: S603
     except (OSError, subprocess.SubprocessError) as error:
         raise NotOurs(f"{' '.join(line)}: {error}") from None
     if done.returncode != 0:

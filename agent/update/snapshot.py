@@ -13,7 +13,6 @@ from contextlib import closing
 from pathlib import Path
 
 from agent.backups import STORE
-from agent.lock import locked
 from agent.update.directory import FILE as STAMP
 from engine.crash import crash_point
 from engine.store import restoring
@@ -26,18 +25,31 @@ SPARE = 100_000_000
 _WORK = (
     ("executions", "SELECT COUNT(*) FROM executions WHERE num > ?", "SELECT COALESCE(MAX(num), 0) FROM executions"),
     (
-        "facts of executions",
-        "SELECT COUNT(*) FROM facts WHERE execution != '' AND seq > ?",
+        "facts",
+        "SELECT COUNT(*) FROM facts WHERE kind NOT LIKE 'agent.%' AND seq > ?",
         "SELECT COALESCE(MAX(seq), 0) FROM facts",
     ),
     ("dead letters", "SELECT COUNT(*) FROM deadletters WHERE id > ?", "SELECT COALESCE(MAX(id), 0) FROM deadletters"),
+    (
+        "kept messages",
+        "SELECT COUNT(*) FROM kept_messages WHERE id > ?",
+        "SELECT COALESCE(MAX(id), 0) FROM kept_messages",
+    ),
+    (
+        "answers",
+        "SELECT COUNT(*) FROM waits WHERE answered_at > ?",
+        "SELECT COALESCE(MAX(answered_at), 0) FROM waits",
+    ),
+    ("values of state", "SELECT COUNT(*) FROM state WHERE changed_at > ?",
+     "SELECT COALESCE(MAX(changed_at), 0) FROM state"),
     (
         "nodes",
         "SELECT COUNT(*) FROM nodes WHERE MAX(COALESCE(started_at, 0), COALESCE(finished_at, 0)) > ?",
         "SELECT MAX(COALESCE(MAX(started_at), 0), COALESCE(MAX(finished_at), 0)) FROM nodes",
     ),
-)
-"""What was taken in or done since: what is counted, how, and where counting begins."""
+)  # fmt: skip
+"""What was taken in or done since: what is counted, how, and where counting begins. Facts tell of nearly all of it;
+what an agent says of itself is no work."""
 
 
 def missing_bytes(data_dir: Path, names: Iterable[str]) -> int:
@@ -47,23 +59,27 @@ def missing_bytes(data_dir: Path, names: Iterable[str]) -> int:
 
 
 def take(data_dir: Path, names: Iterable[str]) -> None:
-    """Copy databases, whole or not at all, where no copy is. Raises OSError, sqlite3.Error, StoreError (somebody
-    runs)."""
+    """Copy databases, whole or not at all, in the place of older copies. The caller holds the lock of the directory.
+    Raises OSError, sqlite3.Error, StoreError."""
+    discard(data_dir)  # of a try before, since which the old version may have worked
     folder = data_dir / FOLDER
     part = folder.with_name(f"{FOLDER}.part")
-    with locked(data_dir):
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(mode=0o700)
-        for name in names:
-            original = data_dir / name
-            if original.exists():
-                _copy(original, part / name)
-        if (data_dir / STAMP).exists():
-            shutil.copy2(data_dir / STAMP, part / STAMP)
-        sync(part)
-        crash_point("update-copying")
-        part.replace(folder)
-        sync(data_dir)
+    part.mkdir(mode=0o700)
+    for name in names:
+        original = data_dir / name
+        if original.exists():
+            _copy(original, part / name)
+    if (data_dir / STAMP).exists():
+        shutil.copy2(data_dir / STAMP, part / STAMP)
+    sync(part)
+    crash_point("update-copying")
+    part.replace(folder)
+    sync(data_dir)
+
+
+def is_there(data_dir: Path) -> bool:
+    """Whether a return would put databases back."""
+    return (data_dir / FOLDER).is_dir()
 
 
 def work_since(data_dir: Path) -> str:
@@ -86,18 +102,18 @@ def work_since(data_dir: Path) -> str:
 
 def put_back(data_dir: Path) -> None:
     """Each copy takes the place of its database, which is kept aside as `NAME.replaced-<time>`. Done again it goes on
-    where it was; the next start of an agent does so too for the database that was under way."""
+    where it was; the next start of an agent does so too for the database that was under way. The caller holds the lock
+    of the directory."""
     folder = data_dir / FOLDER
-    with locked(data_dir):
-        for path in sorted(folder.glob("*.db")):
-            if path.name == STORE:
-                _renew_epoch(path)
-            path.replace(data_dir / f"{path.name}.restored")
-            sync(data_dir)
-            crash_point("update-putting-back")
-            restoring.complete(data_dir / path.name)
-        if (folder / STAMP).exists():
-            (folder / STAMP).replace(data_dir / STAMP)
+    for path in sorted(folder.glob("*.db")):
+        if path.name == STORE:
+            _renew_epoch(path)
+        path.replace(data_dir / f"{path.name}.restored")
+        sync(data_dir)
+        crash_point("update-putting-back")
+        restoring.complete(data_dir / path.name)
+    if (folder / STAMP).exists():
+        (folder / STAMP).replace(data_dir / STAMP)
     discard(data_dir)
 
 

@@ -46,7 +46,12 @@ with locked(data):
     db.execute("INSERT INTO meta VALUES ('epoch', 'first') ON CONFLICT DO NOTHING")
     db.close()
     print("this is", VERSION, os.environ.get("HUE"), flush=True)
-    if WELL == "worked":
+    if WELL == "eager":  # it works as soon as nobody holds it back
+        import time
+        from agent.update.hold import is_held
+        while is_held(data):
+            time.sleep(0.01)
+    if WELL in ("worked", "eager"):
         db = sqlite3.connect(data / "ganglion.db", isolation_level=None)
         db.execute("INSERT INTO deadletters VALUES (NULL, '', '', '', '', '', '', 0, 0, NULL)")
         db.close()
@@ -95,8 +100,9 @@ class Place:
         """A signed executable."""
         return signed(script(self.folder / "new" / f"ganglion-{version}", version, **how), version)  # type: ignore[arg-type]
 
-    def update(self, within: float = 20.0, steady: float = 0.0) -> Update:
-        return Update(self.executable, grace=1.0, within=within, steady=steady, told=self.told.append)
+    def update(self, within: float = 20.0, steady: float = 0.0, respawn: float = 0.0) -> Update:
+        return Update(self.executable, grace=1.0, within=within, steady=steady, told=self.told.append,
+                      respawn=respawn)  # fmt: skip
 
 
 @pytest.fixture

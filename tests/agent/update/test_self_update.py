@@ -111,7 +111,7 @@ def test_verify_only_looks(shell: Any) -> None:
     file = signed(script(shell.directory / "ganglion-0.2.0", "0.2.0", text="#!/bin/sh\ntouch was-run\n"), "0.2.0")
     shell.environ["GANGLION_UPDATE__KEYS"] = KEY_TEXT
     assert shell("self-update", "--verify", file).out.startswith("ganglion-0.2.0 is 0.2.0 for ")
-    file.write_text("else")
+    file.write_text("#!/bin/sh\n")
     assert "is not the file that was signed" in shell("self-update", "--verify", file).err
     shell.environ["GANGLION_UPDATE__KEYS"] = "nonsense"
     assert "update.keys: expected 44 characters" in shell("self-update", "--verify", file).err

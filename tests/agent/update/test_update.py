@@ -1,6 +1,7 @@
 """A new executable takes the place, or nothing changes."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -8,13 +9,16 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from agent.lock import holder
 from agent.ready import read_ready
+from agent.update import candidate
 from agent.update.candidate import Unfit, order_of
 from agent.update.health import examine_versions
 from agent.update.journal import Phase, UpdateUnderWay, read_journal
+from agent.update.program import architecture
 from agent.update.running import Command, NotOurs, illness, start, stop, unit_in
 from agent.update.signature import SUFFIX, Untrusted, new_key
 from agent.update.snapshot import FOLDER
@@ -125,6 +129,42 @@ def test_work_that_only_the_new_version_can_read_is_put_aside_only_when_somebody
     assert litter(place) == set()
 
 
+def test_nothing_is_begun_before_the_new_one_is_well_so_that_the_way_back_loses_nothing(place) -> None:
+    run(place)
+
+    outcome = place.update(within=1.0).begin(place.new(more=LATER, well="eager"), data_dir=place.data, keys=KEYS)
+
+    assert outcome.end is End.WENT_BACK
+    [left] = place.data.glob("ganglion.db.replaced-*")
+    with closing(sqlite3.connect(left)) as db:
+        assert db.execute("SELECT COUNT(*) FROM deadletters").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(("well", "end"), [(True, End.UPDATED), ("crashes", End.WENT_BACK)])
+def test_where_something_starts_the_agent_again_at_once_it_stays_the_one_that_does(place, well, end) -> None:
+    run(place)
+    stop(place.data, unit="", grace=1.0)
+    loop = 'while sleep 0.3; do "$0" up --data-dir "$1"; done'
+    with subprocess.Popen(
+        ["sh", "-c", loop, place.executable, place.data], cwd=place.folder, env={**os.environ, "HUE": "green"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as supervisor:  # fmt: skip
+        try:
+            while read_ready(place.data) is None:
+                assert supervisor.poll() is None
+            file = place.new(more=LATER, well=well)
+
+            outcome = place.update(within=3.0, respawn=10.0).begin(file, data_dir=place.data, keys=KEYS)
+
+            assert (outcome.end, outcome.started) == (end, True), outcome.why
+            pid = holder(place.data)
+            assert pid is not None
+            assert psutil.Process(pid).ppid() == supervisor.pid
+            assert not any("starts" in line for line in place.told)
+        finally:
+            supervisor.kill()
+
+
 def test_without_a_copy_of_the_databases_the_old_agent_runs_on(place) -> None:
     run(place)
     stale = script(place.executable.with_name("ganglion.old"), "0.0.1")
@@ -190,8 +230,24 @@ def test_a_file_that_does_not_run_or_says_something_else_changes_nothing(place) 
     refused(place, broken, Unfit, r"does not run here: --version ended with 3 \(sorry\)")
     other = signed(script(place.folder / "new" / "other", "0.3.0"), "0.2.0")
     refused(place, other, Unfit, r"says 'ganglion 0\.3\.0' of itself, and its signature says 0\.2\.0")
-    none = signed(script(place.folder / "new" / "none", "0.2.0", text="\x7fELF"), "0.2.0")
-    refused(place, none, Unfit, "does not run here")
+    none = signed(script(place.folder / "new" / "none", "0.2.0", text="#!/no/such/interpreter"), "0.2.0")
+    refused(place, none, Unfit, "does not run here: No such file")
+
+
+def test_a_file_that_is_no_executable_of_this_machine_is_told_by_its_head(place) -> None:
+    text = script(place.folder / "new" / "text", "0.2.0", text="hello")
+    refused(place, text, Unfit, f"text is no executable: name the one for {architecture()}")
+    other = place.folder / "new" / "other"
+    other.write_bytes(b"\x7fELF\2\1\1" + bytes(11) + (8).to_bytes(2, "little") + bytes(100))
+    refused(place, other, Unfit, r"other is for another machine \(8\), and this machine is")
+
+
+def test_what_is_there_already_or_belongs_to_a_package_stays(place, monkeypatch, tmp_path) -> None:
+    same = signed(shutil.copy(place.executable, place.new().with_name("same")), "0.1.0")
+    refused(place, same, Unfit, r"same is what .*/ganglion is already: there is nothing to do")
+    monkeypatch.setattr(candidate, "PACKAGE_FILES", tmp_path / "ganglion.list")
+    candidate.PACKAGE_FILES.write_text(f"/.\n{place.executable}\n")
+    refused(place, place.new(), Unfit, "belongs to the Debian package ganglion: update that, with apt or dpkg")
 
 
 def test_a_file_under_another_name_changes_nothing(place) -> None:
@@ -225,7 +281,7 @@ from pathlib import Path
 from agent.update.update import Update
 from tests.agent.update.conftest import KEYS
 executable, file, data, within = sys.argv[1:]
-update = Update(Path(executable), grace=1.0, within=float(within), steady=0.0, told=print)
+update = Update(Path(executable), grace=1.0, within=float(within), steady=0.0, told=print, respawn=0.0)
 update.begin(Path(file), data_dir=Path(data), keys={id: bytes.fromhex(key) for id, key in [@KEY@]})
 """
 FORWARD = (
@@ -237,6 +293,7 @@ FORWARD = (
     "update-switched",
     "update-on-trial",
     "update-started",
+    "update-let-go",
     "update-tried",
 )
 BACK = ("update-going-back", "update-putting-back", "update-put-back", "update-went-back")

@@ -28,6 +28,7 @@ SYSTEM = {
     "libc6": ("LGPL-2.1-or-later", "LGPL-2.1"),
     "libgcc-s1": (GCC, "GPL-3"),
     "libgomp1": (GCC, "GPL-3"),
+    "libomp5": ("Apache-2.0 WITH LLVM-exception", ""),
     "libstdc++6": (GCC, "GPL-3"),
     "libbz2-": ("bzip2-1.0.6", ""),
     "libffi": ("MIT", ""),
@@ -40,6 +41,9 @@ SYSTEM = {
 """Debian's packages by how their names begin: the licence of the library, which their texts don't name among those of
 programs; and the text in COMMON that theirs refers to."""
 COMMON = Path("/usr/share/common-licenses")
+LIBRARIES = ("libcrypto.", "libssl.")
+OPENSSL = Path(sys.base_prefix) / "licences" / "OpenSSL"
+"""Where packaging/python.sh puts its text: the version, and LICENSE.txt."""
 
 
 @dataclass
@@ -94,6 +98,8 @@ class Parts:
                 yield "Python" if source.suffix in {".zip", ".pyc"} else "pyinstaller"
         if source.is_relative_to(self._llama):
             yield "llama.cpp"
+        if OPENSSL.exists() and source.parent == Path(sys.base_prefix) / "lib" and source.name.startswith(LIBRARIES):
+            yield "OpenSSL"
         if source.is_relative_to(sysconfig.get_path("stdlib")) or source.name.startswith("libpython"):
             yield "Python"
         package = system_package(source)
@@ -107,6 +113,8 @@ class Parts:
         if kind == "Python":
             text = Path(sysconfig.get_path("stdlib")) / "LICENSE.txt"
             return Part(name, sys.version.split()[0], "PSF-2.0", [text] if text.exists() else [])
+        if kind == "OpenSSL":
+            return Part(name, (OPENSSL / "version").read_text().strip(), "Apache-2.0", [OPENSSL / "LICENSE.txt"])
         if kind == "llama.cpp":
             texts = sorted((self._llama / "licences").rglob("LICENSE*"))
             return Part(name, f"of llama-cpp-python {pinned('llama-cpp-python')}", "MIT", texts)

@@ -57,9 +57,11 @@ if [ "$(cat "$PREFIX/.openssl" 2>/dev/null)" != "$OPENSSL" ]; then
         ./config --prefix="$PREFIX" --libdir=lib --openssldir=/etc/ssl shared no-module no-engine no-apps no-docs no-tests
         make -j "$JOBS" build_generated
         make -j "$JOBS" libcrypto.so libssl.so # the static ones would compile everything a second time
-        mkdir -p "$PREFIX/lib" "$PREFIX/include"
+        mkdir -p "$PREFIX/lib" "$PREFIX/include" "$PREFIX/licences/OpenSSL"
         cp -a libcrypto.so* libssl.so* "$PREFIX/lib"
         cp -R include/openssl "$PREFIX/include"
+        cp LICENSE.txt "$PREFIX/licences/OpenSSL"
+        echo "${OPENSSL#openssl-}" >"$PREFIX/licences/OpenSSL/version"
     )
     echo $OPENSSL >"$PREFIX/.openssl"
 fi

@@ -1,7 +1,8 @@
 """The process: configuration, command line, life cycle.
 
 app.py             the wiring: what there is, in which order it starts and stops
-mesh_wiring.py     the NATS side of it: server, connections, stations, the relay
+start.py           what it stands on: data directory, store, NATS server; the rest is loaded while that starts
+mesh_wiring.py     the NATS side of it: connections, stations, the relay
 fleet/             this agent among the others, and the recorder of all
 config/            where settings come from and what there is to set
 cli/               the commands; one small file per group
@@ -27,7 +28,7 @@ build.py           what it is made of; licences.py: under which licences
 draining.py        finish what runs, take nothing new; drain_desk.py takes the request
 log_tail.py        its newest log lines, for whoever asks
 mesh_rights.py     what a server must allow it
-doctor.py          is this machine fit? wasm_health.py: for WebAssembly too?
+doctor.py          is this machine fit? place_health.py, model_health.py, wasm_health.py, store_health.py: parts of it
 
 trial.py           one execution in this process (`ganglion run`), with mocks.py and borrowed_nats.py
 single.py          one error out of a group

@@ -1,56 +1,46 @@
 """The agent, put together. Only wiring: what there is, in which order it starts, and in which it stops.
 
-start   lock -> store -> NATS server -> no twin lives -> definitions -> engine (recovers) -> streams, relays, service
-        -> workflow files -> schedules, intake -> heartbeat, ready
+start   lock -> store -> NATS server (so far start.py) -> no twin lives -> definitions -> engine (recovers) -> streams,
+        relays, service -> workflow files -> schedules, intake -> heartbeat, ready
 stop    schedules and intake -> engine (drains, within the grace time) -> relays, the last beat -> service, connection,
         server -> store
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from agent import __version__
 from agent.about import about
 from agent.backup_desk import BackupDesk
-from agent.backups import STORE
 from agent.collector import spare_what_stays
 from agent.config import Config
-from agent.crashes import crash_file
 from agent.drain_desk import DrainDesk
 from agent.file_watch.places import Places
 from agent.file_watch.watch import FileWatch
 from agent.fleet.presence import Presence
 from agent.fleet.recording import Recording, opened_recording, recording_verbs
 from agent.fleet.triggers import FleetTriggers
-from agent.fleet.twin import refuse_a_twin, rule_out_a_twin
-from agent.identity import agent_id
+from agent.fleet.twin import rule_out_a_twin
 from agent.intelligence import opened_models
-from agent.lock import locked
-from agent.log_tail import LogTail, kept_tail
 from agent.logs import engine_log
 from agent.mesh_wiring import Mesh, opened_mesh
 from agent.model_desk import ModelDesk
 from agent.node_types import node_types
 from agent.ready import FILE, announced
-from agent.secret_files import SecretFiles
-from agent.service.supervisor import Supervisor, taken_supervisor
 from agent.service.watchdog import Watchdog
+from agent.start import Ground
 from agent.status_desk import StatusDesk
-from agent.stopping import Stopping, canceller, two_phase_stop
-from agent.update.directory import mark, refuse_newer
 from agent.update.hold import is_held
 from agent.update.probation import stand_trial
-from agent.update.program import this_program
 from agent.upkeep import keep_house, retention, when_there_is_room
 from agent.workflow_files import deploy_files
 from engine.control.engine import engine_verbs
 from engine.engine import Engine
 from engine.events import Event, Identity, Kind
 from engine.execution.services import ExecutionConfig, Services
-from engine.store import Store, StoreFull
+from engine.store import StoreFull
 from engine.store.housekeeping import Housekeeper
 from engine.triggers.chained import Chained
 from engine.triggers.cron import Cron
@@ -61,24 +51,11 @@ from plugins.llm.service.models import Models
 _log = logging.getLogger("ganglion.agent")
 
 
-async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None = None) -> None:
-    """Run an agent until a signal asks it to stop.
-
-    Raises, alone or inside exception groups, StoreError and MeshError, whose messages say what to do.
-    """
-    stop = Stopping()
-    supervisor = taken_supervisor()
-    refuse_newer(config.data_path)
+async def live(config: Config, ground: Ground, ready_file: Path | None = None) -> None:
+    """Be an agent until a signal asks to stop; agent/start.py calls this."""
+    agent, store = ground.agent, ground.store
     async with AsyncExitStack() as stack:
-        tail = stack.enter_context(kept_tail(secrets.revealed))
-        stack.enter_context(locked(config.data_path))
-        mark(config.data_path)
-        crash = stack.enter_context(crash_file(config.data_path))
-        stack.enter_context(two_phase_stop(drain=stop.stop, cancel=canceller()))
-        refuse_a_twin(config.data_path)
-        agent = agent_id(config.data_path, config.agent.id)
-        store = await stack.enter_async_context(opened_store(config))
-        mesh = await stack.enter_async_context(opened_mesh(config, agent))
+        mesh = await stack.enter_async_context(opened_mesh(config, agent, ground.server))
         await rule_out_a_twin(
             config.data_path, mesh, tenant=config.agent.tenant, agent=agent, every=config.fleet.heartbeat
         )
@@ -88,7 +65,7 @@ async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None
             bus=store.bus,
             http=http,
             requester=mesh.requester if mesh else None,
-            secrets=secrets,
+            secrets=ground.secrets,
             log=engine_log,
             agent={"id": agent, "labels": config.agent.labels},
             workflows_dir=Path(config.engine.workflows_dir) if config.engine.workflows_dir else None,
@@ -101,7 +78,7 @@ async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None
                 grace_seconds=config.engine.grace,
             ),
         )
-        models = await stack.enter_async_context(opened_models(config, secrets, crash=crash, owns=True))
+        models = await stack.enter_async_context(opened_models(config, ground.secrets, crash=ground.crash, owns=True))
         types = node_types(allow_shell=config.engine.allow_shell, models=models)
         engine = Engine(
             store, types=types, services=services, identity=Identity(agent, config.agent.tenant, store.epoch)
@@ -109,30 +86,15 @@ async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None
         await engine.prepare()
         recording = await stack.enter_async_context(opened_recording(config, engine, mesh))
         spare_what_stays()
-        await _live(engine, mesh, config, stop, ready_file, tail, recording, models, supervisor)
-    if stop.error is not None:
-        raise stop.error
-    _log.info("stopped")
-
-
-@asynccontextmanager
-async def opened_store(config: Config) -> AsyncIterator[Store]:
-    """The store of the data directory."""
-    path = config.data_path / STORE
-    program = this_program().told
-    async with Store.open(path, synchronous=config.store.synchronous.value, program=program) as store:
-        if not store.was_clean:
-            found = "was checked and is whole" if store.was_checked else "is too large to be checked at a start"
-            _log.warning("the last process did not stop in an orderly way; the store %s", found)
-        yield store
+        await _live(engine, mesh, config, ground, ready_file, recording, models)
 
 
 async def _live(
-    engine: Engine, mesh: Mesh | None, config: Config, stop: Stopping, ready_file: Path | None, tail: LogTail,
-    recording: Recording | None, models: Models, supervisor: Supervisor,
+    engine: Engine, mesh: Mesh | None, config: Config, ground: Ground, ready_file: Path | None,
+    recording: Recording | None, models: Models,
 ) -> None:  # fmt: skip
     """From the first service to the last."""
-    store = engine.store
+    store, stop, supervisor = ground.store, ground.stop, ground.supervisor
     cron = Cron(store, engine.executor)
     chained = Chained(store, engine.outbox, engine.executor, engine.identity)
 
@@ -152,7 +114,7 @@ async def _live(
     draining = DrainDesk(engine, stop)
     model_desk = ModelDesk(models, engine.identity.agent)
     presence = None
-    verbs = (*engine_verbs(engine), status.verb, backups.verb, draining.verb, tail.verb(engine.identity.agent))
+    verbs = (*engine_verbs(engine), status.verb, backups.verb, draining.verb, ground.tail.verb(engine.identity.agent))
     if mesh is not None:
         verbs = (*verbs, model_desk.verb, *recording_verbs(recording, engine, mesh))
         presence = Presence(engine, mesh, config, stop, models=lambda: models.resident)

@@ -1,4 +1,4 @@
-"""The agent's side of NATS, put together: server, connections, stations, the relay."""
+"""The agent's side of NATS, put together: connections, stations, the relay."""
 
 import asyncio
 import logging
@@ -9,20 +9,18 @@ from agent import __version__
 from agent.access import credentials_of, hub_of, tls_of
 from agent.config import Config
 from agent.config.model import Mode
-from agent.fleet.fingerprint import named_after
 from engine.control import Refused, Verb
 from engine.engine import Engine
 from engine.triggers.routes import Routes
 from mesh import streams
+from mesh.address import servers_of
 from mesh.connection import LOST, Connection
-from mesh.credentials import Credentials
 from mesh.errors import StreamConflict
 from mesh.leaf import LeafLink
-from mesh.nats_client import servers_of
 from mesh.permissions import inbox_of
 from mesh.relay import Relay
 from mesh.requester import NatsRequester
-from mesh.server import EmbeddedServer, Settings
+from mesh.server import EmbeddedServer
 from mesh.station import About, Station
 
 CONNECT_SECONDS = 10.0
@@ -133,46 +131,25 @@ class Mesh:
 
 
 @asynccontextmanager
-async def opened_mesh(config: Config, agent: str) -> AsyncIterator[Mesh | None]:
-    """The server, if it is to be ours, and connections that are not made yet; None with `mode = "off"`.
+async def opened_mesh(config: Config, agent: str, server: EmbeddedServer | None) -> AsyncIterator[Mesh | None]:
+    """Connections that are not made yet, to our own server or to another one; None with `mode = "off"`.
 
-    Raises ServerRefused and InvalidAccess.
+    Raises InvalidAccess.
     """
     mesh = config.mesh
     name, inbox = f"ganglion {agent}", inbox_of(config.agent.tenant, agent)
     async with AsyncExitStack() as stack:
-        if mesh.mode is Mode.OFF:
-            yield None
+        if server is not None:
+            connection = Connection([server.url], credentials=server.credentials, name=name)
+            hub: Connection | None = None
+            if (beyond := hub_of(config)) is not None:
+                link = await stack.enter_async_context(LeafLink.open(server, beyond))
+                hub = Connection([server.url], credentials=server.uplink, name=name, inbox=inbox, beyond=link)
+            yield Mesh(connection, server, hub)
         elif mesh.mode is Mode.EXTERNAL:
             tls = tls_of(config, mesh.url)
             credentials = credentials_of(config)
             servers = servers_of(mesh.url)
             yield Mesh(Connection(servers, credentials=credentials, tls=tls, name=name, inbox=inbox), None, None)
         else:
-            settings = server_settings(config, agent)
-            server = await stack.enter_async_context(EmbeddedServer.open(settings))
-            connection = Connection([server.url], credentials=server.credentials, name=name)
-            hub: Connection | None = None
-            if settings.hub is not None:
-                link = await stack.enter_async_context(LeafLink.open(server, settings.hub))
-                hub = Connection([server.url], credentials=server.uplink, name=name, inbox=inbox, beyond=link)
-            yield Mesh(connection, server, hub)
-
-
-def server_settings(config: Config, agent: str) -> Settings:
-    """What the embedded server is told."""
-    mesh = config.mesh
-    return Settings(
-        name=agent,
-        data_dir=config.data_path,
-        listen=mesh.listen,
-        mqtt=mesh.mqtt,
-        device=Credentials(user=mesh.device.user, password=mesh.device.password),
-        sync_interval=mesh.sync_interval,
-        max_file_bytes=mesh.max_file_bytes,
-        max_payload_bytes=mesh.max_payload_bytes,
-        domain=mesh.domain,
-        # The server keeps its MQTT sessions under its name.
-        server_name=named_after(config.data_path, agent, for_good=bool(mesh.mqtt)) if mesh.hub else "",
-        hub=hub_of(config),
-    )
+            yield None

@@ -21,5 +21,6 @@ Reading order, the way of a message and of what comes of it:
     credentials.py   how a client proves who it is           wire.py       what may go onto the wire, and what to
     key_files.py     its files: renewed, or about to expire                believe of what comes from it
     refusal.py       why a server did not let us in          permissions.py  what each user must be allowed there
+    address.py       where a server is
     errors.py        what is refused, with what to do next
 """

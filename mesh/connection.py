@@ -19,10 +19,11 @@ from typing import Protocol
 from nats.js import JetStreamContext
 
 from engine.signal import Signal
+from mesh.address import shown
 from mesh.credentials import Credentials, Tls
 from mesh.errors import InvalidAccess, MeshError
 from mesh.key_files import Expiry, KeyFiles
-from mesh.nats_client import LOST, AnySubjectClient, connect, retire, shown
+from mesh.nats_client import LOST, AnySubjectClient, connect, retire
 from mesh.refusal import NotLetIn
 
 __all__ = ["LOST", "Beyond", "Connection", "Link"]

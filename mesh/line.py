@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 import nats.errors
 from nats.aio.msg import Msg
 
+from mesh.address import servers_of, shown
 from mesh.credentials import Credentials, Tls
 from mesh.errors import AgentUnreachable, LinkBroken
-from mesh.nats_client import LOST, AnySubjectClient, NotAllowed, connect, retire, servers_of, shown
+from mesh.nats_client import LOST, AnySubjectClient, NotAllowed, connect, retire
 
 LOCAL_API = "$JS.API"
 

@@ -5,13 +5,12 @@ import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from urllib.parse import urlsplit
 
 import nats.errors
 from nats.aio.client import DEFAULT_INBOX_PREFIX, PING_PROTO, Client, RawCredentials
 from nats.aio.msg import Msg
 
-from mesh.credentials import Credentials, Tls
+from mesh.credentials import Credentials, Tls, creds_text
 from mesh.refusal import PlainServer, explained
 
 PING_SECONDS = 10
@@ -179,26 +178,6 @@ async def connect(
         )
     except LOST as error:
         raise explained(error, login, tls) or error from None
-
-
-def creds_text(jwt: str, seed: str) -> str:
-    """What stands in a `.creds` file."""
-    return (
-        f"-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n"
-        f"-----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
-    )
-
-
-def servers_of(url: str) -> list[str]:
-    """The servers of a cluster: urls with commas between them."""
-    return [one.strip() for one in url.split(",") if one.strip()]
-
-
-def shown(url: str) -> str:
-    """A url without user and password."""
-    parts = urlsplit(url if "://" in url else f"nats://{url}")
-    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname or ""
-    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
 
 
 async def retire(client: Client) -> None:

@@ -52,10 +52,10 @@ def up(
 
     import uvloop
 
-    from agent.app import serve
     from agent.logs import set_up_logs
     from agent.secret_files import SecretFiles
     from agent.single import single_error
+    from agent.start import serve
     from engine.store import StoreError
     from mesh.errors import MeshError
 

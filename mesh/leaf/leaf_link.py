@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 import msgspec
 import nats.errors
 
-from mesh.nats_client import AnySubjectClient, connect, retire, shown
+from mesh.address import shown
+from mesh.nats_client import AnySubjectClient, connect, retire
 from mesh.server import EmbeddedServer, Hub
 
 _logger = logging.getLogger("ganglion.mesh")

@@ -68,8 +68,12 @@ class Child:
         return self._process.pid
 
     @classmethod
-    async def start(cls, program: Path, config: Path, *, descriptor: int, log: Log, tasks: asyncio.TaskGroup) -> Self:
-        """Start it and wait until it takes clients; `tasks` owns the reading of its log.
+    async def start(
+        cls, program: Path, config: Path, *, descriptor: int, log: Log, tasks: asyncio.TaskGroup,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> Self:  # fmt: skip
+        """Start it and wait until it takes clients; `tasks` owns the reading of its log. `meanwhile` is called before
+        the wait: the server has a process of its own, and we have time.
 
         The parent-death signal is tied to the thread that forks, so this must be the main thread. Raises ServerRefused
         when the server gives up, with what it said.
@@ -92,6 +96,7 @@ class Child:
         reading = tasks.create_task(child._read(), name="nats-server log")
         ready = asyncio.ensure_future(child._ready.wait())
         try:
+            meanwhile()
             await asyncio.wait({ready, reading}, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if not child._ready.is_set():
                 raise ServerRefused(child._why())

@@ -3,16 +3,16 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 
+from mesh.address import shown
 from mesh.credentials import Access, Credentials, new_password, read_access, write_access, write_private
 from mesh.errors import InvalidAccess, ServerRefused
 from mesh.key_files import Expiry, KeyFiles
-from mesh.nats_client import shown
 from mesh.server.binary import find_server
 from mesh.server.child import Child, Log
 from mesh.server.guard import Guard
@@ -57,8 +57,10 @@ class EmbeddedServer:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings, *, log: Log | None = None) -> "AsyncIterator[EmbeddedServer]":
-        """Start it, keep it running, stop it at the block's end.
+    async def open(
+        cls, settings: Settings, *, log: Log | None = None, meanwhile: Callable[[], object] = lambda: None
+    ) -> "AsyncIterator[EmbeddedServer]":
+        """Start it, keep it running, stop it at the block's end. `meanwhile` is called while it reads its store.
 
         Raises ServerRefused: no program, an open listener without credentials, a port that is taken, or (InUse) a data
         directory that another agent uses; InvalidAccess: credentials for the hub that can't be read. Must run on the
@@ -71,7 +73,7 @@ class EmbeddedServer:
             refused: ServerRefused | InvalidAccess | None = None
             async with asyncio.TaskGroup() as tasks:
                 try:
-                    await server._start(tasks)
+                    await server._start(tasks, meanwhile)
                 except (ServerRefused, InvalidAccess) as error:  # to be raised as itself, not in the group's wrapping
                     refused = error
                 else:
@@ -145,7 +147,7 @@ class EmbeddedServer:
             if self._remote is None or path not in self._remote.files:
                 path.unlink(missing_ok=True)
 
-    async def _start(self, tasks: asyncio.TaskGroup) -> None:
+    async def _start(self, tasks: asyncio.TaskGroup, meanwhile: Callable[[], object] = lambda: None) -> None:
         try:
             self._read_remote()
         except InvalidAccess as error:
@@ -154,7 +156,9 @@ class EmbeddedServer:
             self._log(logging.WARNING, f"{error}; the credentials that were known before are used")
         config = self._write_config()
         self._remove_old_copies()
-        child = await Child.start(self._program, config, descriptor=self._guard.descriptor, log=self._log, tasks=tasks)
+        child = await Child.start(
+            self._program, config, descriptor=self._guard.descriptor, log=self._log, tasks=tasks, meanwhile=meanwhile
+        )
         self._child = child
         self._guard.write(child.pid)
         self.url, self.mqtt = f"nats://{child.clients}", child.mqtt
@@ -194,6 +198,11 @@ class EmbeddedServer:
                     await self._child.stop()  # it may still run: the store is full, or a file could not be written
                     await self._start(tasks)
                 except (ServerRefused, OSError) as error:
+                    if pause == LONGEST_PAUSE_SECONDS and not self._program.exists():
+                        raise ServerRefused(
+                            f"nats-server ended, and its program {self._program} was deleted: start the agent again, "
+                            "which puts it back if it is part of the executable; else install it"
+                        ) from None
                     self._log(logging.ERROR, f"{error}; trying again in {pause:.1f} s")
                 else:
                     self.restarts += 1

@@ -13,8 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from mesh.credentials import Credentials, Tls, read_file
-from mesh.nats_client import creds_text
+from mesh.credentials import Credentials, Tls, creds_text, read_file
 
 START = "uplink-"
 """What the names of our copies begin with."""

@@ -8,11 +8,11 @@ from typing import Any
 import nats.errors
 import pytest
 
+from mesh.address import shown
 from mesh.client import ServiceClient
 from mesh.connection import Connection, Link
 from mesh.credentials import Credentials
 from mesh.errors import InvalidAccess
-from mesh.nats_client import shown
 from mesh.server import EmbeddedServer, Settings
 
 pytestmark = pytest.mark.nats

@@ -20,6 +20,7 @@ from mesh.connection import Connection, Link
 from mesh.credentials import Credentials, access_path, read_access
 from mesh.errors import InUse, ServerRefused
 from mesh.server import EmbeddedServer, Settings
+from mesh.server.binary import find_server
 from mesh.server.guard import Guard, started
 
 pytestmark = pytest.mark.nats
@@ -32,6 +33,7 @@ AGENT = """
 import asyncio, sys
 from pathlib import Path
 from mesh.server import EmbeddedServer, Settings
+from mesh.server.binary import find_server
 
 async def main():
     settings = Settings(name="edge", data_dir=Path(sys.argv[1]), listen=sys.argv[2])
@@ -64,6 +66,26 @@ async def test_it_is_ready_on_a_free_port_and_gone_at_the_end(
             await anybody.flush()
     assert pid is not None
     assert not started(pid)
+
+
+async def test_what_is_done_meanwhile_is_done_before_it_is_ready(tmp_path: Path, settings: MakeSettings) -> None:
+    done: list[str] = []
+    async with EmbeddedServer.open(settings(tmp_path), meanwhile=lambda: done.append("now")):
+        assert done == ["now"]
+
+
+async def test_an_error_of_what_is_done_meanwhile_leaves_no_server_behind(
+    tmp_path: Path, settings: MakeSettings
+) -> None:
+    def fail() -> None:
+        raise ImportError("there is no such module")
+
+    with pytest.raises(ExceptionGroup) as raised:
+        async with EmbeddedServer.open(settings(tmp_path), meanwhile=fail):
+            pass
+    assert raised.group_contains(ImportError, match="no such module")
+    async with EmbeddedServer.open(settings(tmp_path)) as server:
+        assert server.pid is not None
 
 
 async def test_its_files_are_for_this_user_alone(server: EmbeddedServer, tmp_path: Path) -> None:
@@ -224,6 +246,22 @@ async def test_a_lock_held_by_a_stranger_is_refused_and_the_stranger_lives(
     finally:
         stranger.kill()
         await stranger.wait()
+
+
+async def test_a_server_whose_program_was_deleted_ends_the_agent_with_what_to_do(
+    tmp_path: Path, settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "nats-server"
+    program.symlink_to(find_server())
+    monkeypatch.setattr("mesh.server.embedded.find_server", lambda: program)
+    monkeypatch.setattr("mesh.server.embedded.LONGEST_PAUSE_SECONDS", 0.2)
+    with pytest.raises(ExceptionGroup) as caught:
+        async with EmbeddedServer.open(settings(tmp_path)) as server:
+            program.unlink()
+            assert server.pid is not None
+            os.kill(server.pid, signal.SIGKILL)
+            await asyncio.Event().wait()
+    assert caught.group_contains(ServerRefused, match="was deleted: start the agent again")
 
 
 async def test_a_killed_server_comes_back_on_its_port_with_what_was_acknowledged(

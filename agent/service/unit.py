@@ -73,8 +73,9 @@ Type=notify
 NotifyAccess=main
 ExecStart={service.program} up --config {service.config} --data-dir {service.data_dir}
 # Fed only while the event loop turns and the database takes commits; a full disk is waited out. The stacks of a hung
-# agent are in its data directory (crash-*.log).
+# agent are in its data directory (crash-*.log); SIGQUIT, so that they are not taken for those of a native crash.
 WatchdogSec={WATCHDOG_SECONDS}
+WatchdogSignal=SIGQUIT
 TimeoutStartSec={START_SECONDS}
 # SIGTERM is for the agent alone: it stops its NATS server itself, last. Nodes have [engine] grace to end.
 KillSignal=SIGTERM

@@ -1,7 +1,6 @@
 """One execution in this process, for `ganglion run FILE`: the real engine on a store that is thrown away afterwards."""
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from agent.intelligence import opened_models
 from agent.lock import locked
 from agent.mocks import MockedTypes
 from agent.node_types import node_types
+from agent.scratch import scratch
 from agent.update.directory import refuse_newer
 from agent.update.program import this_program
 from agent.written import Written
@@ -30,6 +30,8 @@ from engine.store import Store
 from engine.values import Json
 from plugins.http_client import HttpClient
 
+NEEDED_BYTES = 2_000_000
+"""Of the disk, for a store that is thrown away."""
 LOOK_SECONDS = 0.1
 """How often a watcher looks at most; the bus says when it is worth it."""
 
@@ -75,12 +77,12 @@ class Trial:
     ) -> "AsyncIterator[Trial]":
         """Start the workflow. `keep` is a data directory that stays; without it everything goes afterwards.
 
-        Raises StoreInUse, and inside exception groups InvalidWorkflow, InvalidValue (data that can't be taken in) and
-        StoreError.
+        Raises StoreInUse, NoScratch, and inside exception groups InvalidWorkflow, InvalidValue (data that can't be
+        taken in) and StoreError.
         """
         async with AsyncExitStack() as stack:
             if keep is None:
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ganglion-run-")))
+                folder = stack.enter_context(scratch("run", NEEDED_BYTES))
             else:
                 refuse_newer(keep)
                 stack.enter_context(locked(keep))

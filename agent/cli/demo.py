@@ -14,10 +14,11 @@ def demo() -> None:
     """
     from agent.demo.stage import DemoFailed
     from agent.demo.story import Story
+    from agent.scratch import NoScratch
 
     try:
         asyncio.run(Story(say).play())
-    except* DemoFailed as failures:
+    except* (DemoFailed, NoScratch) as failures:
         first: BaseException = failures
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]

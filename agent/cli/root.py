@@ -115,6 +115,10 @@ def run() -> int:
     try:
         program(*sys.argv[1:2])()
     except SystemExit as end:
+        if isinstance(end.code, str):  # PyInstaller's, for a module that it wants to load from what was deleted
+            return _give_up(
+                f"the files of this program were deleted while it ran: start it again\n{end.code}", Exit.FAILED
+            )
         return int(end.code or 0)
     except InvalidConfig as invalid:
         return _give_up("\n".join(invalid.problems), Exit.USAGE)

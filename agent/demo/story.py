@@ -1,10 +1,8 @@
 """The acts of the demonstration. Each shows something, then checks it; a claim that does not hold ends it."""
 
 import asyncio
-import tempfile
 import time
 from collections import Counter
-from pathlib import Path
 
 import msgspec
 
@@ -15,7 +13,11 @@ from agent.demo.messages import Messages
 from agent.demo.power_cut import cut_power
 from agent.demo.stage import DemoFailed, Stage
 from agent.demo.telling import Say, Telling
+from agent.scratch import scratch
 from engine.values import Json
+
+NEEDED_BYTES = 20_000_000
+"""Of the disk, for a while."""
 
 
 class Story:
@@ -25,10 +27,10 @@ class Story:
         self._telling = Telling(say)
 
     async def play(self) -> None:
-        """All acts, then cleaning up. Raises DemoFailed."""
+        """All acts, then cleaning up. Raises DemoFailed and NoScratch."""
         tell, begun = self._telling, time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="ganglion-demo-") as directory:
-            stage = Stage(Path(directory))
+        with scratch("demo", NEEDED_BYTES) as directory:
+            stage = Stage(directory)
             ledger = Ledger()
             serving = asyncio.Event()
             async with asyncio.TaskGroup() as tasks:

@@ -255,12 +255,16 @@ async def test_a_server_whose_program_was_deleted_ends_the_agent_with_what_to_do
     program.symlink_to(find_server())
     monkeypatch.setattr("mesh.server.embedded.find_server", lambda: program)
     monkeypatch.setattr("mesh.server.embedded.LONGEST_PAUSE_SECONDS", 0.2)
-    with pytest.raises(ExceptionGroup) as caught:
+
+    async def lose_the_program() -> None:
         async with EmbeddedServer.open(settings(tmp_path)) as server:
             program.unlink()
             assert server.pid is not None
             os.kill(server.pid, signal.SIGKILL)
             await asyncio.Event().wait()
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await lose_the_program()
     assert caught.group_contains(ServerRefused, match="was deleted: start the agent again")
 
 

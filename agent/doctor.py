@@ -1,7 +1,6 @@
 """Is this machine fit for an agent? Each finding says what to do."""
 
 import os
-import shutil
 import sqlite3
 import stat
 import subprocess
@@ -15,13 +14,13 @@ from agent.config import Config
 from agent.config.model import Mode
 from agent.finding import Finding, Verdict
 from agent.model_health import examine_models
+from agent.place_health import examine_cache, examine_configuration, examine_disk
 from agent.proc import REMEDY, lacks_proc
 from agent.secret_files import NAME
 from agent.store_health import examine_recording, examine_store
 from agent.update.health import examine_versions
 from agent.wasm_health import examine_wasm
 
-LITTLE_SPACE, NO_SPACE = 1_000_000_000, 100_000_000
 WAL_RESET_FIXED = (3, 51, 3)
 BUILT_AT = 1_790_000_000
 """Seconds since 1970 when this version was written: no clock is before that."""
@@ -31,9 +30,10 @@ def examine(config: Config, file: Path | None) -> Iterator[Finding]:
     """Everything that can be found out without an agent."""
     yield _python()
     yield _sqlite()
-    yield Finding("configuration", Verdict.OK, str(file) if file else "no file, all defaults")
+    yield examine_configuration(file)
     yield from _data_dir(config.data_path)
-    yield _space(config.data_path)
+    yield from examine_disk(config.data_path)
+    yield examine_cache(config.data_path)
     yield from examine_versions(config.data_path)
     yield from examine_store(config.data_path / STORE)
     yield from examine_recording(config.data_path / RECORDING)
@@ -56,7 +56,7 @@ def _python() -> Finding:
 def _sqlite() -> Finding:
     version = sqlite3.sqlite_version
     if sqlite3.sqlite_version_info >= WAL_RESET_FIXED:
-        return Finding("sqlite", Verdict.OK, version)
+        return Finding("sqlite", Verdict.OK, f"{version}, without the WAL-reset bug")
     return Finding(
         "sqlite",
         Verdict.OK,
@@ -92,22 +92,11 @@ def _data_dir(path: Path) -> Iterator[Finding]:
         yield Finding("data directory", Verdict.OK, str(path))
 
 
-def _space(path: Path) -> Finding:
-    place = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
-    free = shutil.disk_usage(place).free
-    message = f"{free / 1e9:.1f} GB free"
-    if free < NO_SPACE:
-        return Finding("disk", Verdict.FAIL, message, "free some space: on a full disk nothing is accepted")
-    if free < LITTLE_SPACE:
-        return Finding("disk", Verdict.WARN, message, "free some space, or lower [store] retention")
-    return Finding("disk", Verdict.OK, message)
-
-
 def _secrets(path: Path) -> Iterator[Finding]:
     try:
         names = sorted(file.name for file in path.iterdir() if NAME.fullmatch(file.name))
     except OSError:
-        return
+        names = []
     open_ones = [name for name in names if (path / name).stat().st_mode & 0o077]
     if open_ones:
         yield Finding(
@@ -116,8 +105,10 @@ def _secrets(path: Path) -> Iterator[Finding]:
             f"other users can read {', '.join(open_ones)}",
             f"chmod 600 {' '.join(str(path / name) for name in open_ones)}",
         )
-    elif names:
-        yield Finding("secrets", Verdict.OK, f"{len(names)} in {path}")
+    else:
+        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+        also = f", and the service's in {credentials}" if credentials else ""
+        yield Finding("secrets", Verdict.OK, f"{len(names) or 'none'} in {path}{also}")
 
 
 def _credentials(config: Config) -> Iterator[Finding]:

@@ -32,8 +32,9 @@ def examine_models(config: Config) -> Iterator[Finding]:
     for state in bad:
         yield Finding(f"model {state.name}", Verdict.FAIL, state.problem, _remedy(state))
     yield from keys
-    if states and not bad and not keys:
-        yield Finding("models", Verdict.OK, f"{len(states)}: {', '.join(state.name for state in states)[:200]}")
+    if not bad and not keys:
+        named = f"{len(states)}: {', '.join(state.name for state in states)[:200]}" if states else "none"
+        yield Finding("models", Verdict.OK, f"{named}; added ones are in {models_folder(config.data_path)}")
 
 
 def _library(*, is_needed: bool) -> Finding:

@@ -2,6 +2,7 @@
 
 import inspect
 import textwrap
+from collections.abc import Container, Mapping
 
 import msgspec
 
@@ -13,34 +14,41 @@ from agent.config.sources import extra, families, sections
 HEAD = """\
 # Settings of a Ganglion agent. Everything has a default: an agent without a file is fine.
 #
-# Read from --config, $GANGLION_CONFIG, ~/.config/ganglion/config.toml or /etc/ganglion/config.toml, the first there is.
-# The environment comes after the file (GANGLION_MESH__LISTEN is listen of [mesh]), flags come last.
+# Read from --config, $GANGLION_CONFIG, config.toml in $CONFIGURATION_DIRECTORY (a systemd service's), in
+# ~/.config/ganglion ($XDG_CONFIG_HOME) or in /etc/ganglion, the first there is.
+# The environment comes after the file (GANGLION_MESH__LISTEN is listen of [mesh], GANGLION_AGENT__LABELS=site=berlin,
+# lists have commas), flags come last (`ganglion up --help`). Not settings: GANGLION_SECRET_NAME is a secret for
+# workflows, GANGLION_URL the agent that commands ask, GANGLION_CACHE_DIR where the executable unpacks itself.
 # Durations are written as "30s" or "1h30m", sizes as "64KiB" or "1GB". Relative paths start at this file.
 """
 SAMPLES = {"models": MODEL_SAMPLES}
 """What stands in the example for sections that have names of a person's choice."""
 
 
-def example() -> str:
-    """The whole file; every key stands as a comment with its default."""
-    return HEAD + "".join(_section(Config, ""))
+def example(chosen: Container[str] | None = None, values: Mapping[str, str] | None = None) -> str:
+    """The file: all keys, or those `chosen` by their dotted names; each as a comment with its default, or as a setting
+    where `values` has one."""
+    return HEAD + "".join(_section(Config, "", chosen, values or {}))
 
 
-def _section(struct: type[msgspec.Struct], name: str) -> list[str]:
-    lines: list[str] = []
+def _section(
+    struct: type[msgspec.Struct], name: str, chosen: Container[str] | None, values: Mapping[str, str]
+) -> list[str]:
     inner, named = sections(struct), families(struct)
-    if name:
-        about = inspect.getdoc(struct) if issubclass(struct, Section) else None
-        lines.append(f"\n{_comment(about or '')}[{name}]\n")
-    lines += [
-        _key(field, field.default)
+    prefix = f"{name}." if name else ""
+    lines = [
+        _key(field, field.default, values.get(prefix + field.name))
         for field in msgspec.structs.fields(struct)
-        if field.name not in inner and field.name not in named
+        if field.name not in inner and field.name not in named and (chosen is None or prefix + field.name in chosen)
     ]
+    if name and (lines or chosen is None):
+        about = inspect.getdoc(struct) if issubclass(struct, Section) else None
+        lines.insert(0, f"\n{_comment(about or '')}[{name}]\n")
     for key, section in inner.items():
-        lines += _section(section, f"{name}.{key}" if name else key)
+        lines += _section(section, prefix + key, chosen, values)
     for key, section in named.items():
-        lines += _samples(section, key)
+        if chosen is None or key in chosen:
+            lines += _samples(section, key)
     return lines
 
 
@@ -55,13 +63,14 @@ def _samples(struct: type[msgspec.Struct], name: str) -> list[str]:
     return lines
 
 
-def _key(field: msgspec.structs.FieldInfo, value: object) -> str:
-    """A key with its description and a value."""
+def _key(field: msgspec.structs.FieldInfo, value: object, given: str | None = None) -> str:
+    """A key with its description, and a value as a comment or as it was given."""
     info = msgspec.inspect.type_info(field.type)
     schema = info.extra_json_schema if isinstance(info, msgspec.inspect.Metadata) else None
     show = extra(field.type).get("show")
     shown = _toml(show(value) if show else value)
-    return f"\n{_comment((schema or {}).get('description', ''))}# {field.name} = {shown}\n"
+    line = f"# {field.name} = {shown}" if given is None else f"{field.name} = {_toml(given)}"
+    return f"\n{_comment((schema or {}).get('description', ''))}{line}\n"
 
 
 def _comment(text: str) -> str:

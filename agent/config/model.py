@@ -348,8 +348,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     data_dir: Annotated[
         str,
-        Meta(description="Where everything is kept; one agent per directory, on a local disk. Empty: "
-             "/var/lib/ganglion for root if it is there, else ~/.local/share/ganglion."),
+        Meta(description="Where everything is kept; one agent per directory, on a local disk. Empty: $STATE_DIRECTORY "
+             "of a systemd service, /var/lib/ganglion for root if it is there, else ganglion in $XDG_DATA_HOME or "
+             "~/.local/share."),
     ] = ""  # fmt: skip
     agent: Agent = field(default_factory=Agent)
     mesh: Mesh = field(default_factory=Mesh)

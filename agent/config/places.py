@@ -14,19 +14,26 @@ SYSTEM_DATA = Path("/var/lib/ganglion")
 
 
 def find_config(environ: Mapping[str, str]) -> Path | None:
-    """The file to read without `--config`: `$GANGLION_CONFIG` (which must then exist), the user's, the system's."""
+    """The file to read without `--config`: `$GANGLION_CONFIG` (which must then exist), or the first that is there."""
     named = environ.get("GANGLION_CONFIG")
     if named:
         return Path(named)
+    return next((path for path in looked_for(environ) if path.is_file()), None)
+
+
+def looked_for(environ: Mapping[str, str]) -> list[Path]:
+    """Where the file may be: of a systemd service that has a directory for it, the user's, the system's."""
+    places = [Path(given) / FILE for given in _of_service(environ, "CONFIGURATION_DIRECTORY")]
     with suppress(NoHome):
-        path = _xdg(environ, "XDG_CONFIG_HOME", ".config") / FILE
-        if path.is_file():
-            return path
-    return SYSTEM_CONFIG if SYSTEM_CONFIG.is_file() else None
+        places.append(_xdg(environ, "XDG_CONFIG_HOME", ".config") / FILE)
+    return [*places, SYSTEM_CONFIG]
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:
-    """`/var/lib/ganglion` for root where an installation made one, else the user's own directory. Raises NoHome."""
+    """A systemd service's own; `/var/lib/ganglion` for root where an installation made one; else the user's own. Raises
+    NoHome."""
+    if given := _of_service(environ, "STATE_DIRECTORY"):
+        return given[0]
     if os.geteuid() == 0 and SYSTEM_DATA.is_dir():
         return SYSTEM_DATA
     return _xdg(environ, "XDG_DATA_HOME", ".local/share")
@@ -34,8 +41,8 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
 
 def default_cache_dir(environ: Mapping[str, str]) -> Path:
     """For what can be made again; a service has one of its own. It may not exist. Raises NoHome."""
-    given = environ.get("CACHE_DIRECTORY", "").partition(":")[0]
-    return Path(given) if given else _xdg(environ, "XDG_CACHE_HOME", ".cache")
+    given = _of_service(environ, "CACHE_DIRECTORY")
+    return given[0] if given else _xdg(environ, "XDG_CACHE_HOME", ".cache")
 
 
 def home(environ: Mapping[str, str]) -> Path:
@@ -47,6 +54,12 @@ def home(environ: Mapping[str, str]) -> Path:
         return Path(pwd.getpwuid(os.geteuid()).pw_dir)
     except KeyError:
         raise NoHome from None
+
+
+def _of_service(environ: Mapping[str, str], variable: str) -> list[Path]:
+    """The first directory of a kind that systemd has made for a service."""
+    given = Path(environ.get(variable, "").partition(":")[0])
+    return [given] if given.is_absolute() else []
 
 
 def _xdg(environ: Mapping[str, str], variable: str, fallback: str) -> Path:

@@ -22,7 +22,7 @@ def test_models_that_can_be_used_are_named(tmp_path: Path) -> None:
     findings = found(tmp_path, f'[models.tiny]\nfile = "{model}"\n[models.o]\nprovider = "ollama"\n')
     assert findings["llama.cpp"].verdict is Verdict.OK
     assert findings["llama.cpp"].message.startswith("llama-cpp-python 0.")
-    assert findings["models"] == Finding("models", Verdict.OK, "2: o, tiny")
+    assert findings["models"] == Finding("models", Verdict.OK, f"2: o, tiny; added ones are in {tmp_path}/data/models")
 
 
 def test_each_model_with_a_problem_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,5 +41,7 @@ def test_each_model_with_a_problem_is_told_with_what_to_do(tmp_path: Path, monke
     assert "models" not in findings
 
 
-def test_without_models_only_the_library_is_told_of(tmp_path: Path) -> None:
-    assert list(found(tmp_path, "")) == ["llama.cpp"]
+def test_without_models_the_place_for_them_is_told(tmp_path: Path) -> None:
+    findings = found(tmp_path, "")
+    assert list(findings) == ["llama.cpp", "models"]
+    assert findings["models"].message == f"none; added ones are in {tmp_path}/data/models"

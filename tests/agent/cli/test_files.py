@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 from agent import __version__
+from agent.config import load_config
 
 
 def test_the_version_is_that_of_the_package(shell) -> None:
@@ -99,6 +100,27 @@ def test_init_writes_a_configuration_and_a_workflow(shell) -> None:
     assert shell("check", "farm/workflows/hello.yaml").code == 0
     assert shell("doctor", "--config", "farm/ganglion.toml").code == 0
     assert shell("init", "farm").code == 2
+
+
+def test_what_init_writes_are_keys_of_the_example_with_their_defaults(shell) -> None:
+    """As comments, but for two: uncommented, they load as well."""
+    every = set((Path(__file__).parents[3] / "config.example.toml").read_text().splitlines())
+    for flags in ((), ("--all",)):
+        folder = f"farm{len(flags)}"
+        assert shell("init", folder, *flags).code == 0
+        text = (shell.directory / folder / "ganglion.toml").read_text()
+        settings = [line for line in text.splitlines() if line and not line.startswith("#")]
+        assert [line for line in settings if not line.startswith("[")] == [
+            'data_dir = "data"', 'workflows_dir = "workflows"',
+        ]  # fmt: skip
+        assert {f"# {line}" for line in settings if " = " in line} - every == {
+            '# data_dir = "data"', '# workflows_dir = "workflows"',
+        }  # fmt: skip
+        added = {line for line in text.splitlines() if line not in every} - set(settings)
+        assert added == (set() if flags else {"# Every other key: ganglion init --all DIRECTORY"})
+        config, _ = load_config(shell.directory / folder / "ganglion.toml", environ={})
+        assert config.data_path == shell.directory / folder / "data"
+    assert len(every - set(text.splitlines())) <= 2
 
 
 def test_a_mistake_in_the_configuration_is_told_with_its_line(shell) -> None:

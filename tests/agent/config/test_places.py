@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import InvalidConfig, load_config
-from agent.config.places import default_cache_dir, default_data_dir, find_config
+from agent.config.places import default_cache_dir, default_data_dir, find_config, looked_for
 
 
 @pytest.fixture
@@ -64,3 +64,32 @@ def test_without_any_home_a_tilde_gets_a_message(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.usefixtures("stranger")
 def test_a_service_s_cache_needs_no_home() -> None:
     assert default_cache_dir({"CACHE_DIRECTORY": "/var/cache/ganglion"}) == Path("/var/cache/ganglion")
+
+
+def test_a_service_s_directories_go_before_the_user_s(tmp_path: Path) -> None:
+    environ = {
+        "HOME": "/home/ann", "STATE_DIRECTORY": "/var/lib/ganglion:/var/lib/more",
+        "CONFIGURATION_DIRECTORY": str(tmp_path),
+    }  # fmt: skip
+    assert default_data_dir(environ) == Path("/var/lib/ganglion")
+    (tmp_path / "config.toml").write_text('[agent]\nid = "kitchen"\n')
+    config, file = load_config(environ=environ)
+    assert (config.agent.id, file, config.data_dir) == ("kitchen", tmp_path / "config.toml", "/var/lib/ganglion")
+
+
+def test_the_user_s_directories_are_those_of_xdg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("agent.config.places.SYSTEM_DATA", tmp_path / "none")
+    environ = {"HOME": "/home/ann", "XDG_DATA_HOME": "/d", "XDG_CACHE_HOME": "/c", "XDG_CONFIG_HOME": "/k"}
+    assert default_data_dir(environ) == Path("/d/ganglion")
+    assert default_cache_dir(environ) == Path("/c/ganglion")
+    assert looked_for(environ) == [Path("/k/ganglion/config.toml"), Path("/etc/ganglion/config.toml")]
+    relative = {"HOME": "/home/ann", "XDG_DATA_HOME": "d", "STATE_DIRECTORY": "s"}
+    assert default_data_dir(relative) == Path("/home/ann/.local/share/ganglion")
+
+
+def test_root_has_the_system_s_directory_where_it_was_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("agent.config.places.SYSTEM_DATA", tmp_path)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert default_data_dir({"HOME": "/root"}) == tmp_path
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert default_data_dir({"HOME": "/home/ann"}) == Path("/home/ann/.local/share/ganglion")

@@ -73,6 +73,8 @@ def test_what_the_package_holds(build) -> None:
               run("dpkg-deb", "--contents", package).splitlines()}  # fmt: skip
     assert {
         ("./usr/bin/ganglion", "-rwxr-xr-x", "root/root"),
+        ("./usr/share/man/man1/ganglion.1.gz", "-rw-r--r--", "root/root"),
+        ("./usr/share/doc/ganglion/changelog.gz", "-rw-r--r--", "root/root"),
         ("./usr/lib/systemd/system/ganglion.service", "-rw-r--r--", "root/root"),
         ("./etc/ganglion/config.toml", "-rw-r--r--", "root/root"),
         ("./usr/share/doc/ganglion/copyright", "-rw-r--r--", "root/root"),
@@ -116,18 +118,46 @@ PATH={folder}:$PATH
 {deb}/postinst configure && echo - && {deb}/postinst configure 1.0 && echo - && {deb}/prerm upgrade 1.1 && echo - &&
 {deb}/prerm remove && {deb}/postrm remove
 """
+ENABLED = (
+    "unmask ganglion.service\n--quiet was-enabled ganglion.service\nenable ganglion.service\n--system daemon-reload\n"
+)
 
 
 def test_systemd_is_told_of_each_step(tmp_path) -> None:
-    systemctl = tmp_path / "systemctl"
-    systemctl.write_text('#!/bin/sh\necho "$@"\n')
-    systemctl.chmod(0o755)
+    for name in ("systemctl", "deb-systemd-helper", "deb-systemd-invoke"):
+        (tmp_path / name).write_text('#!/bin/sh\necho "$@" >&2\n')
+        (tmp_path / name).chmod(0o755)
     scene = SCENE.format(folder=tmp_path, deb=DEB)
     if subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode:
         pytest.skip("needs a mount namespace")
-    assert run("unshare", "-m", "sh", "-ec", scene).split("-\n") == [
-        "daemon-reload\nenable ganglion.service\nstart ganglion.service\n",
-        "daemon-reload\ntry-restart ganglion.service\n",
+    # What a script throws away is to be seen here: its standard error.
+    assert run("unshare", "-m", "sh", "-ec", f"exec 2>&1\n{scene}").split("-\n") == [
+        f"{ENABLED}start ganglion.service\n",
+        f"{ENABLED}try-restart ganglion.service\n",
         "",
-        "disable --now ganglion.service\ndaemon-reload\n",
+        "stop ganglion.service\n--system daemon-reload\n",
     ]
+
+
+REAL = os.environ.get("GANGLION_EXECUTABLE", "")
+
+
+@pytest.mark.skipif(not REAL, reason="$GANGLION_EXECUTABLE names no executable")
+def test_the_real_executable_is_installed_verified_and_purged(tmp_path: Path, machine: Path) -> None:
+    cache = tmp_path / "cache"
+    said = run(DEB / "build.sh", REAL, "0.1.0", "all", tmp_path, GANGLION_CACHE_DIR=cache)
+    package = Path(said.strip())
+    assert run("dpkg-deb", "--field", package, "Depends").startswith("libc6 (>= 2.")
+
+    dpkg(machine, "--install", package)
+    program, unit = machine / "usr/bin/ganglion", machine / "usr/lib/systemd/system/ganglion.service"
+    assert run(program, "--version", GANGLION_CACHE_DIR=cache).startswith("ganglion 0.1.0\n")
+    assert dpkg(machine, "--verify", "ganglion") == "", "the checksums that came with it"
+    if shutil.which("systemd-analyze") is not None:
+        unit.write_text(unit.read_text().replace("/usr/bin/ganglion", str(program)))  # as if the root were ours
+        run("systemd-analyze", "verify", "--man=no", unit)
+
+    dpkg(machine, "--remove", "ganglion")
+    dpkg(machine, "--purge", "ganglion")
+    left = [path for path in machine.rglob("*ganglion*") if "var/lib/dpkg" not in str(path)]
+    assert left == []

@@ -39,9 +39,9 @@ def main() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     executable = options.dist / f"ganglion-{version}-linux-{platform.machine()}"
 
+    sqlite_library, sqlite_version = sqlite(work / "sqlite")
     llama_version = pinned("llama-cpp-python")
     library = llama(llama_version, work)
-    sqlite_library, sqlite_version = sqlite(work / "sqlite")
     server = Path(sysconfig.get_path("scripts")) / "nats-server"
     said = work / "said"
     shutil.rmtree(said, ignore_errors=True)

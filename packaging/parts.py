@@ -9,11 +9,13 @@ import sysconfig
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib.metadata import Distribution, distribution, distributions
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
 from typing import Any
 
+from linked import TEXTS
 from llama import pinned
+from sqlite import sqlite
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -91,9 +93,11 @@ class Parts:
         if source.is_relative_to(ROOT) and source.relative_to(ROOT).parts[0] in OWN and source.suffix != ".gguf":
             yield "ganglion"
         yield self._of.get(str(source), "")
+        if source.is_relative_to(self._work / "sqlite" / "compiled"):
+            yield "SQLite"
         if source.is_relative_to(self._work):
             first = source.relative_to(self._work).parts[0]
-            yield {"said": "ganglion", "sqlite": "pysqlite3"}.get(first, "")
+            yield {"said": "ganglion", "sqlite": "SQLite"}.get(first, "")
             if first == "lists":
                 yield "Python" if source.suffix in {".zip", ".pyc"} else "pyinstaller"
         if source.is_relative_to(self._llama):
@@ -115,9 +119,14 @@ class Parts:
             return Part(name, sys.version.split()[0], "PSF-2.0", [text] if text.exists() else [])
         if kind == "OpenSSL":
             return Part(name, (OPENSSL / "version").read_text().strip(), "Apache-2.0", [OPENSSL / "LICENSE.txt"])
+        if kind == "SQLite":
+            text = Path(__file__).parent / "texts" / "blessing.txt"
+            return Part(name, sqlite(self._work / "sqlite")[1], "blessing", [text])
         if kind == "llama.cpp":
             texts = sorted((self._llama / "licences").rglob("LICENSE*"))
             return Part(name, f"of llama-cpp-python {pinned('llama-cpp-python')}", "MIT", texts)
+        if kind == "SQLite":
+            return Part(name, "", "public domain", [TEXTS / "SQLite.txt", *_extension()])
         if kind == "model":
             texts = [ROOT / "examples" / "models" / "README.md", ROOT / "LICENSE-APACHE"]
             return Part(Path(rest).stem, "", MODELS[rest], texts)
@@ -143,6 +152,14 @@ def system_package(path: Path) -> str:
         if found.returncode == 0:
             return found.stdout.partition(":")[0]
     return ""
+
+
+def _extension() -> list[Path]:
+    """The texts of the package whose extension module SQLite is taken from; none where it is compiled."""
+    try:
+        return list(text_files(distribution("pysqlite3")))
+    except PackageNotFoundError:
+        return []
 
 
 def _debian(package: str) -> Part:

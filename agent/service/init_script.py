@@ -1,5 +1,8 @@
 """Init scripts for machines without systemd. There is no watchdog there; what has ended is started again by openrc and
-procd, and the next start goes on from the checkpoints."""
+procd, and the next start goes on from the checkpoints.
+
+A user who is there for this alone has no home, so the executable unpacks into the data directory.
+"""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -41,6 +44,7 @@ supervisor=supervise-daemon
 command={service.program}
 command_args="up --config {service.config} --data-dir {service.data_dir}"
 command_user={service.user}
+export {_unpacked(service)}
 respawn_delay=5
 respawn_max=0
 retry="TERM/{stop_seconds(service.grace)}/KILL/5"
@@ -70,6 +74,7 @@ start_service() {{
     procd_open_instance
     procd_set_param command {service.program} up --config {service.config} --data-dir {service.data_dir}
     procd_set_param user {service.user}
+    procd_set_param env {_unpacked(service)}
     procd_set_param respawn 3600 5 0
     procd_set_param term_timeout {stop_seconds(service.grace)}
     procd_set_param limits nofile="65536 65536"
@@ -97,8 +102,14 @@ DATA={service.data_dir}
 RUN_AS={service.user}
 PID={PID_FILE}
 LOG=/var/log/{NAME}.log
+export {_unpacked(service)}
+
+runs() {{
+    pid=$(cat "$PID" 2>/dev/null) && grep -qs "$DATA" "/proc/$pid/cmdline"
+}}
 
 start() {{
+    runs && return 0
     mkdir -p "$DATA" && chown "$RUN_AS" "$DATA" && chmod 0700 "$DATA" || return 1
     touch "$LOG" && chown "$RUN_AS" "$LOG" && chmod 0600 "$LOG" || return 1
     start-stop-daemon -S -b -m -p "$PID" -c "$RUN_AS" -x /bin/sh -- -c \\
@@ -106,15 +117,14 @@ start() {{
 }}
 
 stop() {{
-    [ -f "$PID" ] || return 0
-    pid=$(cat "$PID")
+    runs || return 0
     kill -TERM "$pid" 2>/dev/null
     left={stop_seconds(service.grace)}
-    while kill -0 "$pid" 2>/dev/null && [ "$left" -gt 0 ]; do
+    while runs && [ "$left" -gt 0 ]; do
         sleep 1
         left=$((left - 1))
     done
-    kill -KILL "$pid" 2>/dev/null
+    runs && kill -KILL "$pid" 2>/dev/null
     rm -f "$PID"
 }}
 
@@ -122,10 +132,14 @@ case "$1" in
     start) start ;;
     stop) stop ;;
     restart) stop; start ;;
-    status) [ -f "$PID" ] && kill -0 "$(cat "$PID")" 2>/dev/null && echo running || {{ echo stopped; exit 3; }} ;;
+    status) runs && echo running || {{ echo stopped; exit 3; }} ;;
     *) echo "usage: $0 start|stop|restart|status"; exit 2 ;;
 esac
 """
+
+
+def _unpacked(service: Service) -> str:
+    return f"GANGLION_CACHE_DIR={service.data_dir}/executable"
 
 
 SCRIPTS: dict[Init, Callable[[Service], str]] = {Init.OPENRC: _openrc, Init.PROCD: _procd, Init.SYSV: _sysv}

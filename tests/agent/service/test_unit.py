@@ -93,7 +93,7 @@ def test_an_init_script_is_one(service, init) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="the script is for root")
 def test_the_sysv_script_starts_and_stops(tmp_path, service) -> None:
     (tmp_path / "data").mkdir()
-    service.program.write_text('#!/bin/sh\necho "$@"\nexec sleep 60\n')
+    service.program.write_text(f"#!/bin/sh\nmkfifo {tmp_path}/never\nread line <{tmp_path}/never\n")
     data = tmp_path / "own"
     text = init_script(msgspec.structs.replace(service, user="root", data_dir=data), Init.SYSV)
     script = tmp_path / "script"
@@ -109,6 +109,8 @@ def test_the_sysv_script_starts_and_stops(tmp_path, service) -> None:
         assert run("status") == (0, "running")
         assert data.stat().st_mode & 0o777 == 0o700
         pid = int((tmp_path / "ganglion.pid").read_text())
+        assert run("start") == (0, "")
+        assert int((tmp_path / "ganglion.pid").read_text()) == pid
         assert Path(f"/proc/{pid}").exists()
     finally:
         assert run("stop")[0] == 0

@@ -22,17 +22,13 @@ class Linked:
 
     def text(self) -> str:
         """Its notice and its licence."""
-        if self.licence in PUBLIC_DOMAIN:
-            return f"{self.name}\n\n{self.notice}\n"
         path = ROOT / "LICENSE-APACHE" if self.licence == "Apache-2.0" else TEXTS / f"{self.licence}.txt"
         return f"{self.name}\n\n{self.notice}\n\n{path.read_text()}"
 
 
-PUBLIC_DOMAIN = {"blessing"}
 GO = Linked("Go", "BSD-3-Clause", "Copyright 2009 The Go Authors. All rights reserved.")
 INSIDE = {
     "google-re2": [Linked("abseil-cpp", "Apache-2.0", "Copyright The Abseil Authors.")],
-    "pysqlite3": [Linked("SQLite", "blessing", "Its authors have dedicated the code to the public domain.")],
     "Python": [
         Linked("libmpdec", "BSD-2-Clause", "Copyright (c) 2008-2020 Stefan Krah. All rights reserved."),
         Linked(

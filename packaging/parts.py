@@ -93,8 +93,6 @@ class Parts:
         if source.is_relative_to(ROOT) and source.relative_to(ROOT).parts[0] in OWN and source.suffix != ".gguf":
             yield "ganglion"
         yield self._of.get(str(source), "")
-        if source.is_relative_to(self._work / "sqlite" / "compiled"):
-            yield "SQLite"
         if source.is_relative_to(self._work):
             first = source.relative_to(self._work).parts[0]
             yield {"said": "ganglion", "sqlite": "SQLite"}.get(first, "")
@@ -119,14 +117,11 @@ class Parts:
             return Part(name, sys.version.split()[0], "PSF-2.0", [text] if text.exists() else [])
         if kind == "OpenSSL":
             return Part(name, (OPENSSL / "version").read_text().strip(), "Apache-2.0", [OPENSSL / "LICENSE.txt"])
-        if kind == "SQLite":
-            text = Path(__file__).parent / "texts" / "blessing.txt"
-            return Part(name, sqlite(self._work / "sqlite")[1], "blessing", [text])
         if kind == "llama.cpp":
             texts = sorted((self._llama / "licences").rglob("LICENSE*"))
             return Part(name, f"of llama-cpp-python {pinned('llama-cpp-python')}", "MIT", texts)
         if kind == "SQLite":
-            return Part(name, "", "public domain", [TEXTS / "SQLite.txt", *_extension()])
+            return Part(name, sqlite(self._work / "sqlite")[1], "blessing", [TEXTS / "blessing.txt", *_extension()])
         if kind == "model":
             texts = [ROOT / "examples" / "models" / "README.md", ROOT / "LICENSE-APACHE"]
             return Part(Path(rest).stem, "", MODELS[rest], texts)

@@ -132,8 +132,8 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged
 SystemCallErrorNumber=EPERM
-# Not here, with a reason: MemoryDenyWriteExecute (compiled WASM is written to memory and run), ProcSubset=pid (the
-# load of the machine is read from /proc).
+# Not here, with a reason: MemoryDenyWriteExecute (WebAssembly would be interpreted, many times slower), ProcSubset=pid
+# (the load of the machine is read from /proc).
 """
 
 _SYSTEM_SANDBOX = """\

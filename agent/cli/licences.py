@@ -10,6 +10,8 @@ from agent.cli.options import AsJson
 from agent.cli.screen import say, table, write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from agent.licences import Part
 
 RULE = "-" * 78
@@ -29,7 +31,7 @@ def licences(
         if as_json:
             write_json({"parts": known})
         else:
-            table(("PART", "VERSION", "LICENCE", "INSIDE"), (_row(one) for one in known), last_wraps=True)
+            table(("PART", "VERSION", "LICENCE"), (row for one in known for row in _rows(one)), last_wraps=True)
         return
     chosen = known if part == "all" else [_named(part, known)]
     if as_json:
@@ -40,13 +42,17 @@ def licences(
             say(f"{RULE}\n{one.part} {one.version}: {name}\n{RULE}\n{text.rstrip()}\n")
 
 
-def _row(part: "Part") -> tuple[str, str, str, str]:
-    return part.part, part.version, part.licence, ", ".join(f"{one.part} ({one.licence})" for one in part.inside)
+def _rows(part: "Part") -> "Iterator[tuple[str, str, str]]":
+    """One for the part, and one for each that is linked into it."""
+    yield part.part, part.version, part.licence
+    for inside in part.inside:
+        name, _, version = inside.part.partition(" ")
+        yield f"  {name}", version, inside.licence
 
 
 def _named(name: str, known: "list[Part]") -> "Part":
     """By its name or by that of something inside it. Raises Failure."""
-    names = {inside.part.lower(): part for part in known for inside in part.inside}
+    names = {inside.part.partition(" ")[0].lower(): part for part in known for inside in part.inside}
     names |= {part.part.lower(): part for part in known}
     if name.lower() in names:
         return names[name.lower()]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent import licences
+from agent.cli.licences import _rows
 
 INDEX = [
     {"part": "uvloop", "version": "0.23.0", "licence": "MIT", "inside": [{"part": "libuv", "licence": "MIT"}],
@@ -50,3 +51,4 @@ def test_the_executable_has_its_own_folder(tmp_path: Path, monkeypatch: pytest.M
     [part] = licences.parts()
     assert (part.part, part.inside[0].part) == ("uvloop", "libuv")
     assert licences.texts(part) == {"INSIDE.txt": "libuv\n", "LICENSE": "MIT\n"}
+    assert [*_rows(part)] == [("uvloop", "0.23.0", "MIT"), ("  libuv", "", "MIT")]

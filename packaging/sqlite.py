@@ -68,7 +68,8 @@ def _packaged(work: Path) -> Path | None:
         return None
     work.mkdir(parents=True, exist_ok=True)
     module = next(Path(found.submodule_search_locations[0]).glob("_sqlite3.*.so"))
-    return Path(shutil.copy(module, work / NAME))
+    part = Path(shutil.copy(module, work / f"{NAME}.part"))
+    return part.replace(work / NAME)  # never written over: who has loaded the one before it would crash
 
 
 def _version(library: Path) -> str:

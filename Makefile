@@ -26,6 +26,8 @@ $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]' -c constraints.txt
 	@touch $@
 
+PACKAGE ?= package# or package-portable: what `make release` builds with
+export RELEASE_KEY
 # Of its own: what is packed is what is installed there, each file of it with a checksum that is known beforehand.
 PACKAGE_VENV := build/package-venv
 LOCKED := --require-hashes --no-deps --no-build-isolation --only-binary :all: --no-binary nkeys
@@ -36,7 +38,7 @@ package-needs:
 	@test -n "$(PYTHON)" || { echo "Ganglion needs Python 3.11 or newer, and there is none on PATH." >&2; exit 1; }
 	@"$(PYTHON)" packaging/needs.py
 
-$(PACKAGE_VENV)/.installed: constraints-build.txt constraints-packed.txt | package-needs
+$(PACKAGE_VENV)/.installed: constraints-build.txt constraints-packed.txt
 	"$(PYTHON)" -m venv --clear $(PACKAGE_VENV)
 	$(PACKAGE_VENV)/bin/pip install --quiet --disable-pip-version-check $(LOCKED) -r constraints-build.txt
 	$(PACKAGE_VENV)/bin/pip install --quiet --disable-pip-version-check $(LOCKED) -r constraints-packed.txt
@@ -58,6 +60,23 @@ lock:  ## Write the checksums of what a release is made of, after a change of co
 	@test -x build/lock-venv/bin/uv || { "$(PYTHON)" -m venv build/lock-venv && \
 		build/lock-venv/bin/pip install --quiet --disable-pip-version-check uv packaging -c constraints.txt; }
 	@build/lock-venv/bin/python packaging/lock.py
+
+.PHONY: release
+release: release-key $(PACKAGE) $(PACKAGE_VENV)/.installed  ## Build it with its .deb, bill of materials, checksums and signatures; RELEASE_KEY=FILE or UNSIGNED=1
+	$(PACKAGE_VENV)/bin/python packaging/release.py add $(EXECUTABLE)
+	$(PACKAGE_VENV)/bin/python packaging/release.py seal dist $(UNSIGNED:%=--unsigned)
+	@$(MAKE) --no-print-directory release-check
+
+.PHONY: release-check
+release-check: $(PACKAGE_VENV)/.installed  ## Verify dist as somebody would who has fetched it
+	$(PACKAGE_VENV)/bin/python packaging/release.py check dist \
+		$(if $(UNSIGNED),--unsigned,$(addprefix --pub ,$(or $(RELEASE_PUB),$(addsuffix .pub,$(RELEASE_KEY)))))
+
+.PHONY: release-key
+release-key:
+	@test -n "$(RELEASE_KEY)$(UNSIGNED)" || { echo "No key: RELEASE_KEY=FILE names it (python packaging/sign.py key FILE" \
+		"makes one), UNSIGNED=1 goes without." >&2; exit 1; }
+	@test -z "$(RELEASE_KEY)" || test -r "$(RELEASE_KEY)" || { echo "$(RELEASE_KEY) can't be read." >&2; exit 1; }
 
 .PHONY: package-test
 package-test: $(VENV)/.installed  ## Try the executable in dist as a user would

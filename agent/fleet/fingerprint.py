@@ -55,8 +55,12 @@ def named_after(data_dir: Path, name: str, *, for_good: bool) -> str:
 
 
 def keep(data_dir: Path, place: Fingerprint) -> None:
-    """This is where it is from now on."""
-    write_whole(data_dir / FILE, msgspec.json.encode(place) + b"\n")
+    """This is where it is from now on. A file that says so is left alone: what is flushed at each start wears flash."""
+    content = msgspec.json.encode(place) + b"\n"
+    with suppress(OSError):
+        if (data_dir / FILE).read_bytes() == content:
+            return
+    write_whole(data_dir / FILE, content)
 
 
 def _machine() -> str:

@@ -25,6 +25,15 @@ def test_a_directory_that_stayed_is_where_it_was(data: Path) -> None:
     assert is_where_it_was(data)
 
 
+def test_the_same_is_not_written_again(data: Path) -> None:
+    keep(data, fingerprint(data))
+    before = (data / FILE).stat()
+    keep(data, fingerprint(data))
+    assert (data / FILE).stat().st_ino == before.st_ino
+    keep(data, NOWHERE)
+    assert not is_where_it_was(data)
+
+
 def test_a_copy_is_not(data: Path, tmp_path: Path) -> None:
     keep(data, fingerprint(data))
     shutil.copytree(data, tmp_path / "copy")

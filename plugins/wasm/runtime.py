@@ -1,7 +1,8 @@
 """wasmtime with its limits set, so that whoever runs WebAssembly here can't forget one.
 
 The library is imported at the first use and not before: it takes 8 MB of memory, an engine and a small module 13 MB
-more. Its objects are not thread-safe: one thread owns a store and what came from it.
+more. Its objects are not thread-safe: one thread owns a store and what came from it. It takes SIGSEGV and SIGILL, by
+which traps come, and passes on what is not its own: faulthandler, enabled before, still tells crashes.
 """
 
 from enum import StrEnum

@@ -1,5 +1,6 @@
 """Whether WebAssembly runs here is tried, and a system that forbids it is told from one that lets it."""
 
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -44,6 +45,30 @@ def test_where_addresses_are_short_it_says_why_it_can_not_run() -> None:
     said = tried("resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30))")
     assert "code=None" in said
     assert "mmap failed to reserve" in said
+
+
+CRASH = """\
+import ctypes, faulthandler
+faulthandler.enable()
+from wasmtime import Instance, Module, Trap
+from plugins.wasm.runtime import Limits, engine, store
+made = engine()
+owner = store(made, Limits(memory_bytes=65_536, fuel=1000))
+module = Module(made, '(module (memory 1) (func (export "run") (drop (i32.load (i32.const 99999)))))')
+try:
+    Instance(owner, module, []).exports(owner)["run"](owner)
+except Trap:
+    print("a trap is no crash", flush=True)
+ctypes.string_at(0)
+"""
+
+
+def test_a_crash_of_other_code_is_still_told_after_wasmtime_took_the_signals() -> None:
+    """The guard against executions that kill the agent reads what faulthandler writes (agent/crashes.py)."""
+    done = subprocess.run([sys.executable, "-c", CRASH], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "a trap is no crash\n"
+    assert done.returncode == -signal.SIGSEGV
+    assert done.stderr.count("Fatal Python error: Segmentation fault") == 1
 
 
 def test_nothing_is_loaded_before_it_is_tried() -> None:

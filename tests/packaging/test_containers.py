@@ -1,8 +1,11 @@
 """The image and the compose file: what matters of them is read out of them; the hub's file is read by nats-server."""
 
+import os
 import re
 import shlex
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from agent.service.unit import stop_seconds
 from mesh.server.binary import find_server
 
 FOLDER = Path(__file__).parents[2] / "packaging/docker"
+HADOLINT = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 PASSWORD = "not-a-secret"
 AGENTS = ("north", "south")
 
@@ -45,14 +49,20 @@ STAY = {name: service for name, service in SERVICES.items() if "entrypoint" not 
 
 
 def is_pinned(image: str) -> bool:
-    tag = image.rpartition(":")[2]
-    return ":" in image and tag != "latest" and bool(re.search(r"\d", tag))
+    """By a digest, with the tag of a version for people; an image of our own by its version."""
+    return bool(re.fullmatch(r"\w+:[\w.-]*\d[\w.-]*@sha256:[0-9a-f]{64}", image)) or image == f"ganglion:{__version__}"
 
 
 def test_the_base_is_pinned() -> None:
     assert values("FROM") == ["${BASE}"]
     base = dict(part.split("=", 1) for part in values("ARG"))["BASE"]
     assert is_pinned(base)
+
+
+@pytest.mark.skipif(HADOLINT is None, reason="hadolint is not installed")
+def test_hadolint_has_nothing_to_say_of_the_image() -> None:
+    done = subprocess.run([HADOLINT, FOLDER / "Dockerfile"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_image_runs_as_nobody_in_particular() -> None:

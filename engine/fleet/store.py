@@ -23,6 +23,8 @@ CHECK_SECONDS = 2.0
 """How long a start may look at a file that was not closed properly: an agent has work of its own to begin."""
 CACHE = "PRAGMA cache_size = -8000"
 """Kilobytes. Facts of 1,000 agents, and figures of a day, touch more pages than SQLite keeps by itself."""
+PAGE_BYTES = 4096
+"""A batch of hundreds of facts fills pages."""
 CHECKPOINT = "PRAGMA wal_autocheckpoint = 4000"
 """Pages: 16 MB, as much as the WAL may keep. A batch writes hundreds, the same ones as the next."""
 REMEDY = "move it away with its -wal: the recorder begins anew, with what streams and agents still have"
@@ -46,7 +48,7 @@ class FleetStore:
         """Open or create the file, migrate it, and close it at the block's end. Raises as Store.open does."""
         opening = Store.open(
             path, clock=clock, synchronous=synchronous, check_seconds=CHECK_SECONDS, migrations=MIGRATIONS,
-            remedy=REMEDY, program=program,
+            remedy=REMEDY, program=program, page_bytes=PAGE_BYTES,
         )  # fmt: skip
         async with opening as store:
             await store.maintain(lambda db: [db.execute(setting).fetchall() for setting in (CACHE, CHECKPOINT)])

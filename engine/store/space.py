@@ -6,7 +6,7 @@ from engine.store.connection import is_full
 
 VACUUM_PAGES = 2000
 """Free pages handed back in one step."""
-WAL_PAGES = 8192
+WAL_BYTES = 32 * 2**20
 """The WAL is begun anew above this."""
 WAL_PATIENCE_MS = 50
 """How long that may wait for readers: nothing is written meanwhile."""
@@ -16,8 +16,7 @@ def used_bytes(db: sqlite3.Connection) -> int:
     """Bytes of the file that hold something."""
     (pages,) = db.execute("PRAGMA page_count").fetchone()
     (free,) = db.execute("PRAGMA freelist_count").fetchone()
-    (size,) = db.execute("PRAGMA page_size").fetchone()
-    return int((pages - free) * size)
+    return int(pages - free) * _page_bytes(db)
 
 
 def hand_back(db: sqlite3.Connection) -> bool:
@@ -28,13 +27,18 @@ def hand_back(db: sqlite3.Connection) -> bool:
             # A script is stepped to its end; a statement without columns only once, which is one page.
             db.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
         (_, pages, _) = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if pages > WAL_PAGES:
+        if pages * _page_bytes(db) > WAL_BYTES:
             _restart_wal(db)
     except sqlite3.OperationalError as error:
         if not is_full(error):
             raise
         return False
     return bool(free > VACUUM_PAGES)
+
+
+def _page_bytes(db: sqlite3.Connection) -> int:
+    (size,) = db.execute("PRAGMA page_size").fetchone()
+    return int(size)
 
 
 def _restart_wal(db: sqlite3.Connection) -> None:

@@ -11,7 +11,16 @@ from engine.clock import Clock, SystemClock
 from engine.events import Bus, Event
 from engine.store import restoring
 from engine.store.check import quick_check
-from engine.store.connection import RESTORE, Connect, connect_thread, damaged, explained, open_reader, open_writer
+from engine.store.connection import (
+    PAGE_BYTES,
+    RESTORE,
+    Connect,
+    connect_thread,
+    damaged,
+    explained,
+    open_reader,
+    open_writer,
+)
 from engine.store.reader import Reader
 from engine.store.schema import Migrations, migrate
 from engine.store.transaction import T, Unit
@@ -58,11 +67,12 @@ class Store:
         migrations: Migrations | None = None,
         remedy: str = RESTORE,
         program: str = "",
+        page_bytes: int = PAGE_BYTES,
     ) -> "AsyncIterator[Store]":
         """Open or create the file, migrate it, and write until the block ends. `check_seconds` bounds the look at a
         file that was not closed properly. A restore that was interrupted is completed first. Another file than the
         agent's own has other `migrations`, of which the first one creates `meta`, and another `remedy` for damage. The
-        file keeps the name of the `program` that wrote it last.
+        file keeps the name of the `program` that wrote it last, and the size of its pages.
 
         Raises StoreNewer, StoreCorrupt (no database, or after an unclean stop `quick_check` found damage), StoreFull,
         sqlite3.OperationalError (no such directory, not writable), and from the block's end StoreBroken.
@@ -72,7 +82,7 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         restoring.complete(path)
         with explained(path, NOTHING_RUN, remedy):
-            connection = await open_writer(path, synchronous, connect)
+            connection = await open_writer(path, synchronous, connect, page_bytes=page_bytes)
         try:
             with explained(path, NOTHING_RUN, remedy):
                 report = await connection.run(lambda db: _check(db, path, check_seconds, remedy))

@@ -19,11 +19,12 @@ def damaged_leaf(path: Path, table: str) -> None:
     (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
     db.close()
     content = bytearray(path.read_bytes())
-    at = (root - 1) * 4096
+    size = int.from_bytes(content[16:18], "big")
+    at = (root - 1) * size
     assert content[at] in (2, 5), "the root is an inner page"
     first = int.from_bytes(content[at + 12 : at + 14], "big")
     child = int.from_bytes(content[at + first : at + first + 4], "big")
-    content[(child - 1) * 4096 : (child - 1) * 4096 + 8] = b"\xff" * 8
+    content[(child - 1) * size : (child - 1) * size + 8] = b"\xff" * 8
     path.write_bytes(content)
 
 

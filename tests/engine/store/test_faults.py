@@ -279,7 +279,7 @@ async def test_damage_is_found_after_an_unclean_stop(tmp_path):
     db = sqlite3.connect(path)
     (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'facts'").fetchone()
     db.close()
-    page = (root - 1) * 4096
+    page = (root - 1) * int.from_bytes(content[16:18], "big")
     content[page + 8 : page + 200] = b"\xff" * 192
     path.write_bytes(content)
 

@@ -131,7 +131,7 @@ async def test_what_belongs_to_an_execution_goes_with_it_in_every_table(store, c
 
 
 async def test_wal_is_begun_anew_when_it_has_grown(store, monkeypatch):
-    monkeypatch.setattr(space, "WAL_PAGES", 10)
+    monkeypatch.setattr(space, "WAL_BYTES", 40_000)
     await store.maintain(lambda db: db.execute("PRAGMA wal_autocheckpoint = 0").fetchall())
     for i in range(50):
         await add(store, f"e{i}", size=5000)
@@ -145,7 +145,7 @@ async def test_wal_is_begun_anew_when_it_has_grown(store, monkeypatch):
 
 
 async def test_reader_that_holds_the_wal_does_not_hold_up_the_house(store, monkeypatch):
-    monkeypatch.setattr(space, "WAL_PAGES", 10)
+    monkeypatch.setattr(space, "WAL_BYTES", 40_000)
     reader = sqlite3.connect(f"file:{store.path}?mode=ro", uri=True, isolation_level=None)
     try:
         reader.execute("BEGIN")

@@ -62,10 +62,18 @@ lock:  ## Write the checksums of what a release is made of, after a change of co
 	@build/lock-venv/bin/python packaging/lock.py
 
 .PHONY: release
-release: release-key $(PACKAGE) $(PACKAGE_VENV)/.installed  ## Build it with its .deb, bill of materials, checksums and signatures; RELEASE_KEY=FILE or UNSIGNED=1
-	$(PACKAGE_VENV)/bin/python packaging/release.py add $(EXECUTABLE)
-	$(PACKAGE_VENV)/bin/python packaging/release.py seal dist $(UNSIGNED:%=--unsigned)
+release: release-key  ## Build it with its .deb, bill of materials, checksums and signatures; RELEASE_KEY=FILE or UNSIGNED=1
+	@$(MAKE) --no-print-directory release-add
+	@$(MAKE) --no-print-directory release-seal
 	@$(MAKE) --no-print-directory release-check
+
+.PHONY: release-add
+release-add: $(PACKAGE) $(PACKAGE_VENV)/.installed
+	$(PACKAGE_VENV)/bin/python packaging/release.py add $(EXECUTABLE)
+
+.PHONY: release-seal
+release-seal: release-key $(PACKAGE_VENV)/.installed
+	$(PACKAGE_VENV)/bin/python packaging/release.py seal dist $(UNSIGNED:%=--unsigned)
 
 .PHONY: release-check
 release-check: $(PACKAGE_VENV)/.installed  ## Verify dist as somebody would who has fetched it

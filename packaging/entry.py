@@ -3,6 +3,10 @@
 import os
 import sys
 
+from modules import find_in_archive
+
+find_in_archive()
+
 # The launcher and PyInstaller's start-up code name our folder of libraries there. The loader has read it; programs that
 # we start would take our libraries for theirs.
 os.environ.pop("LD_LIBRARY_PATH_ORIG", None)

@@ -250,7 +250,7 @@ class Update:
         can't read: it would be lost to it."""
         self._told(f"{journal.version} is not well: {why}")
         try:
-            with self._alone(journal):
+            with self._alone(journal, is_sick=True):
                 work = "" if put_aside else snapshot.work_since(Path(journal.data_dir))
                 if not work:
                     self._put_back(msgspec.structs.replace(journal, phase=Phase.BACK, why=why, put_aside=put_aside))
@@ -299,13 +299,13 @@ class Update:
         return journal
 
     @contextmanager
-    def _alone(self, journal: Journal) -> Iterator[None]:
+    def _alone(self, journal: Journal, *, is_sick: bool = False) -> Iterator[None]:
         """No agent runs on the data directory, nor starts within the block, whoever starts one. Raises NotOurs,
         StoreError, OSError."""
         data_dir, since = Path(journal.data_dir), time.time() - LATE_SECONDS
         with ExitStack() as stack:
             for left in reversed(range(TRIES if journal.arguments else 0)):
-                stop(data_dir, unit=journal.unit, grace=self._grace)
+                stop(data_dir, unit=journal.unit, grace=self._grace, is_sick=is_sick)
                 if self._child is not None:
                     end(self._child)
                 try:

@@ -1,5 +1,7 @@
 """Machines with nothing but the executable."""
 
+import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -7,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.equipment import Equipment
+from tests.packaging.equipment import FILE, Equipment
 from tests.packaging.machine import Machine, SwitchOn, why_not
 from tests.packaging.minimal_root import minimal_root
+from tests.packaging.variants import CRASHING, GOOD, SILENT, make
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +41,18 @@ def switch_on(root: Path) -> Iterator[SwitchOn]:
 def machine(switch_on: SwitchOn) -> Machine:
     """One that lacks nothing but what the root lacks."""
     return switch_on()
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Iterator[Path]:
+    """A folder with other versions of the executable under test, called as releases are."""
+    folder = Path(tempfile.mkdtemp(prefix="ganglion-versions-"))
+    folder.chmod(0o755)
+    cache = folder / "cache"
+    subprocess.run([FILE, "--version"], env={"GANGLION_CACHE_DIR": str(cache)}, check=True, capture_output=True)
+    [build] = [path for path in cache.iterdir() if (path / "_internal").is_dir()]
+    for variant in (GOOD, SILENT, CRASHING):
+        make(variant, build, folder)
+    shutil.rmtree(cache)
+    yield folder
+    shutil.rmtree(folder)

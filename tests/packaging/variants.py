@@ -1,0 +1,125 @@
+"""Other versions of the executable under test: its own folder, packed again, with a module in it that changes things.
+
+Python's `subprocess` asks for a module `msvcrt`, which there is on Windows alone. A file of that name in the program's
+folder is run before the program's own first line, by whatever Python is inside, and then says that it is not there.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from agent.update.keys import written_key
+from agent.update.program import architecture
+from agent.update.signature import SUFFIX, new_key, sign
+
+ROOT = Path(__file__).parents[2]
+_SEED, _PUBLIC = new_key()
+KEY = written_key(_PUBLIC)
+"""Whose signature they have."""
+PACKERS = (os.environ.get("GANGLION_PACKAGE_PYTHON", ""), sys.executable, str(ROOT / "build/package-venv/bin/python"))
+"""One of them has the package zstandard."""
+UNUSED = ("llama_cpp", "wasmtime", "wasmtime.libs")
+"""Large, and not for what is tried here."""
+PACK = """\
+import sys
+from pathlib import Path
+import launcher
+launcher.LEVEL = 1
+launcher.pack(*map(Path, sys.argv[1:]))
+"""
+HOOK = """\
+import importlib.util, sys
+
+CHANGES = @CHANGES@
+
+
+class Changes:
+    def find_spec(self, name, path=None, target=None):
+        if name not in CHANGES:
+            return None
+        code = CHANGES.pop(name)
+        spec = importlib.util.find_spec(name)
+        run = spec.loader.exec_module
+
+        def exec_module(module):
+            run(module)
+            exec(code, module.__dict__)
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+if not any(type(finder).__name__ == "Changes" for finder in sys.meta_path):
+    sys.meta_path.insert(0, Changes())
+raise ModuleNotFoundError("a test's", name="msvcrt")
+"""
+LATER = 'MIGRATIONS += (("second", "CREATE TABLE second (x); CREATE TABLE third (x)"),)'
+"""What a newer version adds to the store."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """A version of ganglion. `changes` are run at the end of the modules of these names."""
+
+    version: str
+    changes: dict[str, str] = field(default_factory=dict)
+
+
+GOOD = Variant(version="0.1.1", changes={"engine.store.schema": LATER})
+SILENT = Variant(
+    version="0.1.2",
+    changes={
+        "engine.store.schema": LATER,
+        "agent.app": "async def _live(*_):\n    await asyncio.sleep(3600)",
+    },
+)
+"""It migrates, and never becomes ready."""
+CRASHING = Variant(
+    version="0.1.3",
+    changes={
+        "engine.store.schema": LATER,
+        "agent.app": "async def _live(*_):\n    import ctypes\n    ctypes.string_at(0)",
+    },
+)
+"""It migrates, and dies in native code."""
+
+
+def why_not() -> str:
+    """Why none can be made here; empty if they can."""
+    if shutil.which(os.environ.get("CC", "cc")) is None:
+        return "there is no C compiler, which packs other versions"
+    return "" if _packer() else "no Python here has zstandard, which packs other versions: make package"
+
+
+def named(variant: Variant) -> str:
+    """The name of its file, as a release has it."""
+    return f"ganglion-{variant.version}-{architecture()}"
+
+
+def make(variant: Variant, folder: Path, work: Path) -> None:
+    """An executable out of an unpacked one's folder, and its signature."""
+    target = work / named(variant)
+    tree = work / variant.version
+    shutil.copytree(folder, tree, symlinks=True, ignore=shutil.ignore_patterns(*UNUSED))
+    changes = {"agent": f"__version__ = {variant.version!r}", **variant.changes}
+    (tree / "_internal" / "msvcrt.py").write_text(HOOK.replace("@CHANGES@", repr(changes)))
+    subprocess.run(
+        [_packer(), "-c", PACK, tree, work / f"{variant.version}-packed", target], check=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "packaging")},
+    )  # fmt: skip
+    shutil.rmtree(tree)
+    shutil.rmtree(work / f"{variant.version}-packed")
+    said = sign(target, seed=_SEED, version=variant.version, arch=architecture())
+    target.with_name(target.name + SUFFIX).write_bytes(msgspec.json.encode(said))
+
+
+def _packer() -> str:
+    for python in filter(shutil.which, PACKERS):
+        if subprocess.run([python, "-c", "import zstandard"], check=False, capture_output=True).returncode == 0:
+            return python
+    return ""

@@ -77,7 +77,10 @@ static void become_program(int folder, char **arguments) {
     arguments[0] = program;
     (void)folder; /* inherited: it holds the lock */
     execv(program, arguments);
-    fprintf(stderr, PROGRAM ": %s can't be executed: %s\n", program, strerror(errno));
+    const char *why = errno == ENOENT && access(program, X_OK) == 0
+                          ? "this machine has no glibc, which it needs (Alpine and OpenWrt have musl instead)"
+                          : strerror(errno);
+    fprintf(stderr, PROGRAM ": %s can't be executed: %s\n", program, why);
     _exit(126);
 }
 

@@ -16,6 +16,7 @@ DEVICES = ("null", "zero", "full", "random", "urandom")
 class Equipment:
     """Everything is there unless it is said; `/` is always read-only."""
 
+    glibc: bool = True
     proc: bool = True
     container: bool = False
     """Each process is the first one of its own numbers, as in a container."""
@@ -40,6 +41,8 @@ class Equipment:
         else:
             yield f"mount -t tmpfs -o size={self.home_kilobytes}k,uid={USER} tmpfs {at}{HOME}"
         yield from self._etc(folder, at)
+        if not self.glibc:
+            yield f"mount -t tmpfs tmpfs {at}/lib; mount -t tmpfs tmpfs {at}/lib64"
         size = "" if self.tmp_kilobytes is None else f",size={self.tmp_kilobytes}k"
         yield f"mount -t tmpfs -o mode=1777{size} tmpfs {at}/tmp"
         if size:

@@ -2,8 +2,14 @@
 
 import json
 import signal
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import psutil
+import trustme
 
 from agent.cli.failure import Exit
 from tests.packaging.equipment import USER
@@ -49,6 +55,14 @@ def test_users_name_servers_certificates_time_zones_shared_memory_and_a_terminal
     assert agent.returncode == 0
 
 
+def test_without_glibc_it_says_so(switch_on: SwitchOn) -> None:
+    said = switch_on(glibc=False).run("--version")
+    assert said.returncode == 126
+    assert said.stderr.endswith(
+        "can't be executed: this machine has no glibc, which it needs (Alpine and OpenWrt have musl instead)\n"
+    )
+
+
 def test_without_proc_an_agent_says_what_to_do_and_a_check_works(switch_on: SwitchOn) -> None:
     machine = switch_on(proc=False)
     (machine.data / "clockwork.yaml").write_text(CLOCKWORK)
@@ -85,12 +99,49 @@ def test_without_home_the_users_file_tells_it(switch_on: SwitchOn) -> None:
     assert f"{HOME}/.local/share/ganglion, made at the first start" in [finding["message"] for finding in found]
 
 
+def test_without_home_an_agent_that_ran_from_tmp_leaves_nothing_there_after_kill_9(machine: Machine) -> None:
+    del machine.environ["HOME"]
+    agent, _ = machine.up()
+    assert len(list(machine.inside("/tmp").iterdir())) == 1
+    agent.kill()
+    _, error = agent.communicate()
+    assert "GANGLION_CACHE_DIR names a folder of yours that may keep it" in error
+    until(lambda: machine.processes == [])
+    assert list(machine.inside("/tmp").iterdir()) == []
+
+
+def test_a_server_s_certificate_is_refused_by_our_own_list(machine: Machine) -> None:
+    with https_server() as url:
+        (machine.data / "ask.yaml").write_text(f"name: ask\nnodes: {{call: {{type: http, url: '{url}'}}}}\n")
+        said = machine.run("run", f"{DATA}/ask.yaml")
+    assert said.returncode == Exit.FAILED
+    assert "the certificate is not trusted" in said.stdout + said.stderr
+
+
+@contextmanager
+def https_server() -> Iterator[str]:
+    """With a certificate of an authority that nobody knows."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    serving.start()
+    try:
+        yield f"https://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        serving.join()
+        server.server_close()
+
+
 def test_with_a_full_tmp_everything_works_from_the_cache(switch_on: SwitchOn) -> None:
     machine = switch_on(tmp_kilobytes=SMALL_KILOBYTES)
     (machine.data / "clockwork.yaml").write_text(CLOCKWORK)
     agent, _ = machine.up()
     machine("deploy", f"{DATA}/clockwork.yaml", "--data-dir", DATA)
     assert "completed" in machine("trigger", "clockwork", "--wait", "--data-dir", DATA)
+    machine("run", f"{DATA}/clockwork.yaml")
     agent.terminate()
     _, error = agent.communicate(timeout=30)
     assert agent.returncode == 0

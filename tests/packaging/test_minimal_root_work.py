@@ -16,7 +16,7 @@ import paho.mqtt.client as mqtt
 from nats.aio.client import Client
 
 from agent.demo.ledger import Ledger
-from tests.packaging.machine import PATIENCE_SECONDS, Machine, until
+from tests.packaging.machine import PATIENCE_SECONDS, Machine, SwitchOn, until
 from tests.packaging.minimal_root import DATA
 from tests.running import plain_client
 
@@ -26,9 +26,10 @@ READINGS = 300
 
 def give(machine: Machine, example: str) -> str:
     """A workflow file that a person brings; its path inside."""
-    shutil.copy(EXAMPLES / example, machine.data)
-    (machine.data / example).chmod(0o644)
-    return f"{DATA}/{example}"
+    file = machine.data / Path(example).name
+    shutil.copy(EXAMPLES / example, file)
+    file.chmod(0o644)
+    return f"{DATA}/{file.name}"
 
 
 @asynccontextmanager
@@ -56,11 +57,12 @@ async def publish(client: Client, subject: str, data: object, id: str) -> None:
     await client.jetstream().publish(subject, json.dumps(data).encode(), headers={"Nats-Msg-Id": id})
 
 
-def test_the_demonstration_holds_with_all_its_claims(machine: Machine) -> None:
+def test_the_demonstration_holds_with_all_its_claims_though_tmp_is_full(switch_on: SwitchOn) -> None:
+    machine = switch_on(tmp_kilobytes=64)
     said = machine("demo")
     assert "Every claim was checked (26)" in said
     assert machine.processes == []
-    assert list(machine.inside("/tmp").iterdir()) == []
+    assert [path.name for path in (machine.home / ".cache/ganglion").iterdir()] == ["executable"]
 
 
 async def test_a_nats_message_becomes_a_completed_execution(machine: Machine) -> None:
@@ -133,6 +135,23 @@ async def test_what_was_accepted_is_done_exactly_once_after_kill_9_and_nothing_i
     assert machine.processes == []
     assert len(machine.builds) == 1
     assert list(machine.inside("/tmp").iterdir()) == []
+
+
+async def test_an_agent_whose_unpacked_files_were_deleted_ends_and_the_next_start_goes_on(machine: Machine) -> None:
+    agent, ready = machine.up()
+    model = give(machine, "models/triage-tiny-q8_0.gguf")
+    machine("models", "add", model, "--name", "triage-tiny", "--data-dir", DATA)
+    machine("deploy", give(machine, "cold-chain.yaml"), "--data-dir", DATA)
+    (build,) = machine.builds
+    shutil.rmtree(build)
+    async with plain_client(ready["nats"]) as client:
+        await publish(client, "sensors.f.temperature", {"device": "f", "celsius": 9.5}, "f/1")
+        _, error = await asyncio.to_thread(agent.communicate, timeout=30)  # it has not loaded what runs models yet
+    assert agent.returncode == 1
+    assert "ganglion: the files of this program were deleted while it ran: start it again" in error.splitlines()
+    await asyncio.to_thread(machine.up)
+    assert machine.builds == [build]
+    await asyncio.to_thread(until, lambda: counted(machine) == {"completed": 1})
 
 
 def counted(machine: Machine) -> dict[str, int]:

@@ -1,9 +1,7 @@
 """Modules out of the archive that PyInstaller packs, found by one look into its table of contents.
 
 PyInstaller's own way asks each folder of sys.path for each module, and opens the archive anew for each: a tenth of the
-time that an agent takes to import what it needs. Here the archive stays open, too, so that an agent whose unpacked
-folder somebody has deleted still finds the modules that it loads later. What is not in the archive, such as compiled
-modules, is found as ever.
+time that an agent takes to import what it needs. What is not in the archive, such as compiled modules, is found as ever.
 """
 
 import marshal
@@ -40,7 +38,13 @@ class Archive:
         return spec
 
     def extract(self, name: str) -> CodeType:
-        """The code of a module; the loader asks for it."""
+        """The code of a module; the loader asks for it.
+
+        Raises SystemExit, as PyInstaller's does, where the archive was deleted: so were compiled modules and models'
+        libraries, without which executions would fail that go on at the next start.
+        """
+        if os.fstat(self._file).st_nlink == 0:
+            raise SystemExit(f"{sys.executable} is there no more: {name} can't be loaded")
         _, offset, length = self._contents[name]
         code: CodeType = marshal.loads(zlib.decompress(os.pread(self._file, length, self._start + offset)))
         return code

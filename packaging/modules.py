@@ -1,7 +1,8 @@
 """Modules out of the archive that PyInstaller packs, found by one look into its table of contents.
 
 PyInstaller's own way asks each folder of sys.path for each module, and opens the archive anew for each: a tenth of the
-time that an agent takes to import what it needs. What is not in the archive, such as compiled modules, is found as ever.
+time that an agent takes to import what it needs. What is not in the archive, such as compiled modules, is found as
+ever.
 """
 
 import marshal

@@ -54,6 +54,7 @@ def main() -> None:
     inside = _told(commit, sqlite_version, llama_version, server, _glibc(folder, options.glibc))
     (folder / "_internal" / "agent" / "build.txt").write_text(inside)
     pack(folder, work / "packed", executable)
+    check_pages(executable)
     size = executable.stat().st_size
     print(f"{executable}: {size / 1e6:.1f} MB, of {_size(folder) / 1e6:.0f} MB unpacked\n{inside}", end="")
     if size > LIMIT_BYTES:

@@ -60,3 +60,4 @@ def test_a_real_program_is_read(tmp_path: Path) -> None:
     shutil.copy(Path(sys.executable).resolve(), tmp_path / "python")
     assert check(tmp_path, 4096) == (0, "")
     assert check(tmp_path, 1 << 40)[0] == 1
+    assert check(tmp_path / "python", 1 << 40)[0] == 1

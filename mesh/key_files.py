@@ -18,6 +18,10 @@ class KeyFiles:
         self._paths = [*credentials.files, *(tls.files if tls else ())]
         self._seen = self._look()
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._paths)
+
     def changed(self) -> bool:
         """Whether they are others than at the last `taken`."""
         return bool(self._paths) and self._look() != self._seen

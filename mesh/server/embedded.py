@@ -121,7 +121,7 @@ class EmbeddedServer:
 
     async def _follow_files(self) -> None:
         """Bring renewed credentials for the hub into the server, without a restart."""
-        if self._settings.hub is None or self._files is None:
+        if self._settings.hub is None or not self._files:  # nothing can change, and what has no file does not expire
             return
         where = f"the hub {shown(self._settings.hub.url)}"
         expiry = Expiry(where)

@@ -24,6 +24,7 @@ class _Idle(selectors.SelectSelector):
         super().__init__()
         self.seconds = 0.0
         self.steps = 0
+        self.waits = 0
         self.on_step: Callable[[int], None] = lambda _: None
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -32,6 +33,7 @@ class _Idle(selectors.SelectSelector):
         if timeout is None:
             raise Stuck("nothing can run, and no timer will ring")
         if timeout > 0:
+            self.waits += 1
             self.seconds += timeout
         return []
 
@@ -51,6 +53,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def steps(self) -> int:
         """How often it went round."""
         return self._idle.steps
+
+    @property
+    def waits(self) -> int:
+        """How often it had nothing to do: on a real machine each is a wakeup."""
+        return self._idle.waits
 
     def on_step(self, told: Callable[[int], None]) -> None:
         """Called at each round with its number; what it raises leaves `run_until_complete`."""

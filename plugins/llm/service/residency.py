@@ -132,6 +132,7 @@ class Residency:
         if self._loads.get(name) is load:
             del self._loads[name]
         if not task.cancelled() and task.exception() is None:  # seen by those who wait; nobody may be left
+            self._given_back.set()  # from now on somebody has to look when it is idle
             self._changed()
 
     async def _load(self, spec: ModelSpec, load: Load) -> None:
@@ -215,10 +216,11 @@ class Residency:
                     await self._unload(resident)
 
     async def run(self, wanted: Callable[[str], bool]) -> None:
-        """Look, every second and whenever a model is given back, until cancelled."""
+        """Look, every second and whenever a model is given back, until cancelled. While none is in memory, nothing is
+        looked at."""
         while True:
             await self.look(wanted)
-            await self._given_back.wait(LOOK_SECONDS)
+            await self._given_back.wait(LOOK_SECONDS if self._residents else None)
 
     async def aclose(self) -> None:
         """Unload everything. What is stuck in native code stays as it is."""

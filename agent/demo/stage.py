@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import sysconfig
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
@@ -58,6 +58,7 @@ class Stage:
         self.directory = directory
         self.nats_port, self.mqtt_port = _free_port(), _free_port()
         self.url = f"nats://127.0.0.1:{self.nats_port}"
+        self._environ = environment(directory, os.environ, sys.executable)
         self._agent: asyncio.subprocess.Process | None = None
 
     async def start(self) -> dict[str, Json]:
@@ -68,7 +69,7 @@ class Stage:
             self._agent = await asyncio.create_subprocess_exec(
                 *_ganglion(), "up", "--data-dir", str(self.directory / "data"), "--ready-file", str(ready),
                 "--listen", f"127.0.0.1:{self.nats_port}", "--mqtt", f"127.0.0.1:{self.mqtt_port}",
-                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(),
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=self._environ,
             )  # fmt: skip
         async with asyncio.timeout(START_SECONDS):
             while not ready.exists():
@@ -91,7 +92,7 @@ class Stage:
         process = await asyncio.create_subprocess_exec(
             *_ganglion(), *arguments, "--data-dir", str(self.directory / "data"),
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            env=_environment(),
+            env=self._environ,
         )  # fmt: skip
         out, error = await process.communicate()
         if process.returncode:
@@ -103,6 +104,7 @@ class Stage:
         process = await asyncio.create_subprocess_exec(
             *client_command(script), *arguments,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            env=self._environ,
         )  # fmt: skip
         out, error = await process.communicate(b"\n".join(msgspec.json.encode(message) for message in messages))
         if process.returncode:
@@ -114,7 +116,7 @@ class Stage:
         """A client script that says when it is ready, and ends after the block at the latest."""
         process = await asyncio.create_subprocess_exec(
             *client_command(script), *arguments,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**22,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**22, env=self._environ,
         )  # fmt: skip
         try:
             client = Client(process, script)
@@ -164,13 +166,17 @@ def _ganglion() -> list[str]:
     return [found or sys.argv[0]]
 
 
-def _environment() -> dict[str, str]:
-    """Ours, without settings of another agent."""
-    return {
+def environment(directory: Path, environ: Mapping[str, str], program: str) -> dict[str, str]:
+    """The given one, without settings of another agent. An executable that can be kept nowhere, and so runs as
+    `program` from what was unpacked for this run only, is kept in `directory`: else each command would unpack it."""
+    kept = {
         name: value
-        for name, value in os.environ.items()
+        for name, value in environ.items()
         if not name.startswith("GANGLION_") or name == "GANGLION_CACHE_DIR"
     }
+    if Path(program).parent.name.startswith("ganglion-"):  # see packaging/launcher/temporary.c
+        kept["GANGLION_CACHE_DIR"] = str(directory / "executable")
+    return kept
 
 
 def _free_port() -> int:

@@ -74,7 +74,7 @@ class Machine:
 
     def run(self, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
         process = self.start(*arguments, **environ)
-        out, error = process.communicate(timeout=120)
+        out, error = process.communicate(timeout=5 * PATIENCE_SECONDS)
         return subprocess.CompletedProcess(arguments, process.returncode, out, error)
 
     def __call__(self, *arguments: str, **environ: str) -> str:

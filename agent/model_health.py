@@ -1,9 +1,9 @@
 """Can the language models be used? Nothing is loaded, read through, or asked for it."""
 
-import importlib.metadata
 import importlib.util
 from collections.abc import Iterator
 
+from agent.build import inside
 from agent.config import Config
 from agent.config.models import model_specs
 from agent.finding import Finding, Verdict
@@ -43,10 +43,7 @@ def _library(*, is_needed: bool) -> Finding:
             "llama.cpp", Verdict.FAIL if is_needed else Verdict.OK,
             "is not installed: there are no local models, remote ones work", "pip install 'ganglion[llm]'",
         )  # fmt: skip
-    try:
-        version = importlib.metadata.version(DISTRIBUTION)
-    except importlib.metadata.PackageNotFoundError:  # in the executable
-        version = "built in"
+    version = inside().get("llama_cpp", "of unknown version")
     return Finding("llama.cpp", Verdict.OK, f"{DISTRIBUTION} {version}")
 
 

@@ -88,7 +88,7 @@ release-key:
 
 .PHONY: package-test
 package-test: $(VENV)/.installed  ## Try the executable in dist as a user would
-	GANGLION_EXECUTABLE="$(abspath $(EXECUTABLE))" GANGLION_PACKAGE_PYTHON="$(abspath $(PACKAGE_VENV)/bin/python)" \
+	GANGLION_EXECUTABLE="$(abspath $(EXECUTABLE))" PACKAGE_PYTHON="$(abspath $(PACKAGE_VENV)/bin/python)" \
 		$(BIN)/pytest -q tests/packaging/test_*executable.py tests/packaging/test_inside.py tests/packaging/test_licences.py tests/packaging/test_minimal_root_*.py
 
 .PHONY: demo

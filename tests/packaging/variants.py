@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 _SEED, _PUBLIC = new_key()
 KEY = written_key(_PUBLIC)
 """Whose signature they have."""
-PACKERS = (os.environ.get("GANGLION_PACKAGE_PYTHON", ""), sys.executable, str(ROOT / "build/package-venv/bin/python"))
+PACKERS = (os.environ.get("PACKAGE_PYTHON", ""), sys.executable, str(ROOT / "build/package-venv/bin/python"))
 """One of them has the package zstandard."""
 UNUSED = ("llama_cpp", "wasmtime", "wasmtime.libs")
 """Large, and not for what is tried here."""

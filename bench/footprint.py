@@ -6,6 +6,7 @@ optional part each, and Node-RED where npm can install it, rest side by side for
 newest packaged executable in dist/, else the command that is installed beside this Python, or `--executable FILE`.
 """
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -16,8 +17,9 @@ from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
 
-from idle import node_red
+from idle import node_red, wasm
 from idle.agent import newest_program, running
+from idle.executions import Setting, cost
 from idle.hub import hub
 from idle.matrix import figures, show_parts
 from idle.parts import NOTHING, parts, serving
@@ -33,14 +35,19 @@ CALM_SECONDS = 180.0
 
 AGENT, SERVER = "resident memory of an idle agent", "resident memory of its NATS server"
 FIRST, NEXT, VERSION = "first start to ready", "next start to ready", "ganglion --version"
-SIZE = "size on the disk"
-GOALS = {
+SIZE, WASM = "size on the disk", "what wasmtime adds once a module runs"
+ONE, HUNDRED = "written per 1,000 executions, one at a time", "written per 1,000 executions, 100 at once"
+"""By the agent and its NATS server; bench/flash.py tells more."""
+GOALS: dict[str, tuple[Goal | None, str]] = {
     AGENT: (Goal(70, "less"), "MB"),
     SERVER: (Goal(25, "less"), "MB"),
     FIRST: (Goal(2.5, "less"), "s"),
     NEXT: (Goal(0.8, "less"), "s"),
     VERSION: (Goal(0.3, "less"), "s"),
     SIZE: (Goal(90, "less"), "MB"),
+    WASM: (None, "MB"),
+    ONE: (Goal(100, "less"), "MB"),
+    HUNDRED: (Goal(35, "less"), "MB"),
 }
 
 
@@ -54,6 +61,9 @@ def main() -> None:
         values = _starts(program, directory, options.rounds)
         if program.stat().st_size > MEGABYTE:  # else it is a script, and what it starts lies elsewhere
             values[SIZE].append(program.stat().st_size / MEGABYTE)
+        values[WASM] += [added for added in [wasm.added_megabytes()] if added is not None]
+        for case, at_once in ((ONE, 1), (HUNDRED, 100)):
+            values[case].append(_written(program, directory / f"{at_once}-at-once", options.executions, at_once))
         beside, rests = _rest(program, directory, options)
         title = f"footprint of {program.name}: {options.rounds} rounds, on {file_system(directory)} at {place}"
     rows = [median("footprint", US, case, values[case], unit, goal=goal) for case, (goal, unit) in GOALS.items()]
@@ -71,6 +81,7 @@ def _options() -> Namespace:
     parser.add_argument("--executable", type=Path, default=newest_program(), metavar="FILE", help="the program")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long all rest (default 60)")
     parser.add_argument("--calm", type=float, default=CALM_SECONDS, help="seconds before that (default 180)")
+    parser.add_argument("--executions", type=int, default=300, help="whose writes are counted (default 300)")
     parser.add_argument("--node-red", type=Path, metavar="DIR", help="where it is installed, or is to be")
     return parser.parse_args()
 
@@ -92,6 +103,12 @@ def _starts(program: Path, directory: Path, rounds: int) -> dict[str, list[float
         values[VERSION].append(time.perf_counter() - began)
         say(f"round {round + 1} of {rounds}: {', '.join(f'{case} {found[-1]:.3g}' for case, found in values.items())}")
     return values
+
+
+def _written(program: Path, directory: Path, count: int, at_once: int) -> float:
+    say(f"{count} executions, {at_once} at once")
+    found = asyncio.run(cost(program, directory, Setting(name="as shipped"), count, at_once=at_once))
+    return (found.agent + found.server) / count * 1000 / MEGABYTE
 
 
 def _rest(program: Path, directory: Path, options: Namespace) -> tuple[dict[str, list[float]], dict[str, Rest]]:

@@ -1,5 +1,6 @@
 """The checksums of what a release is made of, beside what the project asks for."""
 
+import os
 import re
 import subprocess
 import sys
@@ -72,3 +73,14 @@ def test_what_is_missing_for_a_build_is_said_before_it_begins(tmp_path: Path) ->
     (compiler,) = (line for line in lines if "C compiler" in line)
     assert compiler.endswith(": no-such-cc: No such file or directory")
     assert not any("git" in line for line in lines)
+
+
+def test_llama_cpp_is_not_compiled_of_another_source(tmp_path: Path) -> None:
+    archive = tmp_path / "llama.tar.gz"
+    archive.write_bytes(b"x")
+    done = subprocess.run(
+        [sys.executable, ROOT / "packaging/llama.py", "--work", tmp_path],
+        env={"PATH": os.environ["PATH"], "LLAMA_SOURCE": str(archive)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{archive} is not what constraints-source.txt names")

@@ -163,7 +163,7 @@ def test_the_tools_of_the_page_run_as_it_shows(tmp_path: Path) -> None:
         if line.startswith("python "):
             words = shlex.split(line, comments=True)[1:]
             subprocess.run([sys.executable, *words], cwd=tmp_path, check=True, capture_output=True)
-    assert (tmp_path / "ganglion-0.2.0.cdx.json").exists()
+    assert (tmp_path / "ganglion-0.2.0-linux-x86_64.sig").exists()
 
 
 def test_the_configuration_of_the_page_is_taken(tmp_path: Path) -> None:

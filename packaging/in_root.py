@@ -102,7 +102,7 @@ def install(root: Path, packages: list[str], dist: Path) -> None:
 
 
 def run(root: Path, command: list[str], dist: Path) -> subprocess.CompletedProcess[bytes]:
-    """Run it in the root, in /ganglion. All its processes end with it."""
+    """Run it in the root, in /ganglion. All its processes end with it, and with us: unshare itself takes no SIGTERM."""
     for path in (PROJECT / "build", PROJECT / "dist"):
         path.mkdir(exist_ok=True)  # mounts need a place
     for name in ("resolv.conf", "hosts"):
@@ -118,8 +118,8 @@ def run(root: Path, command: list[str], dist: Path) -> subprocess.CompletedProce
         "DIST": str(dist.resolve()),
         **dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"), MACHINES),
     }
-    enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", ENTER, "enter", *command]
-    return subprocess.run(enter, check=False, env=environment)
+    spaces = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    return subprocess.run([*spaces, "sh", "-euc", ENTER, "enter", *command], check=False, env=environment)
 
 
 def _debian(question: str) -> str:

@@ -27,6 +27,11 @@ OPENSSL_SHA256=a8c0d28a529ca480f9f36cf5792e2cd21984552a3c8e4aa11a24aa31aeac98e8
 OPENSSL_FROM="http://deb.debian.org/debian/pool/main/o/openssl/openssl_3.5.7.orig.tar.gz
 https://github.com/openssl/openssl/releases/download/openssl-3.5.7/openssl-3.5.7.tar.gz"
 
+# What Python is trained with: those of its own tests that do what an agent does.
+TRAINING="test_bytes test_collections test_dataclasses test_datetime test_float test_functools test_generators test_heapq
+test_int test_itertools test_json test_operator test_ordered_dict test_patma test_re test_set test_sqlite3 test_str
+test_struct test_time"
+
 # fetch NAME SHA256 ADDRESSES: unpacks the release into $WORK/NAME.
 fetch() {
     [ -e "$WORK/$1/.unpacked" ] && return
@@ -70,11 +75,11 @@ if [ "$(cat "$PREFIX/.python" 2>/dev/null)" != "$PYTHON with $OPENSSL" ]; then
     fetch $PYTHON $PYTHON_SHA256 "$PYTHON_FROM"
     (
         cd "$WORK/$PYTHON"
-        [ -e Makefile ] || ./configure --prefix="$PREFIX" --enable-shared --enable-optimizations --with-lto \
+        [ -e Makefile ] || ./configure --prefix="$PREFIX" --enable-shared --enable-optimizations \
             --with-openssl="$PREFIX" --with-ensurepip=install --disable-test-modules \
             LDFLAGS="-Wl,-rpath,$PREFIX/lib" py_cv_module_readline=n/a py_cv_module__gdbm=n/a \
             py_cv_module__curses=n/a py_cv_module__tkinter=n/a
-        make -j "$JOBS"
+        make -j "$JOBS" PROFILE_TASK="-m test --pgo $(echo $TRAINING)" CFLAGS_NODIST=-g0
         make install
         "$PREFIX/bin/python3" -c 'import bz2, ctypes, lzma, sqlite3, ssl, zlib; print(ssl.OPENSSL_VERSION)'
     )

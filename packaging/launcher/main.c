@@ -2,6 +2,7 @@
 #include "launcher.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,8 +85,18 @@ static void become_program(int folder, char **arguments) {
     _exit(126);
 }
 
+/* Where a starter closed them: what the program opens first would be taken for them, and written to. */
+static void open_standard_streams(void) {
+    int stream;
+    while ((stream = open("/dev/null", O_RDWR)) >= 0 && stream <= STDERR_FILENO)
+        ;
+    if (stream >= 0)
+        close(stream);
+}
+
 int main(int number, char **arguments) {
     (void)number;
+    open_standard_streams();
     int folder = try_cache(absolute("GANGLION_CACHE_DIR"), NULL);
     if (folder < 0)
         folder = try_cache(absolute("CACHE_DIRECTORY"), "executable");

@@ -30,6 +30,8 @@ class Equipment:
     """The size of /tmp, which is filled then; None: as large as need be."""
     home_kilobytes: int | None = None
     """The size of the home; None: as large as need be, and seen from outside."""
+    home_executes: bool = True
+    """Without: mounted noexec."""
 
     def mounts(self, root: Path, folder: Path, at: Path) -> Iterator[str]:
         """Commands that mount the root with all that is to be in it. `folder` has `home` and `data` for the user."""
@@ -40,6 +42,8 @@ class Equipment:
             yield f"mount --bind {folder}/home {at}{HOME}"
         else:
             yield f"mount -t tmpfs -o size={self.home_kilobytes}k,uid={USER} tmpfs {at}{HOME}"
+        if not self.home_executes:
+            yield f"mount -o remount,bind,noexec {at}{HOME}"
         yield from self._etc(folder, at)
         if not self.glibc:
             yield f"mount -t tmpfs tmpfs {at}/lib; mount -t tmpfs tmpfs {at}/lib64"

@@ -156,6 +156,13 @@ def test_an_agent_is_one_process_and_its_server_and_both_are_gone_when_it_is_kil
     assert again.returncode == 0
 
 
+def test_it_does_without_standard_streams(machine: Machine) -> None:
+    (machine.folder / "closed").write_text("#!/bin/sh\nexec ./ganglion --version <&- >&- 2>&-\n")
+    (machine.folder / "closed").chmod(0o755)
+    machine.program = machine.folder / "closed"
+    assert machine.run().returncode == 0
+
+
 @pytest.mark.skipif(not why_not(), reason="it plays in test_minimal_root_work.py")
 def test_the_demonstration_holds_with_a_local_model(machine: Machine) -> None:
     said = machine.run("demo")

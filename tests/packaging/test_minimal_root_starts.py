@@ -174,6 +174,13 @@ def test_with_a_full_home_it_runs_from_tmp_and_leaves_nothing(switch_on: SwitchO
     assert list(machine.inside("/tmp").iterdir()) == []
 
 
+def test_a_home_from_which_nothing_can_be_executed_is_passed_over(switch_on: SwitchOn) -> None:
+    machine = switch_on(home_executes=False)
+    said = machine.run("--version")
+    assert said.returncode == 0
+    assert f"  {HOME}: its file system is mounted noexec" in lines(said.stderr)
+
+
 def test_a_file_with_other_contents_of_the_same_size_is_made_anew(machine: Machine) -> None:
     machine("--version")
     (build,) = machine.builds

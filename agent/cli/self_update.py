@@ -37,6 +37,11 @@ def self_update(
         float,
         typer.Option("--steady", help="How long it must then stay so.", parser=read_seconds, metavar="DURATION"),
     ] = "5s",  # type: ignore[assignment]
+    respawn: Annotated[
+        float,
+        typer.Option("--respawn", help="How long whoever has started the agent may take to start it again; then it is "
+                     "started.", parser=read_seconds, metavar="DURATION"),
+    ] = "6s",  # type: ignore[assignment]
     about: Annotated[bool, typer.Option("--about", hidden=True)] = False,
     config: ConfigFile = None,
     data_dir: DataDir = None,
@@ -77,7 +82,7 @@ def self_update(
             return
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the line of whoever updates a far machine may break
         update = Update(
-            executable(), grace=found.engine.grace, within=within, steady=steady,
+            executable(), grace=found.engine.grace, within=within, steady=steady, respawn=respawn,
             told=lambda line: None if as_json else remark(line),
         )  # fmt: skip
         if file is None:

@@ -41,3 +41,8 @@ def is_held(data_dir: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def clear(data_dir: Path) -> None:
+    """Remove what an updater that was killed has left."""
+    (data_dir / FILE).unlink(missing_ok=True)

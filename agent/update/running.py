@@ -1,5 +1,6 @@
 """An agent seen from outside: how it was started, and how it is stopped, started and found to be well."""
 
+import math
 import os
 import shutil
 import signal
@@ -134,7 +135,8 @@ def started_by_another(data_dir: Path, command: Command, *, within: float) -> bo
 def wait_for_late_ones(command: Command, *, since: float) -> None:
     """Agents that a supervisor has started since may not have come to the lock of the data directory: they are of the
     executable that was there then. The caller holds the lock, so that they end. `since` is in seconds since 1970."""
-    _until(lambda: not _are_starting(command, since), STOP_SECONDS)
+    now = time.time()
+    _until(lambda: not _are_starting(command, since, now), STOP_SECONDS)
 
 
 def start(executable: Path, command: Command, streams: tuple[int, int] | None) -> "subprocess.Popen[bytes] | None":
@@ -205,11 +207,11 @@ def _config(arguments: tuple[str, ...]) -> list[str]:
     return []
 
 
-def _are_starting(command: Command, since: float) -> bool:
+def _are_starting(command: Command, since: float, before: float = math.inf) -> bool:
     words = list(command.arguments)
     for process in psutil.process_iter(["cmdline", "create_time", "status"]):
         about = process.info
-        is_new = about["create_time"] > since and about["status"] != psutil.STATUS_ZOMBIE
+        is_new = since < about["create_time"] < before and about["status"] != psutil.STATUS_ZOMBIE
         if is_new and (about["cmdline"] or [])[-len(words) :] == words:
             return True
     return False

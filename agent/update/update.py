@@ -16,7 +16,7 @@ from agent.lock import holder, locked
 from agent.update import snapshot
 from agent.update.candidate import Unfit, check_fit, check_machine, check_place, check_runs, knowledge_of
 from agent.update.directory import DATABASES, FORMAT, Knowledge, would_migrate
-from agent.update.hold import held
+from agent.update.hold import clear, held
 from agent.update.journal import Journal, Phase, UpdateUnderWay, only_one, read_journal, remove_journal, write_journal
 from agent.update.program import outward
 from agent.update.running import (
@@ -36,8 +36,8 @@ from agent.update.switch import make_runnable, stage, staged, switch, switch_bac
 from engine.crash import crash_point
 from engine.store.errors import StoreError, StoreInUse
 
-RESPAWN_SECONDS = 6.0
-"""How long somebody else may take to start an agent again that was stopped: most supervisors wait for 5 s."""
+BACK_SECONDS = 60.0
+"""The least that the old version may take to be well again."""
 LATE_SECONDS = 10.0
 """How long an agent may take from its start to the lock of its data directory."""
 TRIES = 5
@@ -71,7 +71,7 @@ class Update:
 
     def __init__(
         self, executable: Path, *, grace: float, within: float, steady: float, told: Callable[[str], None],
-        respawn: float = RESPAWN_SECONDS,
+        respawn: float,
     ) -> None:  # fmt: skip
         """`grace`: the agent's, for its stop. `within`: how long the new one may take to be well; `steady`: how long it
         must stay so; `respawn`: how long somebody else may take to start it. Seconds. `told` is given each step as a
@@ -123,6 +123,7 @@ class Update:
                 staged(self._executable).unlink(missing_ok=True)
                 return Outcome(end=End.NOTHING, version=__version__)
             self._executable = Path(journal.executable)
+            clear(Path(journal.data_dir))
             environ = outward(os.environ)
             self._command = Command(
                 arguments=journal.arguments, directory=journal.directory, unit=journal.unit, environ=environ
@@ -270,6 +271,7 @@ class Update:
                 "Try it once more: ganglion self-update --resume. Or go back, and find that work in "
                 f"{journal.data_dir}/ganglion.db.replaced-*: ganglion self-update --back",
             )  # fmt: skip
+        self._within = max(self._within, BACK_SECONDS)  # it was well before, and nobody else is left
         sick = self._started(journal, journal.before) if journal.arguments else ""
         if sick:
             self._leave()

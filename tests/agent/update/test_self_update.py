@@ -81,7 +81,7 @@ def test_an_agent_becomes_one_of_the_new_version_and_goes_back_from_one_that_is_
 ) -> None:
     program = script(shell.directory / "bin" / "ganglion", "0.1.0", text=WHOLE, well=True)
     run(shell, program, data)
-    command = [program, "self-update", "--data-dir", data, "--steady", "0.2s", "--within", "20s"]
+    command = [program, "self-update", "--data-dir", data, "--steady", "0.2s", "--within", "20s", "--respawn", "0.1s"]
     good = signed(script(shell.directory / "good", "0.2.0", text=WHOLE, well=True), "0.2.0")
 
     done = subprocess.run(

@@ -7,6 +7,7 @@ signature.py    what is signed, and how it is checked
 candidate.py    is a new executable fit to take the place?
 switch.py       files that change places, whole
 snapshot.py     databases as they were before another version migrated them
+hold.py         an agent on trial begins nothing; probation.py is what it does instead
 running.py      an agent: how it was started; stop, start, is it well
 journal.py      how far an update is, for whoever goes on after a kill
 health.py       what doctor says of all this
@@ -16,10 +17,12 @@ update.py       the order of it all, forwards and back
     journal: switch                 the moment from which it goes on
     the agent stops                 databases are copied, if the new version would migrate them
     NAME -> NAME.old, NAME.new -> NAME
-    journal: trial                  the new one starts, is ready and answers, and stays so
+    journal: trial                  the new one starts, is ready and answers, and stays so, held back if it has migrated
+    the hold goes                   it works; is it still well?
     the journal goes; NAME.old stays
 otherwise
     journal: back                   it stops, the copies and NAME.old take their places again, the old one starts
 
-NAME is there at each moment, the old file or the new one.
+NAME is there at each moment, the old file or the new one. Files and databases change under the lock of the data
+directory: an agent that a supervisor starts in between finds both of one version.
 """

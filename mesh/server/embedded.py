@@ -17,7 +17,7 @@ from mesh.server.binary import find_server
 from mesh.server.child import Child, Log
 from mesh.server.guard import Guard
 from mesh.server.remote import START, Remote, read_remote
-from mesh.server.room import room
+from mesh.server.room import needing_room, room
 from mesh.server.settings import AGENT_USER, INBOX, SYSTEM_USER, UPLINK_USER, Keys, Settings, check, render
 
 _logger = logging.getLogger("ganglion.nats")
@@ -62,18 +62,20 @@ class EmbeddedServer:
     ) -> "AsyncIterator[EmbeddedServer]":
         """Start it, keep it running, stop it at the block's end. `meanwhile` is called while it reads its store.
 
-        Raises ServerRefused: no program, an open listener without credentials, a port that is taken, or (InUse) a data
-        directory that another agent uses; InvalidAccess: credentials for the hub that can't be read. Must run on the
-        main thread.
+        Raises ServerRefused: no program, an open listener without credentials, a port that is taken, a full disk, or
+        (InUse) a data directory that another agent uses; InvalidAccess: credentials for the hub that can't be read.
+        Must run on the main thread.
         """
         check(settings)
-        guard = await Guard.acquire(settings.directory)
+        with needing_room(settings.directory):
+            guard = await Guard.acquire(settings.directory)
         try:
             server = cls(settings, guard, log or _logger.log)
             refused: ServerRefused | InvalidAccess | None = None
             async with asyncio.TaskGroup() as tasks:
                 try:
-                    await server._start(tasks, meanwhile)
+                    with needing_room(settings.directory):
+                        await server._start(tasks, meanwhile)
                 except (ServerRefused, InvalidAccess) as error:  # to be raised as itself, not in the group's wrapping
                     refused = error
                 else:

@@ -116,10 +116,13 @@ async def test_what_was_accepted_is_done_exactly_once_after_kill_9_and_nothing_i
     agent, ready = machine.up()
     machine("deploy", give(machine, "meter-reading.yaml"), "-p", f"ledger={ledger.url}", "--data-dir", DATA)
     async with plain_client(ready["nats"]) as client:
-        for number in range(READINGS):  # each is acknowledged: from here on it must not be lost
-            await publish(client, f"meters.m-{number}.reading", {"meter": f"m-{number}", "kwh": number}, f"m-{number}")
-    assert len(ledger.calls) < READINGS, "the kill would not come in the middle"
-    agent.send_signal(signal.SIGKILL)
+        readings = {f"m-{number}": {"meter": f"m-{number}", "kwh": number} for number in range(READINGS)}
+        await asyncio.gather(
+            ledger.wait_for_entries(1),
+            *(publish(client, f"meters.{meter}.reading", data, meter) for meter, data in readings.items()),
+        )  # all are acknowledged: from here on none must be lost
+        agent.send_signal(signal.SIGKILL)
+        assert 0 < len(ledger.calls) < READINGS, "the kill did not come in the middle"
     await asyncio.to_thread(agent.communicate, timeout=30)
     await asyncio.to_thread(until, lambda: machine.processes == [])
 

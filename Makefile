@@ -53,7 +53,8 @@ package-portable:  ## Build it for systems with glibc 2.31 or newer, in a Debian
 	"$(PYTHON)" packaging/in_root.py --suite bullseye \
 		--install "clang-16 libomp-16-dev libbz2-dev libffi-dev liblzma-dev libsqlite3-dev zlib1g-dev" -- sh -ec '\
 		packaging/python.sh /opt/python /build/python; \
-		CC=clang-16 CXX=clang++-16 make package PYTHON=/opt/python/bin/python3 PACKAGE_FLAGS="--glibc 2.31"'
+		[ "$$(uname -m)" = x86_64 ] || packaging/sqlite.sh /build/sqlite; \
+		SQLITE_SOURCE=/build/sqlite CC=clang-16 CXX=clang++-16 make package PYTHON=/opt/python/bin/python3 PACKAGE_FLAGS="--glibc 2.31"'
 
 .PHONY: lock
 lock:  ## Write the checksums of what a release is made of, after a change of constraints.txt

@@ -90,7 +90,8 @@ release-key:
 .PHONY: package-test
 package-test: $(VENV)/.installed  ## Try the executable in dist as a user would
 	GANGLION_EXECUTABLE="$(abspath $(EXECUTABLE))" PACKAGE_PYTHON="$(abspath $(PACKAGE_VENV)/bin/python)" \
-		$(BIN)/pytest -q tests/packaging/test_*executable.py tests/packaging/test_inside.py tests/packaging/test_licences.py tests/packaging/test_minimal_root_*.py
+		$(BIN)/pytest -q tests/packaging/test_*executable.py tests/packaging/test_inside.py tests/packaging/test_licences.py tests/packaging/test_minimal_root_*.py \
+			tests/packaging/test_deb.py tests/packaging/test_release.py
 
 .PHONY: demo
 demo: $(VENV)/.installed  ## See it work: messages, kill -9, nothing lost, a local model that decides and acts (under a minute)

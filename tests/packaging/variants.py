@@ -1,13 +1,14 @@
 """Other versions of the executable under test: its own folder, packed again, with a module in it that changes things.
 
-Python's `subprocess` asks for a module `msvcrt`, which there is on Windows alone. A file of that name in the program's
-folder is run before the program's own first line, by whatever Python is inside, and then says that it is not there.
+PyInstaller keeps the modules with which Python begins in a zip archive. One of them is replaced by source, which is run
+before the program's own first line, by whatever Python is inside.
 """
 
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,30 +34,23 @@ launcher.LEVEL = 1
 launcher.pack(*map(Path, sys.argv[1:]))
 """
 HOOK = """\
-import importlib.util, sys
+from encodings._aliases import aliases
+import builtins, sys
 
 CHANGES = @CHANGES@
+_import = builtins.__import__
 
 
-class Changes:
-    def find_spec(self, name, path=None, target=None):
-        if name not in CHANGES:
-            return None
-        code = CHANGES.pop(name)
-        spec = importlib.util.find_spec(name)
-        run = spec.loader.exec_module
-
-        def exec_module(module):
-            run(module)
-            exec(code, module.__dict__)
-
-        spec.loader.exec_module = exec_module
-        return spec
+def _changing(name, *rest, **named):
+    found = _import(name, *rest, **named)
+    for one in list(CHANGES):
+        module = sys.modules.get(one)
+        if module is not None and not getattr(module.__spec__, "_initializing", False):
+            exec(CHANGES.pop(one), module.__dict__)
+    return found
 
 
-if not any(type(finder).__name__ == "Changes" for finder in sys.meta_path):
-    sys.meta_path.insert(0, Changes())
-raise ModuleNotFoundError("a test's", name="msvcrt")
+builtins.__import__ = _changing
 """
 LATER = 'MIGRATIONS += (("second", "CREATE TABLE second (x); CREATE TABLE third (x)"),)'
 """What a newer version adds to the store."""
@@ -75,7 +69,7 @@ SILENT = Variant(
     version="0.1.2",
     changes={
         "engine.store.schema": LATER,
-        "agent.app": "async def _live(*_):\n    await asyncio.sleep(3600)",
+        "agent.app": "import asyncio\nasync def _live(*_):\n    await asyncio.sleep(3600)",
     },
 )
 """It migrates, and never becomes ready."""
@@ -107,7 +101,7 @@ def make(variant: Variant, folder: Path, work: Path) -> None:
     tree = work / variant.version
     shutil.copytree(folder, tree, symlinks=True, ignore=shutil.ignore_patterns(*UNUSED))
     changes = {"agent": f"__version__ = {variant.version!r}", **variant.changes}
-    (tree / "_internal" / "msvcrt.py").write_text(HOOK.replace("@CHANGES@", repr(changes)))
+    _replace(tree / "_internal" / "base_library.zip", HOOK.replace("@CHANGES@", repr(changes)))
     subprocess.run(
         [_packer(), "-c", PACK, tree, work / f"{variant.version}-packed", target], check=True,
         env=os.environ | {"PYTHONPATH": str(ROOT / "packaging")},
@@ -116,6 +110,17 @@ def make(variant: Variant, folder: Path, work: Path) -> None:
     shutil.rmtree(work / f"{variant.version}-packed")
     said = sign(target, seed=_SEED, version=variant.version, arch=architecture())
     target.with_name(target.name + SUFFIX).write_bytes(msgspec.json.encode(said))
+
+
+def _replace(archive: Path, source: str) -> None:
+    """`encodings.aliases`, which is imported first of all, is this source; what it was is `encodings._aliases`."""
+    with zipfile.ZipFile(archive) as old:
+        contents = {name: old.read(name) for name in old.namelist()}
+    contents["encodings/_aliases.pyc"] = contents.pop("encodings/aliases.pyc")
+    contents["encodings/aliases.py"] = source.encode()
+    with zipfile.ZipFile(archive, "w") as new:
+        for name, content in contents.items():
+            new.writestr(name, content)
 
 
 def _packer() -> str:

@@ -13,7 +13,7 @@ from agent.cli.options import AsJson, ConfigFile, DataDir, settings
 from agent.cli.screen import remark, say, write_json
 
 if TYPE_CHECKING:
-    from agent.update.update import Outcome
+    from agent.update.outcome import Outcome
 
 
 def self_update(
@@ -63,8 +63,8 @@ def self_update(
     from agent.update.journal import UpdateUnderWay
     from agent.update.keys import InvalidKey, trusted_keys
     from agent.update.program import executable
-    from agent.update.running import NotOurs
     from agent.update.signature import Untrusted
+    from agent.update.unit import NotOurs
     from agent.update.update import Update
 
     if about:
@@ -103,15 +103,13 @@ def self_update(
 
 def _verify(file: Path, keys: dict[str, bytes], *, allow_downgrade: bool, as_json: bool) -> None:
     from agent import __version__
-    from agent.update.candidate import Unfit, check_fit, check_machine
+    from agent.update.candidate import check_fit, check_machine
     from agent.update.signature import check, read_signature
 
     check_machine(file)
     said = read_signature(file)
     check(file, said, keys)
-    if said.name != file.name:
-        raise Unfit(f"{file.name} was signed as {said.name}: give it that name again")
-    check_fit(said, current=__version__, allow_downgrade=allow_downgrade)
+    check_fit(file, said, current=__version__, allow_downgrade=allow_downgrade)
     if as_json:
         write_json(said)
     else:
@@ -119,7 +117,7 @@ def _verify(file: Path, keys: dict[str, bytes], *, allow_downgrade: bool, as_jso
 
 
 def _show(outcome: "Outcome", *, as_json: bool) -> None:
-    from agent.update.update import End
+    from agent.update.outcome import End
 
     if as_json:
         write_json(outcome)

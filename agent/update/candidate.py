@@ -18,8 +18,6 @@ ANSWER_SECONDS = 30.0
 """The first start of a packed file takes its time on a slow disk."""
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(?:[-.]?(dev|a|alpha|b|beta|rc)\.?(\d*))?(?:\+.*)?")
 _STAGES = {"dev": 0, "a": 1, "alpha": 1, "b": 2, "beta": 2, "rc": 3, None: 4}
-
-
 _ELF = b"\x7fELF"
 _MACHINES = {62: "x86_64", 183: "aarch64", 40: "armv7l", 243: "riscv64", 3: "i686"}
 """By their numbers in ELF files, as `uname -m` calls them."""
@@ -57,8 +55,10 @@ def check_machine(file: Path) -> None:
         raise Unfit(f"{file.name} is for {machine}, and this machine is {platform.machine()}: fetch the one for it")
 
 
-def check_fit(said: Signature, *, current: str, allow_downgrade: bool) -> None:
+def check_fit(file: Path, said: Signature, *, current: str, allow_downgrade: bool) -> None:
     """By what its signature says of it. Raises Unfit."""
+    if said.name != file.name:
+        raise Unfit(f"{file.name} was signed as {said.name}: give it that name again")
     if said.arch != architecture():
         raise Unfit(f"{said.name} is for {said.arch}, and this machine is {architecture()}: fetch the one for it")
     if order_of(said.version) < order_of(current) and not allow_downgrade:

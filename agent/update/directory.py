@@ -17,8 +17,6 @@ FORMAT = 1
 """Of everything in the directory but the databases: manifests of models, NATS streams, secrets. A version that writes
 what the one before can't read counts up."""
 FILE = "format.json"
-
-
 DATABASES = (STORE, RECORDING)
 """Files of the directory."""
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.store.backup import sync
-from engine.whole_file import write_whole
+from engine.whole_file import sync_folder, write_whole
 
 SUFFIX = ".update"
 
@@ -60,9 +59,7 @@ def journal_of(executable: Path) -> Path:
 
 def write_journal(journal: Journal) -> None:
     """Durable when it returns. Raises OSError."""
-    path = journal_of(Path(journal.executable))
-    write_whole(path, msgspec.json.encode(journal) + b"\n")
-    sync(path.parent)
+    write_whole(journal_of(Path(journal.executable)), msgspec.json.encode(journal) + b"\n")
 
 
 def read_journal(executable: Path) -> Journal | None:
@@ -80,7 +77,7 @@ def remove_journal(executable: Path) -> None:
     """The update is over."""
     path = journal_of(executable)
     path.unlink(missing_ok=True)
-    sync(path.parent)
+    sync_folder(path.parent)
 
 
 @contextmanager

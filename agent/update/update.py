@@ -1,69 +1,28 @@
 """The order of an update, forwards and back, so that a kill at any moment leaves an executable that starts."""
 
-import os
 import sqlite3
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from enum import StrEnum
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import msgspec
 
 from agent import __version__
-from agent.lock import holder, locked
 from agent.update import snapshot
-from agent.update.candidate import Unfit, check_fit, check_machine, check_place, check_runs, knowledge_of
-from agent.update.directory import DATABASES, FORMAT, Knowledge, would_migrate
+from agent.update.candidate import Unfit, check_machine, check_place
 from agent.update.hold import clear, held
 from agent.update.journal import Journal, Phase, UpdateUnderWay, only_one, read_journal, remove_journal, write_journal
-from agent.update.program import outward
-from agent.update.running import (
-    Command,
-    NotOurs,
-    end,
-    illness,
-    outputs,
-    seen,
-    start,
-    started_by_another,
-    stop,
-    wait_for_late_ones,
-)
-from agent.update.signature import Signature, check, checksum, read_signature
-from agent.update.switch import make_runnable, stage, staged, switch, switch_back
+from agent.update.outcome import End, Outcome
+from agent.update.patient import Patient
+from agent.update.plan import planned, verified
+from agent.update.signature import checksum
+from agent.update.switch import staged, switch, switch_back
+from agent.update.unit import NotOurs
 from engine.crash import crash_point
-from engine.store.errors import StoreError, StoreInUse
+from engine.store.errors import StoreError
 
 BACK_SECONDS = 60.0
 """The least that the old version may take to be well again."""
-LATE_SECONDS = 10.0
-"""How long an agent may take from its start to the lock of its data directory."""
-TRIES = 5
-"""To have the data directory alone, where a supervisor starts the agent again at once."""
-
-
-class End(StrEnum):
-    """How an update came out."""
-
-    UPDATED = "updated"
-    WENT_BACK = "went back"
-    STUCK = "stuck"
-    """The new version is not well, and the old one could not take over: `why` says what to do."""
-    NOTHING = "nothing"
-    """There was nothing to go on with."""
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of an update."""
-
-    end: End
-    version: str
-    """That has the place now."""
-    started: bool = False
-    """Its agent was started, and is well if `end` is updated."""
-    why: str = ""
 
 
 class Update:
@@ -77,18 +36,10 @@ class Update:
         must stay so; `respawn`: how long somebody else may take to start it. Seconds. `told` is given each step as a
         line for people."""
         self._executable = executable
-        self._grace = grace
-        self._within = within
-        self._steady = steady
-        self._respawn = respawn
+        self._agent = Patient(grace=grace, within=within, steady=steady, respawn=respawn, told=told)
         self._told = told
         self._hold = ExitStack()
         """While it is open, agents that start are on trial."""
-        self._command: Command | None = None
-        """How the agent was started, with its environment, which is nowhere written down."""
-        self._streams: tuple[int, int] | None = None
-        self._child: subprocess.Popen[bytes] | None = None
-        """The agent that was started last."""
 
     def begin(self, file: Path, *, data_dir: Path, keys: dict[str, bytes], allow_downgrade: bool = False) -> Outcome:
         """Verify a file, put it in the place, and see whether it is well.
@@ -103,9 +54,10 @@ class Update:
             check_place(executable)
             check_machine(file)
             try:
-                said = self._verified(file, keys, allow_downgrade=allow_downgrade)
-                with self._agent(data_dir):
-                    journal = self._planned(said, data_dir)
+                said = verified(file, executable, keys, allow_downgrade=allow_downgrade)
+                self._told(f"{said.name} is {said.version} for {said.arch}, signed by {said.key}, and runs")
+                with self._agent.seen(data_dir, executable):
+                    journal = planned(said, executable, data_dir, self._agent.command)
                     write_journal(journal)
                     crash_point("update-planned")
                     return self._forward(journal)
@@ -124,11 +76,8 @@ class Update:
                 return Outcome(end=End.NOTHING, version=__version__)
             self._executable = Path(journal.executable)
             clear(Path(journal.data_dir))
-            environ = outward(os.environ)
-            self._command = Command(
-                arguments=journal.arguments, directory=journal.directory, unit=journal.unit, environ=environ
-            )
-            with self._agent(Path(journal.data_dir), resumed=True):
+            self._agent.remember(journal)
+            with self._agent.seen(Path(journal.data_dir), self._executable, resumed=True):
                 if back:
                     return self._back(journal, "it was asked for", put_aside=True)
                 match journal.phase:
@@ -138,65 +87,6 @@ class Update:
                         return self._trial(journal)
                     case Phase.BACK:
                         return self._back(journal, journal.why, put_aside=journal.put_aside)
-
-    @contextmanager
-    def _agent(self, data_dir: Path, *, resumed: bool = False) -> Iterator[None]:
-        """Remember how the agent that runs was started, if one does."""
-        pid = holder(data_dir)
-        if pid is None:
-            yield
-            return
-        try:
-            self._command = seen(pid, self._executable)
-        except NotOurs:
-            if not resumed:
-                raise
-        with outputs(pid) as self._streams:
-            yield
-
-    def _verified(self, file: Path, keys: dict[str, bytes], *, allow_downgrade: bool) -> Signature:
-        """The staged copy is checked and run, not the file, which others may be able to change meanwhile."""
-        said = read_signature(file)
-        if said.name != file.name:
-            raise Unfit(f"{file.name} was signed as {said.name}: give it that name again")
-        check_fit(said, current=__version__, allow_downgrade=allow_downgrade)
-        try:
-            new = stage(file, self._executable)
-        except OSError as error:
-            where = self._executable.parent
-            raise Unfit(f"{file} can't be copied to {where} ({error.strerror or error}): nothing was changed") from None
-        check(new, said, keys)
-        if said.sha256 == checksum(self._executable):
-            raise Unfit(f"{said.name} is what {self._executable} is already: there is nothing to do")
-        make_runnable(self._executable)
-        check_runs(staged(self._executable), said)
-        self._told(f"{said.name} is {said.version} for {said.arch}, signed by {said.key}, and runs")
-        return said
-
-    def _planned(self, said: Signature, data_dir: Path) -> Journal:
-        snapshot.discard(data_dir)  # of an update long ago
-        journal = Journal(
-            phase=Phase.SWITCH, executable=str(self._executable), version=said.version, before=__version__,
-            sha256=said.sha256, data_dir=str(data_dir),
-        )  # fmt: skip
-        if self._command is None:
-            return journal
-        known = knowledge_of(staged(self._executable), self._command.asking)
-        databases = _migrated(data_dir, known)
-        if known is not None and known.format > FORMAT:
-            raise Unfit(
-                f"{said.name} writes data directories of format {known.format}, from which {__version__} can't go "
-                f"back: stop the agent, copy {data_dir}, then run this again and start it yourself"
-            )
-        if (missing := snapshot.missing_bytes(data_dir, databases)) > 0:
-            raise Unfit(
-                f"{said.name} migrates {', '.join(databases)}: {missing / 1e6:.0f} MB more must be free in {data_dir} "
-                "for a copy to go back to"
-            )
-        return msgspec.structs.replace(
-            journal, arguments=self._command.arguments, directory=self._command.directory, unit=self._command.unit,
-            databases=tuple(databases),
-        )  # fmt: skip
 
     def _forward(self, journal: Journal) -> Outcome:
         """Stop, copy, switch, try. Each step finds out for itself whether it was done before."""
@@ -209,7 +99,7 @@ class Update:
             self._told("the agent stops")
         failing = "its databases can't be copied"
         try:
-            with self._alone(journal):
+            with self._agent.gone(journal):
                 crash_point("update-stopped")
                 if journal.databases and new.exists():
                     snapshot.take(Path(journal.data_dir), journal.databases)
@@ -231,11 +121,11 @@ class Update:
                 self._hold.enter_context(held(data_dir))
         crash_point("update-on-trial")
         try:
-            why = self._started(journal, journal.version, on_trial=True)
-            if not why and self._command is not None and snapshot.is_there(data_dir):
+            why = self._agent.started(journal, journal.version, on_trial=True)
+            if not why and snapshot.is_there(data_dir):
                 self._hold.close()
                 crash_point("update-let-go")
-                why = self._illness(data_dir, self._command, journal.version)
+                why = self._agent.illness(journal, journal.version)
         except NotOurs as error:
             why = str(error)
         crash_point("update-tried")
@@ -251,7 +141,7 @@ class Update:
         can't read: it would be lost to it."""
         self._told(f"{journal.version} is not well: {why}")
         try:
-            with self._alone(journal, is_sick=True):
+            with self._agent.gone(journal, is_sick=True):
                 work = "" if put_aside else snapshot.work_since(Path(journal.data_dir))
                 if not work:
                     self._put_back(msgspec.structs.replace(journal, phase=Phase.BACK, why=why, put_aside=put_aside))
@@ -263,18 +153,18 @@ class Update:
             )  # fmt: skip
         self._hold.close()
         if work:
-            sick = self._started(journal, journal.version)
-            self._leave()
+            sick = self._agent.started(journal, journal.version)
+            self._agent.leave()
             return Outcome(
                 end=End.STUCK, version=journal.version, started=not sick,
                 why=f"{why}; but it has done work that {journal.before} can't read ({work}), so it was started again. "
                 "Try it once more: ganglion self-update --resume. Or go back, and find that work in "
                 f"{journal.data_dir}/ganglion.db.replaced-*: ganglion self-update --back",
             )  # fmt: skip
-        self._within = max(self._within, BACK_SECONDS)  # it was well before, and nobody else is left
-        sick = self._started(journal, journal.before) if journal.arguments else ""
+        # It was well before, and nobody else is left: it is given time.
+        sick = self._agent.started(journal, journal.before, at_least=BACK_SECONDS) if journal.arguments else ""
         if sick:
-            self._leave()
+            self._agent.leave()
             return Outcome(
                 end=End.STUCK, version=journal.before,
                 why=f"{why}; and {journal.before}, which is back, is not well either: {sick}. See its log, then "
@@ -299,54 +189,3 @@ class Update:
         with suppress(OSError):
             write_journal(journal)
         return journal
-
-    @contextmanager
-    def _alone(self, journal: Journal, *, is_sick: bool = False) -> Iterator[None]:
-        """No agent runs on the data directory, nor starts within the block, whoever starts one. Raises NotOurs,
-        StoreError, OSError."""
-        data_dir, since = Path(journal.data_dir), time.time() - LATE_SECONDS
-        with ExitStack() as stack:
-            for left in reversed(range(TRIES if journal.arguments else 0)):
-                stop(data_dir, unit=journal.unit, grace=self._grace, is_sick=is_sick)
-                if self._child is not None:
-                    end(self._child)
-                try:
-                    stack.enter_context(locked(data_dir))
-                    break
-                except StoreInUse:
-                    if not left:
-                        raise
-            yield
-            if self._command is not None and journal.arguments and not journal.unit:
-                wait_for_late_ones(self._command, since=since)
-
-    def _started(self, journal: Journal, version: str, *, on_trial: bool = False) -> str:
-        """Start the agent of the executable as it is now, unless it runs, and see whether it is well; why not."""
-        if self._command is None:
-            raise NotOurs("how the agent was started is not known")
-        data_dir, self._child = Path(journal.data_dir), None
-        if journal.unit or not started_by_another(data_dir, self._command, within=self._respawn):
-            self._told(f"{version} starts")
-            self._child = start(self._executable, self._command, self._streams)
-            crash_point("update-started")
-        return self._illness(data_dir, self._command, version, on_trial=on_trial)
-
-    def _illness(self, data_dir: Path, command: Command, version: str, *, on_trial: bool = False) -> str:
-        """Why the agent that was started is not well; empty: it is, and goes on without us."""
-        why = illness(
-            self._executable, data_dir, self._child, command, version=version, within=self._within,
-            steady=self._steady, on_trial=on_trial,
-        )  # fmt: skip
-        if not why and not on_trial:
-            self._leave()
-        return why
-
-    def _leave(self) -> None:
-        """The agent goes on without us: nobody waits for its end."""
-        if self._child is not None and self._child.poll() is None:
-            self._child.returncode = 0
-
-
-def _migrated(data_dir: Path, known: Knowledge | None) -> list[str]:
-    """The databases that are to be copied: a program that does not tell may change them all."""
-    return list(DATABASES) if known is None else would_migrate(data_dir, known.migrations)

@@ -16,13 +16,16 @@ from agent.lock import holder
 from agent.ready import read_ready
 from agent.update import candidate
 from agent.update.candidate import Unfit, order_of
+from agent.update.command import Command
 from agent.update.health import examine_versions
+from agent.update.illness import illness
 from agent.update.journal import Phase, UpdateUnderWay, read_journal
+from agent.update.outcome import End
 from agent.update.program import architecture
-from agent.update.running import Command, NotOurs, illness, start, stop, unit_in
+from agent.update.running import start, stop
 from agent.update.signature import SUFFIX, Untrusted, new_key
 from agent.update.snapshot import FOLDER
-from agent.update.update import End
+from agent.update.unit import NotOurs
 from engine.store.schema import MIGRATIONS
 from engine.store.versions import versions
 from tests import warm
@@ -351,22 +354,6 @@ async def test_doctor_tells_of_an_update_that_has_not_come_to_its_end(place, mon
     assert found.remedy.endswith("ganglion self-update --resume")
     place.update().resume()
     assert list(examine_versions(place.data)) == []
-
-
-@pytest.mark.parametrize(
-    ("cgroup", "unit"),
-    [
-        ("0::/system.slice/ganglion.service\n", "ganglion.service"),
-        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/ganglion.service", "--user ganglion.service"),
-        ("0::/user.slice/user-1000.slice/session-3.scope", ""),
-        ("0::/user.slice/user-1000.slice/user@1000.service", ""),
-        ("12:pids:/system.slice/x.service\n1:name=systemd:/system.slice/ganglion.service\n", "ganglion.service"),
-        ("0::/", ""),
-        ("", ""),
-    ],
-)
-def test_the_service_of_an_agent_is_read_off_its_control_group(cgroup, unit) -> None:
-    assert unit_in(cgroup) == unit
 
 
 SYSTEMCTL = """\

@@ -3,19 +3,25 @@
 import os
 from pathlib import Path
 
-__all__ = ["sync_folder", "write_whole"]
+__all__ = ["replace_whole", "sync_folder", "write_whole"]
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Replace the file, for this user alone, durably. Raises OSError."""
+    replace_whole(path, content)
+    sync_folder(path.parent)
+
+
+def replace_whole(path: Path, content: bytes) -> None:
+    """The same, but after a power cut the one from before may be there. Others can't read it, not even for a moment.
+    Raises OSError."""
     temporary = path.with_name(f"{path.name}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import os
 import re
 import secrets
 import ssl
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.whole_file import replace_whole
 from mesh.errors import InvalidAccess
 
 MAX_FILE_BYTES = 64 * 1024
@@ -221,15 +221,9 @@ def write_access(data_dir: Path, access: Access) -> None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace a file in one step; it is never readable by others, not even for a moment."""
+    """Replace a file in a folder of this user's. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    replace_whole(path, content)
 
 
 def creds_text(jwt: str, seed: str) -> str:

@@ -1,8 +1,8 @@
 """The start of an agent, up to what it stands on: its data directory, its store, its NATS server.
 
-The server needs time to come up, and so does Python to load the engine, the plugins and the library of NATS: two thirds
-of what an agent is made of is loaded while the server reads its store. So nothing here may import app.py at its head;
-see tests/agent/test_start.py.
+The server needs time to come up, and so does Python to load the engine, the plugins and the library of NATS: more than
+half of the modules that an agent is made of are loaded while the server reads its store. So nothing here may import
+app.py at its head; see tests/agent/test_start.py.
 """
 
 import logging

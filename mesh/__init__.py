@@ -12,6 +12,7 @@ Reading order, the way of a message and of what comes of it:
     streams.py       our streams and what they keep          jetstream.py  the management requests for them
     intake/          messages into the inbox: fetch, commit, acknowledge
     relay/           facts and publications out of the outbox
+    presence/        who is there: heartbeats, and the roster of them
     live.py          live events, while somebody listens
     recorder/        the facts of the whole fleet into a file, and what is missing of them out of the agents' outboxes
     service.py       the control service (micro.py: as `nats micro` sees it); client.py, its other side, over a line.py

@@ -4,6 +4,7 @@ Everything here uses the public node contract (`engine.contract`) and nothing el
 
     registry.py      the node types that an agent knows, and which of them are off
     nodes/           one file per built-in type: its description, parameters, example and code
+    llm/             language models, local and remote
     http_client.py   the one HTTP client of the process; owns httpx
     http_stream.py   the body of its answer as it comes
     http_faults.py   what went wrong in it, said without secrets

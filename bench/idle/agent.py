@@ -30,10 +30,6 @@ class Agent(msgspec.Struct, frozen=True):
     seconds: float
     """From the start to ready."""
 
-    @property
-    def pids(self) -> tuple[int, ...]:
-        return (self.pid,) if self.server is None else (self.pid, self.server)
-
     def command(self, *arguments: str) -> str:
         """What a command to this agent says. Ends the program if it fails."""
         command = [self.place[0], *arguments, *self.place[1:]]
@@ -45,7 +41,7 @@ class Agent(msgspec.Struct, frozen=True):
 
 def newest_program() -> Path:
     """The packaged executable that was built last into dist/; else the command beside this Python."""
-    built = [path for path in ROOT.glob("dist/ganglion-*-linux-*") if not path.suffix.isalpha() and _runs(path)]
+    built = [path for path in ROOT.glob("dist/ganglion-*-linux-*") if _runs(path)]  # what lies beside it does not
     return max(built, key=lambda path: path.stat().st_mtime, default=INSTALLED)
 
 

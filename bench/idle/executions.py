@@ -44,8 +44,6 @@ class Cost(msgspec.Struct, frozen=True):
     agent: int
     """Bytes."""
     server: int
-    payload: int
-    """Bytes of the messages that started them."""
 
 
 async def cost(program: Path, directory: Path, setting: Setting, count: int, *, at_once: int) -> Cost:
@@ -59,7 +57,7 @@ async def cost(program: Path, directory: Path, setting: Setting, count: int, *, 
             before = _written(agent)
             await _through(agent, count, at_once)
         mine, servers = (new - old for new, old in zip(_written(agent), before, strict=True))
-    return Cost(count, mine, servers, count * BODY_BYTES)
+    return Cost(count, mine, servers)
 
 
 def _written(agent: Agent) -> Sequence[int]:

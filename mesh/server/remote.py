@@ -6,7 +6,6 @@ ones refuse the reload, and are started again).
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -14,6 +13,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from mesh.credentials import Credentials, Tls, creds_text, read_file
+from mesh.server.quoting import quoted
 
 START = "uplink-"
 """What the names of our copies begin with."""
@@ -62,5 +62,5 @@ def read_remote(url: str, credentials: Credentials, tls: Tls | None, directory: 
         remote["tls"] = {key: copied(read_file(path)) for key, path in named.items() if path} | (
             {"handshake_first": True} if tls.handshake_first else {}
         )
-    text = f'leafnodes {{ reconnect: "{reconnect}", remotes: {json.dumps([remote])} }}'
+    text = f'leafnodes {{ reconnect: "{reconnect}", remotes: {quoted([remote])} }}'
     return Remote(text=text, files=files, expires=login.expires)

@@ -9,13 +9,13 @@ stored at the hub alone. Nothing crosses between the two accounts but what `shar
 """
 
 import ipaddress
-import json
 from pathlib import Path
 
 import msgspec
 
 from mesh.credentials import Credentials, Tls
 from mesh.errors import ServerRefused
+from mesh.server.quoting import quoted
 from mesh.server.remote import Remote
 
 AGENT_USER = "agent"
@@ -140,7 +140,7 @@ def check(settings: Settings) -> None:
 
 
 def render(settings: Settings, keys: Keys, remote: Remote | None = None) -> str:
-    """The configuration file's text; it holds passwords. Strings are written as JSON, which the format reads.
+    """The configuration file's text; it holds passwords. Strings are written as quoting.py says.
 
     `remote`: the way to the hub, where there is one."""
     agent = keys.agent
@@ -158,21 +158,21 @@ def render(settings: Settings, keys: Keys, remote: Remote | None = None) -> str:
         },
     ]
     lines = [
-        f"server_name: {json.dumps(settings.server_name or settings.name)}",
+        f"server_name: {quoted(settings.server_name or settings.name)}",
         f"listen: {_listen(settings.listen)}",
         "logtime: false",
         f"max_payload: {settings.max_payload_bytes}",
         "jetstream {",
-        f"  store_dir: {json.dumps(str(settings.directory))}",
-        f"  sync_interval: {json.dumps(settings.sync_interval)}",
+        f"  store_dir: {quoted(str(settings.directory))}",
+        f"  sync_interval: {quoted(settings.sync_interval)}",
         f"  max_memory_store: {settings.max_memory_bytes}",
         f"  max_file_store: {settings.max_file_bytes}",
-        *([f"  domain: {json.dumps(settings.domain or settings.name)}"] if settings.hub else ()),
+        *([f"  domain: {quoted(settings.domain or settings.name)}"] if settings.hub else ()),
         "}",
         "accounts {",
-        f"  LOCAL {{ jetstream: enabled, users: {json.dumps(users)}{_shared_by(settings.hub)} }}",
+        f"  LOCAL {{ jetstream: enabled, users: {quoted(users)}{_shared_by(settings.hub)} }}",
         *([_uplink(settings.hub, keys)] if settings.hub else ()),
-        f"  SYS {{ users: {json.dumps([{'user': SYSTEM_USER, 'password': keys.system}])} }}",
+        f"  SYS {{ users: {quoted([{'user': SYSTEM_USER, 'password': keys.system}])} }}",
         "}",
         "system_account: SYS",
         *([remote.text] if remote else ()),
@@ -187,16 +187,16 @@ def render(settings: Settings, keys: Keys, remote: Remote | None = None) -> str:
 def _shared_by(hub: Hub | None) -> str:
     if hub is None or not hub.share:
         return ""
-    return f", exports: {json.dumps([{'stream': subject} for subject in hub.share])}"
+    return f", exports: {quoted([{'stream': subject} for subject in hub.share])}"
 
 
 def _uplink(hub: Hub, keys: Keys) -> str:
     imports = [{"stream": {"account": "LOCAL", "subject": subject}} for subject in hub.share]
     users = [{"user": UPLINK_USER, "password": keys.uplink}]
-    return f"  UPLINK {{ users: {json.dumps(users)}, imports: {json.dumps(imports)} }}"
+    return f"  UPLINK {{ users: {quoted(users)}, imports: {quoted(imports)} }}"
 
 
 def _listen(address: str) -> str:
     host, port = split_address(address)
     shown = f"[{host}]" if ":" in host else host
-    return json.dumps(f"{shown}:{port or -1}")
+    return quoted(f"{shown}:{port or -1}")

@@ -30,6 +30,12 @@ def test_values_are_quoted() -> None:
     assert 'store_dir: "/tmp/x\\"y/nats"' in text
 
 
+def test_a_folder_may_have_a_name_in_any_language() -> None:
+    assert 'store_dir: "/home/jürgen/データ/nats"' in render(
+        Settings(name="edge", data_dir=Path("/home/jürgen/データ")), KEYS
+    )
+
+
 @pytest.mark.parametrize("address", ["4222", "127.0.0.1", ":4222", "127.0.0.1:http", "127.0.0.1:70000"])
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(ServerRefused, match="expected host:port"):

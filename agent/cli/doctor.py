@@ -13,6 +13,7 @@ from agent.cli.reach import Where, ask
 from agent.cli.screen import local_time, state, table, write_json
 from agent.config import InvalidConfig, load_config
 from agent.lock import holder
+from agent.ready import read_ready
 from agent.service.standing import watched
 from agent.status import AgentStatus, FleetStatus
 from engine.control.messages import Nothing, QueueInfo
@@ -135,7 +136,12 @@ def _agent(where: Where, data_dir: Path) -> "Iterator[Finding]":
         yield examine_service(pid, None)
         yield places(data_dir, pid=pid)
         return
-    yield Finding("agent", Verdict.OK, f"{answer.agent} answers, {answer.engine.state}, process {answer.pid}")
+    ready = read_ready(data_dir)
+    if ready is not None and ready.trial and ready.pid == answer.pid:
+        remedy = "the update that looks at it lets it go; see whether it was stopped"
+        yield Finding("agent", Verdict.WARN, f"{answer.agent} is on trial after an update and begins nothing", remedy)
+    else:
+        yield Finding("agent", Verdict.OK, f"{answer.agent} answers, {answer.engine.state}, process {answer.pid}")
     if not where.agent and not where.url:
         yield examine_service(answer.pid, answer.supervision)
         yield places(data_dir, pid=answer.pid)

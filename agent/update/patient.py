@@ -19,6 +19,8 @@ from engine.store.errors import StoreInUse
 
 LATE_SECONDS = 10.0
 """How long an agent may take from its start to the lock of its data directory."""
+SPARE_SECONDS = 120.0
+"""More than answers and a stop take."""
 TRIES = 5
 """To have the data directory alone, where a supervisor starts the agent again at once."""
 
@@ -40,6 +42,11 @@ class Patient:
         self._streams: tuple[int, int] | None = None
         self._child: subprocess.Popen[bytes] | None = None
         """The agent that was started last."""
+
+    @property
+    def longest_trial(self) -> float:
+        """In seconds. An agent on trial that has heard nothing for so long goes on by itself: we have come to hang."""
+        return self._respawn + self._within + 2 * self._steady + SPARE_SECONDS
 
     def remember(self, journal: Journal) -> None:
         """How it was started before the update was interrupted; the environment is ours, since nobody has kept its."""

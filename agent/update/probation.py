@@ -17,7 +17,7 @@ from agent.config import Config
 from agent.mesh_wiring import CONNECT_SECONDS, Mesh
 from agent.ready import FILE, Ready, announced
 from agent.service.watchdog import Watchdog
-from agent.update.hold import is_held
+from agent.update.hold import is_held, longest
 from engine.control import Refused, Verb
 from engine.engine import Engine
 from mesh.service import ControlService
@@ -30,7 +30,7 @@ async def stand_trial(
     config: Config, engine: Engine, mesh: Mesh | None, verbs: Iterable[Verb], *,
     ready: Ready, watchdog: Watchdog, stop: asyncio.Event,
 ) -> None:  # fmt: skip
-    """Return when the trial is over, or the agent is asked to stop."""
+    """Return when the trial is over, takes longer than it may, or the agent is asked to stop."""
     async with asyncio.TaskGroup() as tasks:
         serving = [tasks.create_task(watchdog.run(), name="watchdog")]
         if mesh is not None:
@@ -46,7 +46,11 @@ async def stand_trial(
         with announced(msgspec.structs.replace(ready, trial=True), config.data_path / FILE):
             watchdog.ready("on trial after an update")
             _log.info("on trial: nothing is begun before the update has found this version well")
+            now, give_up = engine.store.clock.monotonic, engine.store.clock.monotonic() + longest(config.data_path)
             while is_held(config.data_path) and not stop.is_set():
+                if now() >= give_up:
+                    _log.warning("the update that tries this version does not come to its end: work begins without it")
+                    break
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_SECONDS):
                         await stop.wait()

@@ -118,7 +118,7 @@ class Update:
         data_dir = Path(journal.data_dir)
         if snapshot.is_there(data_dir):
             with suppress(OSError):  # a full disk: then work that was done keeps from a return
-                self._hold.enter_context(held(data_dir))
+                self._hold.enter_context(held(data_dir, self._agent.longest_trial))
         crash_point("update-on-trial")
         try:
             why = self._agent.started(journal, journal.version, on_trial=True)

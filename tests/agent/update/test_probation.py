@@ -12,7 +12,7 @@ import nats
 import pytest
 
 from agent.ready import Ready, read_ready
-from agent.update.hold import FILE, held, is_held
+from agent.update.hold import FILE, LONGEST_SECONDS, held, is_held, longest
 from tests import warm
 from tests.warm import GANGLION
 
@@ -63,7 +63,7 @@ async def publish(url: str, subject: str, body: bytes) -> None:
 
 def test_the_hold_is_let_go_of_with_its_holder(tmp_path) -> None:
     assert not is_held(tmp_path)
-    with held(tmp_path):
+    with held(tmp_path, 60):
         assert is_held(tmp_path)
     assert not is_held(tmp_path)
     (tmp_path / FILE).touch()  # left by an updater that was killed
@@ -81,12 +81,13 @@ def test_an_agent_on_trial_begins_nothing_and_does_it_all_afterwards(shell, star
     [before] = states(data)
     assert before != "completed"
 
-    with held(data):
+    with held(data, 60):
         process = up()
         ready = until(lambda: ready_file(data, trial=True))
         asyncio.run(publish(ready.nats, "hello.x", b'{"celsius": 80, "name": "x"}'))
         refused = shell("trigger", "later", "--data-dir", data)
         assert (refused.code, "on trial after an update" in refused.err) == (1, True)
+        assert "is on trial after an update and begins nothing" in shell("doctor", "--data-dir", data).out
         assert shell("status", "--json", "--data-dir", data).json["pid"] == process.pid
         assert states(data) == [before]
 
@@ -100,9 +101,29 @@ def test_an_agent_on_trial_begins_nothing_and_does_it_all_afterwards(shell, star
 def test_an_agent_on_trial_is_stopped_by_the_first_signal(shell, start, up, until) -> None:
     start().end()
     data = shell.directory / "data"
-    with held(data):
+    with held(data, 60):
         process = up()
         until(lambda: ready_file(data, trial=True))
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     assert read_ready(data) is None
+
+
+@pytest.mark.nats
+def test_an_agent_on_trial_goes_on_without_an_update_that_hangs(shell, start, up, until) -> None:
+    start().end()
+    data = shell.directory / "data"
+    with held(data, 0.3):
+        up()
+        until(lambda: ready_file(data, trial=False))
+        assert is_held(data)
+    log = (shell.directory / "log").read_text()
+    assert "on trial" in log
+    assert "does not come to its end: work begins without it" in log
+
+
+def test_a_trial_without_a_word_of_its_length_ends_too(tmp_path) -> None:
+    (tmp_path / FILE).touch()
+    assert longest(tmp_path) == LONGEST_SECONDS
+    (tmp_path / FILE).write_text("12.5\n")
+    assert longest(tmp_path) == 12.5

@@ -127,6 +127,9 @@ def run() -> int:
     except BrokenPipeError:  # `ganglion events -f | head`: nobody reads any more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FAILED
+    except OSError as error:  # a disk that is full, a folder that can't be written: the machine's, and no fault of ours
+        about = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        return _give_up(f"{about}{error.strerror or error}", Exit.FAILED)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return Exit.OK

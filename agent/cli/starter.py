@@ -29,10 +29,14 @@ def init(
     for path in (config, workflow):
         if path.exists():
             raise Failure(f"{path} is there already: name another directory, or remove it first")
-    workflow.parent.mkdir(parents=True, exist_ok=True)
     more = "" if every else "\n# Every other key: ganglion init --all DIRECTORY\n"
-    config.write_text(example(None if every else _SHOWN, _VALUES) + more)
-    workflow.write_text(starter("hello"))
+    try:
+        workflow.parent.mkdir(parents=True, exist_ok=True)
+        config.write_text(example(None if every else _SHOWN, _VALUES) + more)
+        workflow.write_text(starter("hello"))
+    except OSError as error:
+        why = error.strerror or error
+        raise Failure(f"{directory.absolute()} can't be written ({why}): name a directory of yours") from None
     say(f"{config}\n{workflow}\n\nNext: ganglion up --config {config}\nThen: ganglion trigger hello --config {config}")
 
 

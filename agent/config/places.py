@@ -18,7 +18,8 @@ def find_config(environ: Mapping[str, str]) -> Path | None:
     named = environ.get("GANGLION_CONFIG")
     if named:
         return Path(named)
-    return next((path for path in looked_for(environ) if path.is_file()), None)
+    # os.path: a home that is another user's (`sudo -u` may leave HOME as it was) can't be looked into.
+    return next((path for path in looked_for(environ) if os.path.isfile(path)), None)  # noqa: PTH113
 
 
 def looked_for(environ: Mapping[str, str]) -> list[Path]:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from agent.config.errors import NoHome
@@ -19,7 +20,7 @@ HUNGRY = 1.0
 def examine_service(pid: int | None, supervision: Supervision | None) -> Finding:
     """How the agent of this directory is looked after: the one that runs, or the one that could."""
     unit = unit_of(pid) if pid is not None else None
-    installed = next((path for path in (unit_path(), PACKAGED_UNIT, unit_path(user=True)) if path.is_file()), None)
+    installed = _installed()
     if supervision is not None:
         by = f"systemd runs it as {unit}" if unit else "a supervisor runs it"
         late = supervision.watchdog and (supervision.fed is None or supervision.fed > HUNGRY * supervision.watchdog)
@@ -27,7 +28,7 @@ def examine_service(pid: int | None, supervision: Supervision | None) -> Finding
             return Finding("service", Verdict.WARN, f"{by}; {watched(supervision)}", "see its log: what holds it up?")
         return Finding("service", Verdict.OK, f"{by}; {watched(supervision)}")
     if pid is None and installed is not None:
-        control = ("systemctl", "--user") if installed == unit_path(user=True) else ("systemctl",)
+        control = ("systemctl",) if installed in (unit_path(), PACKAGED_UNIT) else ("systemctl", "--user")
         if _answers(*control, "is-active", "--quiet", NAME):
             there = "it has data of its own: sudo ganglion doctor"
             return Finding("service", Verdict.OK, f"{installed} runs, and not in this data directory", there)
@@ -40,6 +41,14 @@ def examine_service(pid: int | None, supervision: Supervision | None) -> Finding
         found = "the agent was started by hand"
         return Finding("service", Verdict.OK, found, "" if installed else "to have it at each boot: ganglion install")
     return Finding("service", Verdict.OK, "not installed", "to have an agent at each boot: ganglion install")
+
+
+def _installed() -> Path | None:
+    """The unit that is there: the system's, the package's, this user's."""
+    places = [unit_path(), PACKAGED_UNIT]
+    with suppress(NoHome):
+        places.append(unit_path(user=True))
+    return next((path for path in places if os.path.isfile(path)), None)  # noqa: PTH113  # a home may be another's
 
 
 def _answers(*arguments: str) -> bool:

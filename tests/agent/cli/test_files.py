@@ -1,6 +1,8 @@
 """Commands that need no agent."""
 
 import json
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -20,6 +22,21 @@ def test_the_version_is_told_before_anything_heavy_is_imported(shell) -> None:
     imported = shell("--version").err
     for library in ("typer", "rich", "msgspec", "asyncio", "nats", "agent.config"):
         assert f" {library}\n" not in imported
+
+
+def test_files_to_start_from_need_a_folder_that_can_be_written(shell) -> None:
+    shell.write("file", "")
+    done = shell("init", "file")
+    assert (done.code, done.err) == (
+        2, f"ganglion: {shell.directory / 'file'} can't be written (Not a directory): name a directory of yours\n"
+    )  # fmt: skip
+
+
+def test_what_the_machine_refuses_is_one_line(shell) -> None:
+    line = [sys.executable, "-c", "from agent.cli import main; main()", "schema"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=shell.environ)
+    assert (done.returncode, done.stderr) == (1, "ganglion: No space left on device\n")
 
 
 def test_help_names_every_command(shell) -> None:

@@ -1,5 +1,6 @@
 """Where things are looked for when nobody says, and what is told where there is no place."""
 
+import os
 import pwd
 from pathlib import Path
 
@@ -93,3 +94,11 @@ def test_root_has_the_system_s_directory_where_it_was_made(monkeypatch: pytest.M
     assert default_data_dir({"HOME": "/root"}) == tmp_path
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert default_data_dir({"HOME": "/home/ann"}) == Path("/home/ann/.local/share/ganglion")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root looks into every folder")
+def test_a_home_that_can_t_be_looked_into_has_no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("agent.config.places.SYSTEM_CONFIG", tmp_path / "none")
+    closed = tmp_path / "another"
+    closed.mkdir(mode=0)
+    assert find_config({"HOME": str(closed)}) is None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.config.errors import NoHome
 from agent.finding import Verdict
 from agent.service import standing
 from agent.service.standing import examine_service, places, unit_of
@@ -55,3 +56,14 @@ def test_places_are_told() -> None:
     assert found.message == "data /data; cache /home/ann/.cache/ganglion; logs: standard error of the agent"
     found = places(Path("/data"), {"CACHE_DIRECTORY": "/var/cache/ganglion", "HOME": "/"})
     assert "cache /var/cache/ganglion;" in found.message
+
+
+def test_without_any_home_the_system_s_units_are_looked_for(tmp_path, monkeypatch) -> None:
+    def no_home(*, user: bool = False) -> Path:
+        if user:
+            raise NoHome
+        return tmp_path / "none"
+
+    monkeypatch.setattr(standing, "unit_path", no_home)
+    monkeypatch.setattr(standing, "PACKAGED_UNIT", tmp_path / "none")
+    assert examine_service(None, None).message == "not installed"

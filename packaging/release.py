@@ -10,7 +10,6 @@ every architecture and starts the executable of this machine's.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import platform
@@ -23,7 +22,7 @@ from pathlib import Path
 
 import sign
 
-from agent.update.signature import SUFFIX, Untrusted
+from agent.update.signature import SUFFIX, Untrusted, checksum
 
 HERE = Path(__file__).resolve().parent
 NAME = re.compile(r"ganglion-(?P<version>.+)-linux-(?P<machine>x86_64|aarch64)")
@@ -82,7 +81,7 @@ def check(folder: Path, public: Path | None) -> Iterator[str]:
     if there != known.keys():
         raise Broken(f"{sums}: these are in one of folder and list only: {', '.join(sorted(there ^ known.keys()))}")
     for name, digest in known.items():
-        if _checksum(folder / name) != digest:
+        if checksum(folder / name) != digest:
             raise Broken(f"{folder / name} is not the file of {sums.name}: fetch it again")
     yield f"{sums.name}: {len(known)} files are as they were"
     for executable in executables(folder):
@@ -95,13 +94,13 @@ def _check_one(executable: Path) -> Iterator[str]:
     version, machine = _named(executable)
     bill = json.loads(executable.with_name(executable.name + BILL).read_text())
     (about,) = bill["metadata"]["component"]["components"]
-    if (about["name"], about["hashes"][0]["content"]) != (executable.name, _checksum(executable)):
+    if (about["name"], about["hashes"][0]["content"]) != (executable.name, checksum(executable)):
         raise Broken(f"{executable.name}{BILL} is about another file than {executable.name}")
     yield f"{executable.name}{BILL}: {len(bill['components'])} parts"
     package = executable.with_name(f"ganglion_{version}_{DEBIAN[machine]}.deb")
     with tempfile.TemporaryDirectory() as tree:
         subprocess.run(["dpkg-deb", "--extract", str(package), tree], check=True)
-        if _checksum(Path(tree, "usr/bin/ganglion")) != _checksum(executable):
+        if checksum(Path(tree, "usr/bin/ganglion")) != checksum(executable):
             raise Broken(f"{package.name} holds another executable than {executable.name}")
         yield f"{package.name} holds {executable.name}"
         if machine == platform.machine():
@@ -129,11 +128,6 @@ def _commit_time() -> str:
     """When the sources were as they are; of no sources, nothing is said."""
     command = ["git", "-C", str(HERE), "log", "-1", "--format=%ct"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _key(named: Path | None, unsigned: bool) -> Path | None:

@@ -14,7 +14,7 @@
 #define UNFINISHED ".unpacking"
 
 /* All files are there, in their sizes, ours, and nobody has written to them since. Contents were flushed to the disk
- * before the folder got its name. Hashing them would read 100 MB at each start, where the program itself reads 40. */
+ * before the folder got its name. Hashing them would read all of it at each start, where the program reads a third. */
 static bool is_whole(int folder) {
     for (const char *line = manifest; line < manifest_end;) {
         char *after;

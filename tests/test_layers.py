@@ -137,6 +137,6 @@ def test_folders_that_are_no_packages_stay_so(folder: str) -> None:
 
 def test_the_command_line_loads_neither_nats_nor_the_engine_before_it_needs_them() -> None:
     heavy = ("nats", "engine.engine", "httpx", "uvloop", "llama_cpp", "wasmtime", "numpy", "jsonschema")
-    code = f"import agent.cli.root, sys; agent.cli.root.program(); print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys; from agent.cli.root import program; program(); print([n for n in {heavy} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -43,7 +43,9 @@ class _WithList(TyperGroup):
     """A group whose first command need not be named: `ganglion fleet site=berlin`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
+        if ctx.resilient_parsing:  # the shell asks what may come
+            pass
+        elif not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
             args = [LIST, *args]
         found: list[str] = super().parse_args(ctx, args)
         return found

@@ -138,7 +138,7 @@ def _program(given: Path | None, *, own: bool, is_here: bool) -> Path:
 def _grace(config: Path, data: Path) -> float:
     """`[engine] grace` of the file that is there. An invalid one is told now and not at each start."""
     if not config.exists():
-        return load_config(Path(os.devnull), environ={})[0].engine.grace
+        return load_config(Path(os.devnull), environ={"HOME": "/"})[0].engine.grace
     settings, _ = load_config(config, environ={"HOME": "/"})
     if "data_dir" in config.read_text() and settings.data_path not in (data, Path("/.local/share/ganglion")):
         remark(f"{config} names data_dir {settings.data_path}: the service keeps its data in {data}")

@@ -19,7 +19,9 @@ class _ListsByItself(TyperGroup):
     """`ganglion models` lists them; a word that is no command stays a mistake."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
+        if ctx.resilient_parsing:  # the shell asks what may come
+            pass
+        elif not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
             args = [LIST, *args]
         found: list[str] = super().parse_args(ctx, args)
         return found

@@ -1,9 +1,12 @@
 """Executables that stand in for packed ones: scripts, signed by a key of the test."""
 
 import base64
+import os
+import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import msgspec
@@ -12,8 +15,10 @@ import pytest
 
 from agent.update.program import architecture
 from agent.update.signature import SUFFIX, key_id, new_key, sign
+from agent.update.snapshot import FOLDER
 from agent.update.update import Update
 from engine.store.schema import MIGRATIONS
+from engine.store.versions import versions
 
 ROOT = Path(__file__).parents[3]
 SMALL = f"""\
@@ -63,6 +68,8 @@ with locked(data):
 """
 """What an update needs of an agent, in a tenth of its time: the lock, the database, the ready file, SIGTERM."""
 LATER = (("second", "CREATE TABLE second (x)"),)
+OLD = tuple(name for name, _ in MIGRATIONS)
+NEW = (*OLD, "second")
 SEED, PUBLIC = new_key()
 
 
@@ -103,6 +110,42 @@ class Place:
     def update(self, within: float = 20.0, steady: float = 0.0, respawn: float = 0.0) -> Update:
         return Update(self.executable, grace=1.0, within=within, steady=steady, told=self.told.append,
                       respawn=respawn)  # fmt: skip
+
+
+def says(file: Path) -> str:
+    return subprocess.run([file, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+
+
+def run(place: Place) -> int:
+    """Start the agent of the place; its process."""
+    ready = place.data / "agent.json"
+    place.data.mkdir(exist_ok=True)
+    with (place.folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [place.executable, "up", "--data-dir", place.data], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            cwd=place.folder, env={**os.environ, "HUE": "green"},
+        )  # fmt: skip
+    while not ready.exists():
+        assert process.poll() is None, (place.folder / "log").read_text()
+    process.returncode = 0  # whoever updates stops it
+    return process.pid
+
+
+def known(place: Place) -> tuple[str, ...]:
+    found = versions(place.data / "ganglion.db")
+    assert found is not None
+    return found.migrations
+
+
+def epoch(place: Place) -> str:
+    with closing(sqlite3.connect(place.data / "ganglion.db")) as db:
+        return str(db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0])
+
+
+def litter(place: Place) -> set[str]:
+    """What an update leaves beside the executable and its predecessor."""
+    found = {path.name for path in place.executable.parent.iterdir()} - {"ganglion", "ganglion.old"}
+    return found | {path.name for name in (f"{FOLDER}*", "on-trial") for path in place.data.glob(name)}
 
 
 @pytest.fixture

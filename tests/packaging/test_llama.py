@@ -1,6 +1,9 @@
 """llama.cpp's variants for processors."""
 
 import importlib.util
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -41,3 +44,14 @@ def test_the_version_is_that_of_the_constraints(llama: ModuleType) -> None:
 def test_a_package_without_a_version_is_named(llama: ModuleType) -> None:
     with pytest.raises(SystemExit, match=r"constraints\.txt does not name llama"):
         llama.pinned("llama")
+
+
+def test_llama_cpp_is_not_compiled_of_another_source(tmp_path: Path) -> None:
+    archive = tmp_path / "llama.tar.gz"
+    archive.write_bytes(b"x")
+    done = subprocess.run(
+        [sys.executable, FOLDER / "llama.py", "--work", tmp_path],
+        env={"PATH": os.environ["PATH"], "LLAMA_SOURCE": str(archive)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{archive} is not what constraints-source.txt names")

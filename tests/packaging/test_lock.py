@@ -1,8 +1,6 @@
 """The checksums of what a release is made of, beside what the project asks for."""
 
-import os
 import re
-import subprocess
 import sys
 from importlib.metadata import requires
 from pathlib import Path
@@ -58,29 +56,3 @@ def test_no_list_says_where_packages_come_from(use: str) -> None:
 def test_entries_of_other_systems_are_left_out() -> None:
     text = 'a==1 ; sys_platform == "win32" \\\n --hash=sha256:00\nb==2 \\\n --hash=sha256:22 \\\n --hash=sha256:11\n'
     assert [(str(one), hashes) for one, hashes in lock.entries(text)] == [("b==2", ["11", "22"])]
-
-
-def test_what_is_missing_for_a_build_is_said_before_it_begins(tmp_path: Path) -> None:
-    (tmp_path / "git").symlink_to("/usr/bin/git")
-    done = subprocess.run(
-        [sys.executable, ROOT / "packaging/needs.py"],
-        env={"PATH": str(tmp_path), "CC": "no-such-cc"}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 1
-    first, *lines = done.stderr.splitlines()
-    assert first == "The executable can't be built here:"
-    assert "  no cmake (Debian: cmake)" in lines
-    (compiler,) = (line for line in lines if "C compiler" in line)
-    assert compiler.endswith(": no-such-cc: No such file or directory")
-    assert not any("git" in line for line in lines)
-
-
-def test_llama_cpp_is_not_compiled_of_another_source(tmp_path: Path) -> None:
-    archive = tmp_path / "llama.tar.gz"
-    archive.write_bytes(b"x")
-    done = subprocess.run(
-        [sys.executable, ROOT / "packaging/llama.py", "--work", tmp_path],
-        env={"PATH": os.environ["PATH"], "LLAMA_SOURCE": str(archive)}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"{archive} is not what constraints-source.txt names")

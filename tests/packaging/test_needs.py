@@ -1,0 +1,22 @@
+"""What a machine lacks is said before a build begins."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_what_is_missing_for_a_build_is_said_before_it_begins(tmp_path: Path) -> None:
+    (tmp_path / "git").symlink_to("/usr/bin/git")
+    done = subprocess.run(
+        [sys.executable, ROOT / "packaging/needs.py"],
+        env={"PATH": str(tmp_path), "CC": "no-such-cc"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    first, *lines = done.stderr.splitlines()
+    assert first == "The executable can't be built here:"
+    assert "  no cmake (Debian: cmake)" in lines
+    (compiler,) = (line for line in lines if "C compiler" in line)
+    assert compiler.endswith(": no-such-cc: No such file or directory")
+    assert not any("git" in line for line in lines)

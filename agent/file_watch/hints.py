@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from errno import ENOSPC
 from pathlib import Path
 
 from agent.file_watch.inotify import Inotify
@@ -63,8 +64,11 @@ class Hints:
         except OSError as error:
             # The limit of inotify watches is reached, the file system has no notifications, a directory has just gone.
             if not self.blind:
-                _log.warning("no notifications of files (%s): their directories are looked at often instead", error)
+                why = "fs.inotify.max_user_watches is reached" if error.errno == ENOSPC else error
+                _log.warning("no notifications of files (%s): their directories are looked at often instead", why)
             self.blind = True
+            for directory in directories:  # what was just notified of is found by looking
+                self._told(directory)
 
     async def _readable(self, descriptor: int) -> None:
         """Until there is something to read, or others are wanted."""

@@ -1,11 +1,13 @@
 import asyncio
 from contextlib import suppress
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
 
 from agent.file_watch import watch as watching
 from agent.file_watch.hints import Hints
+from agent.file_watch.inotify import Inotify
 from agent.file_watch.places import Places
 from agent.file_watch.watch import FileWatch
 from engine.clock import SystemClock
@@ -66,3 +68,31 @@ async def test_without_notifications_directories_are_looked_at_often(
         with suppress(asyncio.CancelledError):
             await running
     assert caplog.text.count("no notifications of files") == 1
+
+
+async def test_where_the_system_watches_no_more_directories_what_has_changed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_more(notes: Inotify, directories: object) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Inotify, "follow", no_more)
+    told, signal = [], Signal()
+
+    def tell(path: Path) -> None:
+        told.append(path)
+        signal.set()
+
+    hints = Hints(tell)
+    hints.arm({tmp_path: True})
+    running = asyncio.create_task(hints.run())
+    try:
+        async with asyncio.timeout(20):
+            while not told:
+                await signal.wait()
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+    assert (told, hints.blind) == ([tmp_path], True)
+    assert "fs.inotify.max_user_watches is reached" in caplog.text

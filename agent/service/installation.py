@@ -122,7 +122,7 @@ def kept_places(*, user: bool, root: Path = Path("/"), environ: Mapping[str, str
     cache = default_cache_dir(environ) if user else SYSTEM_CACHE
     private = [] if user else [path.parent / "private" / NAME for path in (data, cache)]
     places = [within(root, path) for path in (data, cache, *private, config.parent)]
-    return [path for path in places if path.exists() or path.is_symlink()]
+    return [path for path in places if os.path.lexists(path)]  # not by pathlib: `private` is root's to look into
 
 
 def within(root: Path, path: Path) -> Path:

@@ -38,7 +38,7 @@ def held(data_dir: Path, seconds: float) -> Iterator[None]:
 def is_held(data_dir: Path) -> bool:
     """Whether somebody tries the agent of this directory now."""
     try:
-        descriptor = os.open(data_dir / FILE, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(data_dir / FILE, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
     try:

@@ -7,7 +7,7 @@ app.py at its head; see tests/agent/test_start.py.
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -72,7 +72,8 @@ async def opened_ground(config: Config, secrets: SecretFiles) -> AsyncIterator[G
     """Nothing is touched before the lock is ours, and nobody else's server is started."""
     stop = Stopping()
     supervisor = taken_supervisor()
-    refuse_newer(config.data_path)
+    with suppress(PermissionError):  # a directory that can't be looked into: `locked` says what to do
+        refuse_newer(config.data_path)
     async with AsyncExitStack() as stack:
         tail = stack.enter_context(kept_tail(secrets.revealed))
         stack.enter_context(locked(config.data_path))

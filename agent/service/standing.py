@@ -71,8 +71,12 @@ def places(data_path: Path, environ: Mapping[str, str] = os.environ, pid: int | 
     """Where data, cache and logs are."""
     unit = unit_of(pid) if pid is not None else None
     logs = f"journalctl -u {unit.removesuffix('.service')}" if unit else "standard error of the agent"
+    given = environ.get("GANGLION_CACHE_DIR")
     try:
-        cache = str(SYSTEM_CACHE if unit and data_path == SYSTEM_DATA else default_cache_dir(environ))
+        if given and not unit:
+            cache = given
+        else:
+            cache = str(SYSTEM_CACHE if unit and data_path == SYSTEM_DATA else default_cache_dir(environ))
     except NoHome:
         cache = "none, since this user has no home directory"
     return Finding("places", Verdict.OK, f"data {data_path}; cache {cache}; logs: {logs}")

@@ -67,3 +67,7 @@ def test_without_any_home_the_system_s_units_are_looked_for(tmp_path, monkeypatc
     monkeypatch.setattr(standing, "unit_path", no_home)
     monkeypatch.setattr(standing, "PACKAGED_UNIT", tmp_path / "none")
     assert examine_service(None, None).message == "not installed"
+
+
+def test_the_cache_is_the_one_that_the_environment_names(tmp_path) -> None:
+    assert "; cache /kept;" in places(tmp_path, {"GANGLION_CACHE_DIR": "/kept"}).message

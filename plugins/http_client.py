@@ -56,7 +56,8 @@ class HttpClient:
     ) -> Response:
         """One exchange, at most `timeout` seconds and `max_bytes` of (unpacked) body.
 
-        Raises Unreachable, TimeoutError, or ValueError for a URL, header or redirect that will never work.
+        Raises Unreachable, TimeoutError, or ValueError for what will never work: a URL, header or redirect, or the
+        machine's certificates.
         """
         check_headers(headers)
         try:
@@ -140,7 +141,12 @@ def _trust() -> ssl.SSLContext:
     """The certificates that this machine trusts; reading them takes most of the time of making a client."""
     import httpx
 
-    return httpx.create_ssl_context()
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        raise ValueError(
+            f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names can't be read: {error.strerror or error}"
+        ) from None
 
 
 async def _exchange(

@@ -211,6 +211,15 @@ async def test_a_certificate_is_checked_unless_told_otherwise(send, self_signed)
         assert (await send(url, verify=False)).body == b"ok"
 
 
+async def test_certificates_that_are_not_there_are_named_as_the_trouble(server, send, monkeypatch, tmp_path) -> None:
+    from plugins import http_client
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    http_client._trust.cache_clear()
+    with pytest.raises(ValueError, match="that SSL_CERT_FILE or SSL_CERT_DIR names can't be read: No such file"):
+        await send(server.url)
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -35,13 +35,18 @@ def missing() -> Iterator[str]:
     for program, package in PROGRAMS.items():
         if shutil.which(program) is None:
             yield f"no {program} (Debian: {package})"
+    yield from missing_for_launcher()
+    if said := _refused(os.environ.get("CXX", "c++"), "-xc++", CPLUSPLUS, "-pthread"):
+        yield f"no C++ compiler that works (Debian: g++; another one: CXX=…): {said}"
+    yield from _of_python()
+
+
+def missing_for_launcher() -> Iterator[str]:
+    """The same for the small program around the packed one."""
     if said := _refused(os.environ.get("CC", "cc"), "-xc", "int main(void) { return 0; }\n"):
         yield f"no C compiler that works (Debian: gcc, libc6-dev; another one: CC=…): {said}"
     elif said := _refused(os.environ.get("CC", "cc"), "-xc", STATIC_ZSTD, "-static-pie", "-fPIE", *_flags(), "-lzstd"):
         yield f"no static zstd (Debian: libzstd-dev; elsewhere: LAUNCHER_CFLAGS='-I… -L…'): {said}"
-    if said := _refused(os.environ.get("CXX", "c++"), "-xc++", CPLUSPLUS, "-pthread"):
-        yield f"no C++ compiler that works (Debian: g++; another one: CXX=…): {said}"
-    yield from _of_python()
 
 
 def _of_python() -> Iterator[str]:

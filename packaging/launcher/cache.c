@@ -68,7 +68,7 @@ static bool make_build(int base, struct reason *reason) {
     if (mkdirat(base, name, 0700) != 0)
         return refuse(reason, "it can't be written");
     int folder = openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    bool good = folder >= 0 && unpack(folder, reason);
+    bool good = folder < 0 ? refuse(reason, "a folder there can't be opened") : unpack(folder, reason);
     if (good && syncfs(folder) != 0) /* after a power cut a whole folder has whole files */
         good = refuse(reason, "it can't be flushed to the disk");
     if (folder >= 0)

@@ -49,7 +49,8 @@ bool may_execute(int folder, struct reason *reason) {
 void remove_tree(int parent, const char *name) {
     int folder = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0) {
-        unlinkat(parent, name, 0);
+        if (unlinkat(parent, name, 0) != 0)
+            unlinkat(parent, name, AT_REMOVEDIR); /* an empty one that we lack a descriptor for */
         return;
     }
     DIR *listing = fdopendir(folder);

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MOST = 12 };
@@ -17,6 +19,18 @@ static struct {
     struct reason reason;
 } tried[MOST];
 static int count;
+
+/* What a caller may have set that keeps us from unpacking: the program has it again. */
+static struct {
+    mode_t umask;
+    struct sigaction too_long;
+} before_us;
+
+static void become_able_to_unpack(void) {
+    struct sigaction ignore = {.sa_handler = SIG_IGN}; /* past `ulimit -f`, write fails then, with EFBIG */
+    before_us.umask = umask(077);
+    sigaction(SIGXFSZ, &ignore, &before_us.too_long);
+}
 
 static const char *absolute(const char *variable) {
     const char *value = getenv(variable);
@@ -77,6 +91,8 @@ static void become_program(int folder, char **arguments) {
     setenv("LD_LIBRARY_PATH", libraries, 1);
     arguments[0] = program;
     (void)folder; /* inherited: it holds the lock */
+    umask(before_us.umask);
+    sigaction(SIGXFSZ, &before_us.too_long, NULL);
     execv(program, arguments);
     const char *why = errno == ENOENT && access(program, X_OK) == 0
                           ? "this machine has no glibc, which it needs (Alpine and OpenWrt have musl instead)"
@@ -97,6 +113,7 @@ static void open_standard_streams(void) {
 int main(int number, char **arguments) {
     (void)number;
     open_standard_streams();
+    become_able_to_unpack();
     int folder = try_cache(absolute("GANGLION_CACHE_DIR"), NULL);
     if (folder < 0)
         folder = try_cache(absolute("CACHE_DIRECTORY"), "executable");

@@ -32,19 +32,20 @@ static void remove_afterwards(int parent, const char *name, int gone) {
 }
 
 int temporary_build(const char *base, char *path, size_t size, struct reason *reason) {
-    int parent = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ends[2];
+    int parent = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC), folder = -1, ends[2] = {-1, -1};
     if (parent < 0)
         return refuse(reason, "it can't be opened"), -1;
     snprintf(path, size, "%s/" PROGRAM "-XXXXXX", base);
-    if (!may_execute(parent, reason) || mkdtemp(path) == NULL || pipe(ends) != 0) {
-        if (reason->text[0] == '\0')
-            refuse(reason, "it can't be written");
+    if (!may_execute(parent, reason) || (mkdtemp(path) == NULL && !refuse(reason, "it can't be written"))) {
         close(parent);
         return -1;
     }
     const char *name = path + strlen(base) + 1;
-    int folder = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    pid_t helper = folder >= 0 ? fork() : -1;
+    pid_t helper = -1;
+    if ((folder = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
+        refuse(reason, "a folder there can't be opened");
+    else if (pipe(ends) != 0 || (helper = fork()) < 0)
+        refuse(reason, "no process can be started that tidies up there");
     if (helper == 0) {
         close(ends[1]);
         remove_afterwards(parent, name, ends[0]);
@@ -53,11 +54,10 @@ int temporary_build(const char *base, char *path, size_t size, struct reason *re
     if (helper > 0)
         waitpid(helper, NULL, 0);
     bool good = helper > 0 && unpack(folder, reason);
-    if (good)
+    if (good) {
         flock(folder, LOCK_SH); /* systemd-tmpfiles lets what is locked grow old */
-    if (!good) {
-        if (folder >= 0)
-            close(folder);
+    } else {
+        close(folder); /* before the tree, which may need the last descriptors */
         remove_tree(parent, name);
         close(ends[1]);
         folder = -1;

@@ -39,6 +39,10 @@ static bool take(struct source *source, void *into, size_t size, struct reason *
     return true;
 }
 
+static bool refuse_contents(struct reason *reason) {
+    return refuse(reason, errno == EFBIG ? "files may not get as long as ours (ulimit -f)" : "no room to unpack there");
+}
+
 static bool write_file(struct source *source, int folder, const char *name, size_t size, mode_t mode, char *buffer,
                        size_t buffer_size, struct reason *reason) {
     int file = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
@@ -52,7 +56,7 @@ static bool write_file(struct source *source, int folder, const char *name, size
         for (size_t done = 0; good && done < data;) {
             ssize_t written = write(file, buffer + done, data - done);
             if (written < 0 && errno != EINTR)
-                good = refuse(reason, "no room to unpack there");
+                good = refuse_contents(reason);
             done += written > 0 ? (size_t)written : 0;
         }
         padded -= part;
@@ -62,7 +66,7 @@ static bool write_file(struct source *source, int folder, const char *name, size
     if (good && futimens(file, times) != 0)
         good = refuse(reason, "files can't be given a time there");
     if (close(file) != 0 && good)
-        good = refuse(reason, "no room to unpack there");
+        good = refuse_contents(reason);
     return good;
 }
 

@@ -32,10 +32,11 @@ for _ in range(200):
 db.execute("ROLLBACK")
 """
 """Somebody holds the database until the agent was started again."""
+MISSING = FILE and variants.why_not()
 pytestmark = [
     pytest.mark.crash,
     pytest.mark.skipif(not FILE, reason="$GANGLION_EXECUTABLE names no executable"),
-    pytest.mark.skipif(bool(FILE and variants.why_not()), reason="other versions can't be made"),
+    pytest.mark.skipif(bool(MISSING), reason=f"other versions can't be made: {MISSING}"),
     pytest.mark.skipif(not SYSTEMD.exists() or os.geteuid() != 0, reason="needs systemd, and root"),
 ]
 

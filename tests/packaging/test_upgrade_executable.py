@@ -21,9 +21,10 @@ from tests.packaging.equipment import FILE
 from tests.packaging.machine import until
 from tests.packaging.variants import CRASHING, GOOD, SILENT, Variant
 
+MISSING = FILE and variants.why_not()
 pytestmark = [
     pytest.mark.skipif(not FILE, reason="$GANGLION_EXECUTABLE names no executable"),
-    pytest.mark.skipif(bool(FILE and variants.why_not()), reason="other versions can't be made"),
+    pytest.mark.skipif(bool(MISSING), reason=f"other versions can't be made: {MISSING}"),
 ]
 
 

@@ -22,8 +22,10 @@ ROOT = Path(__file__).parents[2]
 _SEED, _PUBLIC = new_key()
 KEY = written_key(_PUBLIC)
 """Whose signature they have."""
-PACKERS = (os.environ.get("PACKAGE_PYTHON", ""), sys.executable, str(ROOT / "build/package-venv/bin/python"))
-"""One of them has the package zstandard."""
+NAMED_PACKER = os.environ.get("PACKAGE_PYTHON", "")
+PACKERS = (NAMED_PACKER,) if NAMED_PACKER else (sys.executable, str(ROOT / "build/package-venv/bin/python"))
+"""One of them is to have the package zstandard."""
+_ENVIRON = os.environ | {"PYTHONPATH": str(ROOT / "packaging")}
 UNUSED = ("llama_cpp", "wasmtime", "wasmtime.libs")
 """Large, and not for what is tried here."""
 PACK = """\
@@ -85,9 +87,15 @@ CRASHING = Variant(
 
 def why_not() -> str:
     """Why none can be made here; empty if they can."""
-    if shutil.which(os.environ.get("CC", "cc")) is None:
-        return "there is no C compiler, which packs other versions"
-    return "" if _packer() else "no Python here has zstandard, which packs other versions: make package"
+    asked = [sys.executable, "-c", "import needs; print(*needs.missing_for_launcher())"]
+    lacks = subprocess.run(asked, env=_ENVIRON, check=True, capture_output=True, text=True).stdout.strip()
+    if lacks:
+        return lacks
+    if _packer():
+        return ""
+    if NAMED_PACKER:
+        return f"PACKAGE_PYTHON={NAMED_PACKER} is no Python with zstandard: let it name one (pip install zstandard)"
+    return "no Python has zstandard: `make package` makes one, or let PACKAGE_PYTHON name one (pip install zstandard)"
 
 
 def named(variant: Variant) -> str:
@@ -102,14 +110,16 @@ def make(variant: Variant, folder: Path, work: Path) -> None:
     shutil.copytree(folder, tree, symlinks=True, ignore=shutil.ignore_patterns(*UNUSED))
     changes = {"agent": f"__version__ = {variant.version!r}", **variant.changes}
     _replace(tree / "_internal" / "base_library.zip", HOOK.replace("@CHANGES@", repr(changes)))
-    subprocess.run(
-        [_packer(), "-c", PACK, tree, work / f"{variant.version}-packed", target], check=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "packaging")},
-    )  # fmt: skip
+    pack(tree, work / f"{variant.version}-packed", target)
     shutil.rmtree(tree)
     shutil.rmtree(work / f"{variant.version}-packed")
     said = sign(target, seed=_SEED, version=variant.version, arch=architecture())
     target.with_name(target.name + SUFFIX).write_bytes(msgspec.json.encode(said))
+
+
+def pack(folder: Path, work: Path, executable: Path) -> None:
+    """What packaging/launcher.py makes of a folder, quickly."""
+    subprocess.run([_packer(), "-c", PACK, folder, work, executable], check=True, env=_ENVIRON)
 
 
 def _replace(archive: Path, source: str) -> None:

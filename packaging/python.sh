@@ -5,8 +5,8 @@
 #   packaging/python.sh /opt/python [WORK]      then: make package PYTHON=/opt/python/bin/python3
 #
 # Needs a C compiler, make, perl, curl, xz and the headers of zlib, bzip2, lzma, libffi and sqlite3. What is missing is
-# made; a step that is done is not done again. The first time takes about 25 minutes of one core, most of it training:
-# Python compiled for the way it is used (PGO, LTO) runs our steps faster, see packaging/README.md.
+# made; a step that is done is not done again. The first time takes about 20 minutes of one core, most of it for Python,
+# which is compiled twice: a training in between shows what it is used for (PGO). packaging/README.md tells what that gives.
 #
 # PREFIX is written into both: name one where nobody but root can write, on the systems where it will run, too.
 set -eu

@@ -3,6 +3,7 @@
 root.py         the list of all commands
 options.py      options that many commands share
 failure.py      exit codes, and how a command gives up
+typos.py        what was meant by a command line that is none
 screen.py       tables, lines and JSON on standard output
 picture.py      one execution as people see it
 follow.py       events of the past, and on from there
@@ -19,7 +20,10 @@ import sys
 
 def main() -> None:
     """The console script `ganglion`."""
-    if sys.argv[1:2] in (["--version"], ["-V"]) and sys.argv[2:] in ([], ["--json"]):  # before slow imports
+    if sys.argv[1:2] in (["--version"], ["-V"], ["version"]) and sys.argv[2:] in (
+        [],
+        ["--json"],
+    ):  # before slow imports
         from agent.build import version_json, version_text
 
         sys.stdout.write(version_json() if sys.argv[2:] else version_text())

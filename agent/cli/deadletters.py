@@ -9,9 +9,10 @@ from agent.cli.fleetwide import show_answer
 from agent.cli.options import AsJson
 from agent.cli.reach import Where, ask
 from agent.cli.screen import local_time, say, table, write_json
+from agent.cli.typos import Commands
 from engine.control.messages import ByNumber, DeadLetterInfo, DeadLetterList, DeadLetters, Done
 
-group = typer.Typer(no_args_is_help=True, help="Messages that could not be taken in or sent out.")
+group = typer.Typer(cls=Commands, no_args_is_help=True, help="Messages that could not be taken in or sent out.")
 Number = Annotated[int, typer.Argument(help="The dead letter's number.")]
 
 

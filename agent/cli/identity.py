@@ -12,6 +12,7 @@ from agent.backups import STORE
 from agent.cli.failure import Exit, Failure
 from agent.cli.options import AsJson, ConfigFile, DataDir, settings
 from agent.cli.screen import say, write_json
+from agent.cli.typos import Commands
 from agent.fleet.fingerprint import FILE as FINGERPRINT
 from agent.fleet.fingerprint import fingerprint, is_where_it_was
 from agent.fleet.fingerprint import keep as keep_fingerprint
@@ -31,6 +32,7 @@ NATS = "nats"
 """The embedded server's part of the data directory."""
 
 group = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     help="Whether a data directory is an agent of its own, or a copy of one.\n\n"
     "Two agents under one id would both do everything: an agent that finds another one under its id where the agents "

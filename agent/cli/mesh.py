@@ -11,13 +11,16 @@ import typer
 from agent.cli.failure import Exit, Failure
 from agent.cli.options import AsJson, ConfigFile, DataDir, Params, Url, assignments, settings
 from agent.cli.screen import say, write_json
+from agent.cli.typos import Commands
 from engine.values import Json
 
 if TYPE_CHECKING:
     from agent.config import Config
     from mesh.permissions import Rights
 
-group = typer.Typer(no_args_is_help=True, help="What a NATS server that agents share must allow and keep.")
+group = typer.Typer(
+    cls=Commands, no_args_is_help=True, help="What a NATS server that agents share must allow and keep."
+)
 
 
 class Shape(StrEnum):

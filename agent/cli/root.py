@@ -10,6 +10,7 @@ import typer
 
 from agent.cli.failure import Exit, Failure
 from agent.cli.screen import clean
+from agent.cli.typos import Commands
 from agent.config import InvalidConfig
 
 COMMANDS = {
@@ -75,6 +76,7 @@ def program(first: str = "") -> typer.Typer:
     """The command line. If `first` names a command, with that one alone: to import the others, and to make their
     options of their signatures, is a third of the time that an agent needs until it is ready."""
     app = typer.Typer(
+        cls=Commands,
         name="ganglion",
         help="An autonomous workflow agent in one process: durable workflows, started by NATS messages.",
         no_args_is_help=True,
@@ -112,6 +114,7 @@ def _everything(
 
 def run() -> int:
     """Carry out the command line; gives the exit code. Errors go to standard error, in one form."""
+    sys.argv[1:] = _meant(sys.argv[1:])
     try:
         program(*sys.argv[1:2])()
     except SystemExit as end:
@@ -133,6 +136,16 @@ def run() -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return Exit.OK
+
+
+def _meant(arguments: list[str]) -> list[str]:
+    """`ganglion help ps` and `ganglion version` as the options that they stand for."""
+    match arguments:
+        case ["help", *words]:
+            return [*(word for word in words if not word.startswith("-")), "--help"]
+        case ["version", *rest]:
+            return ["--version", *rest]
+    return arguments
 
 
 def _give_up(message: str, code: Exit) -> int:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
 from agent.cli.models.add import add
 from agent.cli.models.bench import bench
@@ -11,11 +10,12 @@ from agent.cli.models.listing import listing
 from agent.cli.models.remove import remove
 from agent.cli.models.show import show
 from agent.cli.models.verify import verify
+from agent.cli.typos import Commands
 
 LIST = "list"
 
 
-class _ListsByItself(TyperGroup):
+class _ListsByItself(Commands):
     """`ganglion models` lists them; a word that is no command stays a mistake."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -87,11 +87,19 @@ release-key:
 		"makes one), UNSIGNED=1 goes without." >&2; exit 1; }
 	@test -z "$(RELEASE_KEY)" || test -r "$(RELEASE_KEY)" || { echo "$(RELEASE_KEY) can't be read." >&2; exit 1; }
 
+PACKAGE_PYTHON ?= $(abspath $(PACKAGE_VENV)/bin/python)
+
+.PHONY: package-test-needs
+package-test-needs:
+	@test -n "$(EXECUTABLE)" || { echo "There is no executable in dist: make package, or EXECUTABLE=FILE." >&2; exit 1; }
+	@"$(PACKAGE_PYTHON)" -c 'import zstandard' 2>/dev/null || { echo "PACKAGE_PYTHON=$(PACKAGE_PYTHON) is no Python with" \
+		"zstandard, which packs other versions: make $(PACKAGE_VENV)/.installed, or name one that has it." >&2; exit 1; }
+
 .PHONY: package-test
-package-test: $(VENV)/.installed  ## Try the executable in dist as a user would
-	GANGLION_EXECUTABLE="$(abspath $(EXECUTABLE))" PACKAGE_PYTHON="$(abspath $(PACKAGE_VENV)/bin/python)" \
-		$(BIN)/pytest -q tests/packaging/test_*executable.py tests/packaging/test_inside.py tests/packaging/test_licences.py tests/packaging/test_minimal_root_*.py \
-			tests/packaging/test_deb.py tests/packaging/test_release.py
+package-test: package-test-needs $(VENV)/.installed  ## Try the executable in dist as a user would
+	GANGLION_EXECUTABLE="$(abspath $(EXECUTABLE))" PACKAGE_PYTHON="$(PACKAGE_PYTHON)" \
+		$(BIN)/pytest -q tests/packaging/test_*executable.py tests/packaging/test_launcher.py tests/packaging/test_inside.py \
+			tests/packaging/test_licences.py tests/packaging/test_minimal_root_*.py tests/packaging/test_deb.py tests/packaging/test_release.py
 
 .PHONY: demo
 demo: $(VENV)/.installed  ## See it work: messages, kill -9, nothing lost, a local model that decides and acts (under a minute)

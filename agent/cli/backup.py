@@ -11,7 +11,7 @@ import typer
 from agent.backups import STORE, BackupState, MakeBackup
 from agent.cli.addressed import to_agent
 from agent.cli.failure import Exit, Failure
-from agent.cli.options import AsJson, ConfigFile, DataDir, settings
+from agent.cli.options import AsJson, ConfigFile, DataDir, settings, settings_to_fill
 from agent.cli.reach import Where, talk
 from agent.cli.screen import console, remark, say, write_json
 from agent.lock import holder, locked
@@ -69,7 +69,7 @@ def restore(
     from engine.clock import SystemClock
     from engine.store.restoring import restore as put_back
 
-    data_path = settings(config, data_dir).data_path
+    data_path = settings_to_fill(config, data_dir).data_path
     try:
         with locked(data_path):
             done = put_back(file.absolute(), data_path / STORE, now=SystemClock().now(), told=_shown())

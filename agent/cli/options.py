@@ -71,7 +71,14 @@ def read_source(path: Path) -> bytes:
         raise Failure(f"{path}: {error.strerror}: name a workflow file that can be read") from None
 
 
-def settings(config: Path | None, data_dir: Path | None = None) -> Config:
+def settings(config: Path | None, data_dir: Path | None = None, *, to_make: bool = False) -> Config:
     """The configuration as commands see it. Raises InvalidConfig."""
     flags = {"--data-dir": ("data_dir", None if data_dir is None else str(data_dir))}
-    return load_config(config, flags=flags)[0]
+    return load_config(config, flags=flags, to_make=to_make)[0]
+
+
+def settings_to_fill(config: Path | None, data_dir: Path | None) -> Config:
+    """For a command that puts something into the data directory, and gives it to whose that is: it makes none in
+    another user's home. Raises InvalidConfig."""
+    found = settings(config, data_dir)
+    return found if found.data_path.exists() else settings(config, data_dir, to_make=True)

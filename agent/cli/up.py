@@ -46,7 +46,7 @@ def up(
         "--log-level": ("log.level", log_level),
         "--log-format": ("log.format", log_format),
     }
-    settings, _ = load_config(config, flags=flags)
+    settings, _ = load_config(config, flags=flags, to_make=True)
     if lacks_proc():
         raise Failure(f"there is no /proc, by which an agent knows processes: {REMEDY}", Exit.FAILED)
 

@@ -19,3 +19,15 @@ class NoHome(InvalidConfig):
                 "or set HOME"
             ]
         )
+
+
+class AnothersHome(InvalidConfig):
+    """The data directory would be made in a home that belongs to somebody else."""
+
+    def __init__(self, variable: str, place: str, owner: str, user: str) -> None:
+        super().__init__(
+            [
+                f"{variable} is {place}, which belongs to {owner}, and this is {user}: what it made there {owner} "
+                "could not use. Say `sudo -H`, or name a directory for the data with --data-dir"
+            ]
+        )

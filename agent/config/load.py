@@ -26,10 +26,12 @@ def load_config(
     *,
     environ: Mapping[str, str] = os.environ,
     flags: Mapping[str, tuple[str, str | None]] | None = None,
+    to_make: bool = False,
 ) -> tuple[Config, Path | None]:
     """The settings, and the file that they came from. Raises InvalidConfig.
 
-    `data_dir` is filled in, and paths are absolute.
+    `data_dir` is filled in, and paths are absolute. `to_make`: for a command that may have to make the data directory,
+    which is refused in another user's home unless somebody has named it.
     """
     path = path or find_config(environ)
     settings = [*_read(path), *from_environ(environ), *from_flags(flags or {})]
@@ -48,7 +50,7 @@ def load_config(
     if problems:
         raise InvalidConfig(problems)
     if not tree.get("data_dir"):
-        tree["data_dir"] = str(default_data_dir(environ))
+        tree["data_dir"] = str(default_data_dir(environ, to_make=to_make))
     try:
         return msgspec.convert(tree, Config), path
     except msgspec.ValidationError as error:  # what concerns two keys at once

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from agent.config.errors import NoHome
+from agent.config.homes import refuse_anothers
 
 FILE = "config.toml"
 SYSTEM_CONFIG = Path("/etc/ganglion") / FILE
@@ -30,14 +31,19 @@ def looked_for(environ: Mapping[str, str]) -> list[Path]:
     return [*places, SYSTEM_CONFIG]
 
 
-def default_data_dir(environ: Mapping[str, str]) -> Path:
+def default_data_dir(environ: Mapping[str, str], *, to_make: bool = False) -> Path:
     """A systemd service's own; `/var/lib/ganglion` for root where an installation made one; else the user's own. Raises
-    NoHome."""
+    NoHome, and for somebody who is to make it AnothersHome."""
     if given := _of_service(environ, "STATE_DIRECTORY"):
         return given[0]
     if os.geteuid() == 0 and SYSTEM_DATA.is_dir():
         return SYSTEM_DATA
-    return _xdg(environ, "XDG_DATA_HOME", ".local/share")
+    path = _xdg(environ, "XDG_DATA_HOME", ".local/share")
+    if to_make:
+        is_of_home = not Path(environ.get("XDG_DATA_HOME") or "").is_absolute()
+        place = ("HOME", home(environ)) if is_of_home else ("XDG_DATA_HOME", path.parent)
+        refuse_anothers(*place, path)
+    return path
 
 
 def default_cache_dir(environ: Mapping[str, str]) -> Path:

@@ -9,7 +9,7 @@ import typer
 from agent.cli.failure import Exit, Failure
 from agent.cli.models.known import Shelf
 from agent.cli.models.progress import ProgressLine, parameters, size
-from agent.cli.options import AsJson, ConfigFile, DataDir
+from agent.cli.options import AsJson, ConfigFile, DataDir, settings_to_fill
 from agent.cli.screen import remark, say, write_json
 from agent.ownership import hand_over
 
@@ -53,6 +53,7 @@ def add(
     from plugins.llm.files.adding import Wish, wished_name
     from plugins.llm.files.errors import FileTrouble
 
+    settings_to_fill(config, data_dir)
     shelf = Shelf(config, data_dir)
     wish = Wish(
         source=source, name=name, sha256=sha256, context=context, is_linked=link, is_insecure=insecure

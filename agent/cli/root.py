@@ -1,5 +1,6 @@
 """The list of all commands, and what becomes of their errors."""
 
+import errno
 import os
 import signal
 import sys
@@ -132,7 +133,8 @@ def run() -> int:
         return Exit.FAILED
     except OSError as error:  # a disk that is full, a folder that can't be written: the machine's, and no fault of ours
         about = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-        return _give_up(f"{about}{error.strerror or error}", Exit.FAILED)
+        remedy = ": let it open more (ulimit -n)" if error.errno == errno.EMFILE else ""
+        return _give_up(f"{about}{error.strerror or error}{remedy}", Exit.FAILED)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return Exit.OK

@@ -12,7 +12,7 @@ from engine.engine import Engine
 from engine.execution import journal
 from engine.execution.context import AttemptContext
 from engine.execution.node_timers import NodeTimers
-from engine.store import checkpoints, executions, inbox, writer
+from engine.store import checkpoints, inbox, writer
 from engine.store.transaction import Transaction
 from tests.simulation.broker import Delivery
 from tests.simulation.process import Process
@@ -45,7 +45,7 @@ def a_message_is_acknowledged_before_its_commit(_: pytest.MonkeyPatch) -> Callab
 
 def a_checkpoint_is_forgotten_at_recovery(patch: pytest.MonkeyPatch) -> None:
     true = checkpoints.of
-    patch.setattr(executions, "nodes", lambda *asked: true(*asked)[1:])
+    patch.setattr(checkpoints, "of", lambda *asked: true(*asked)[1:])
 
 
 def a_message_that_came_before_is_not_known(patch: pytest.MonkeyPatch) -> None:

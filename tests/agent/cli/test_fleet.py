@@ -260,6 +260,7 @@ def test_following_goes_on_where_it_was_when_the_server_comes_back(fleet: Fleet)
             if n == 0:
                 seen.append(json.loads(follower.stdout.readline()))
             asyncio.run(fleet.hub.restart())
+            until(lambda: not any(agent.command("status").returncode for agent in fleet.agents.values()))
         seen += [json.loads(follower.stdout.readline()) for _ in range(2)]
     finally:
         watchdog.cancel()

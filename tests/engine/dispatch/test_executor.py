@@ -55,7 +55,9 @@ async def test_slots_are_never_exceeded_and_all_are_used(open_rig):
             await rig.end(execution)
 
         assert gate.most == 3
-        assert gate.order == started
+        turns = [started.index(execution) for execution in gate.order]
+        assert sorted(turns) == list(range(10))
+        assert all(abs(turn - n) < 3 for n, turn in enumerate(turns))  # in order, but for those that run side by side
         assert rig.executor.finished == {"completed": 10}
 
 

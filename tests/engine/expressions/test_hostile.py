@@ -62,13 +62,13 @@ LOOPS = [
 
 def finish(source: str, *, text: bool = False) -> None:
     message = ""
-    started = time.perf_counter()
+    started = time.thread_time()  # what it computes: others who need the processor do not count
     try:
         program = compile_text(source) if text else compile_expression(source)
         program.evaluate(Scope(VALUES, now=0, seed="s"))
     except ExpressionError as error:
         message = str(error)
-    assert time.perf_counter() - started < SECONDS
+    assert time.thread_time() - started < SECONDS
     assert len(message) < 2000
 
 

@@ -94,6 +94,7 @@ package-test-needs:
 	@test -n "$(EXECUTABLE)" || { echo "There is no executable in dist: make package, or EXECUTABLE=FILE." >&2; exit 1; }
 	@"$(PACKAGE_PYTHON)" -c 'import zstandard' 2>/dev/null || { echo "PACKAGE_PYTHON=$(PACKAGE_PYTHON) is no Python with" \
 		"zstandard, which packs other versions: make $(PACKAGE_VENV)/.installed, or name one that has it." >&2; exit 1; }
+	@"$(PACKAGE_PYTHON)" packaging/needs.py launcher
 
 .PHONY: package-test
 package-test: package-test-needs $(VENV)/.installed  ## Try the executable in dist as a user would

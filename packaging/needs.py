@@ -1,6 +1,7 @@
 """What a machine must have to build the executable, asked before minutes of work are spent.
 
-python3 packaging/needs.py        (make package does it)
+python3 packaging/needs.py              (make package does it)
+python3 packaging/needs.py launcher     to pack only (make package-test does it)
 
 One line for each thing that is missing, with Debian's name of it. It runs on a bare Python, so that it can come first.
 """
@@ -88,8 +89,12 @@ def _refused(compiler: str, language: str, text: str, *options: str) -> str:
 
 
 def main() -> int:
-    if found := list(missing()):
-        sys.stderr.write("The executable can't be built here:\n" + "".join(f"  {line}\n" for line in found))
+    if sys.argv[1:] == ["launcher"]:
+        what, found = "Other versions can't be packed here, for the tests of updates", list(missing_for_launcher())
+    else:
+        what, found = "The executable can't be built here", list(missing())
+    if found:
+        sys.stderr.write(f"{what}:\n" + "".join(f"  {line}\n" for line in found))
         return 1
     return 0
 

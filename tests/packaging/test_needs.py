@@ -37,3 +37,14 @@ def test_without_an_executable_nothing_is_tried() -> None:
     )
     assert done.returncode == 2
     assert done.stderr.startswith("There is no executable in dist: make package")
+
+
+def test_to_pack_a_compiler_is_enough(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "packaging/needs.py", "launcher"],
+        env={"PATH": str(tmp_path), "CC": "no-such-cc"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    first, compiler = done.stderr.splitlines()
+    assert first == "Other versions can't be packed here, for the tests of updates:"
+    assert compiler.endswith(": no-such-cc: No such file or directory")

@@ -29,6 +29,8 @@ _KNOWN = "Plaintext passwords detected"  # in a file that only we can read
 _CLIENTS = "Listening for client connections on "
 _MQTT = "Listening for MQTT clients on "
 _READY = "Server is ready"
+_CRASH = ("fatal error: ", "panic: ")
+"""Go's last words; the stack is behind them, and says nothing to a user."""
 _RELOADED = re.compile("(Reloaded|Failed to reload) server configuration")
 _STUCK = re.compile(
     "(Filestore|JetStream) .*(critical write error|no space left on device|will be disabled)", re.IGNORECASE
@@ -57,6 +59,7 @@ class Child:
         self._log = log
         self._ready = asyncio.Event()
         self._last: deque[str] = deque(maxlen=5)
+        self._crash = ""
         self._stuck = asyncio.Event()
         self._reloaded: asyncio.Future[bool] | None = None
         self.clients = ""
@@ -149,6 +152,9 @@ class Child:
         await self._process.wait()
 
     def _why(self) -> str:
+        if self._crash:
+            remedy = ": free some, or let it have more (ulimit -v)" if "memory" in self._crash else ""
+            return f"nats-server did not start: {self._crash}{remedy}"
         said = "; ".join(self._last) or f"nothing within {READY_SECONDS:.0f} s"
         if "address already in use" in said:
             return (
@@ -170,7 +176,9 @@ class Child:
                 self._reloaded.set_result(said[1] == "Reloaded")
             if level in _LEVELS and _STUCK.match(text):
                 self._stuck.set()
-            if text:
+            if text and self._crash and text != self._crash:
+                self._log(logging.DEBUG, text)
+            elif text:
                 self._log(logging.DEBUG if text.startswith(_KNOWN) else _LEVELS.get(level, logging.DEBUG), text)
 
     def _learn(self, level: str, text: str) -> None:
@@ -180,6 +188,8 @@ class Child:
             self.mqtt = text.removeprefix(_MQTT).removeprefix("mqtt://")
         elif text == _READY:
             self._ready.set()
+        elif text.startswith(_CRASH) and not self._crash:
+            self._crash = text
         elif level in ("FTL", "ERR"):
             self._last.append(text)
 

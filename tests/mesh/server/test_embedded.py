@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import stat
@@ -182,6 +183,21 @@ async def test_a_taken_port_is_refused_with_what_to_do(
     with pytest.raises(ServerRefused, match=r"the port is taken.*127\.0\.0\.1:0"):
         async with EmbeddedServer.open(settings(tmp_path / "other", listen=taken)):
             pytest.fail("it must not start")
+
+
+async def test_a_server_that_gets_too_little_memory_is_refused_with_that_and_not_with_its_stack(
+    tmp_path: Path, settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "nats-server"
+    program.write_text(f'#!/bin/sh\nulimit -v 200000\nexec {find_server()} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr("mesh.server.embedded.find_server", lambda: program)
+    logged: list[tuple[int, str]] = []
+    message = r"^nats-server did not start: fatal error: [^;]*memory: free some, or let it have more \(ulimit -v\)$"
+    with pytest.raises(ServerRefused, match=message):
+        async with EmbeddedServer.open(settings(tmp_path), log=lambda level, line: logged.append((level, line))):
+            pytest.fail("it must not start")
+    assert [line.split(":")[0] for level, line in logged if level > logging.DEBUG] == ["fatal error"]
 
 
 async def test_a_second_agent_on_the_data_directory_is_refused(tmp_path: Path, settings: MakeSettings) -> None:

@@ -14,7 +14,7 @@ from agent.config import Config
 from agent.config.model import Mode
 from agent.finding import Finding, Verdict
 from agent.model_health import examine_models
-from agent.place_health import examine_cache, examine_configuration, examine_disk
+from agent.place_health import examine_cache, examine_configuration, examine_disk, is_closed
 from agent.proc import REMEDY, lacks_proc
 from agent.secret_files import NAME
 from agent.store_health import examine_recording, examine_store
@@ -31,14 +31,8 @@ def examine(config: Config, file: Path | None) -> Iterator[Finding]:
     yield _python()
     yield _sqlite()
     yield examine_configuration(file)
-    yield from _data_dir(config.data_path)
-    yield from examine_disk(config.data_path)
     yield examine_cache(config.data_path)
-    yield from examine_versions(config.data_path)
-    yield from examine_store(config.data_path / STORE)
-    yield from examine_recording(config.data_path / RECORDING)
-    yield from _secrets(config.data_path / "secrets")
-    yield from examine_models(config)
+    yield from _data(config)
     yield examine_wasm()
     if config.mesh.mode is Mode.EMBEDDED:
         yield _nats_server()
@@ -63,6 +57,22 @@ def _sqlite() -> Finding:
         f"{version}; its WAL-reset bug needs two writing connections, an agent has one",
         "do not write to ganglion.db with other programs while the agent runs",
     )
+
+
+def _data(config: Config) -> Iterator[Finding]:
+    """What lies in the data directory, for who may look into it."""
+    path = config.data_path
+    if is_closed(path):
+        remedy = "look as its owner (`sudo -u`) or as root, or name another one with --data-dir"
+        yield Finding("data directory", Verdict.FAIL, f"{path} can't be looked into by this user", remedy)
+        return
+    yield from _data_dir(path)
+    yield from examine_disk(path)
+    yield from examine_versions(path)
+    yield from examine_store(path / STORE)
+    yield from examine_recording(path / RECORDING)
+    yield from _secrets(path / "secrets")
+    yield from examine_models(config)
 
 
 def _data_dir(path: Path) -> Iterator[Finding]:

@@ -71,6 +71,15 @@ def examine_cache(data_path: Path, environ: Mapping[str, str] = os.environ) -> F
     return Finding("cache", Verdict.OK, f"{path}, {shutil.disk_usage(place).free / 1e9:.1f} GB free")
 
 
+def is_closed(data_path: Path) -> bool:
+    """Whether this user may not look into it."""
+    try:
+        (data_path / FILE).lstat()
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return False
+
+
 def file_system(path: Path, partitions: Mapping[str, str]) -> str:
     """Its kind, such as ext4; empty where nobody knows."""
     real = path.resolve()
@@ -86,5 +95,5 @@ def mounted() -> dict[str, str]:
 
 
 def _existing(path: Path) -> Path:
-    """The path, or what it would be made in."""
-    return next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+    """The path, or what it would be made in. os.path: what can't be looked into is no error here."""
+    return next(place for place in (path.absolute(), *path.absolute().parents) if os.path.exists(place))  # noqa: PTH110

@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from agent.cli import complete
-from agent.cli.options import ConfigFile, DataDir, Url
+from agent.cli.options import AnyDataDir, ConfigFile, Url
 from agent.cli.reach import Where
 from engine.quantities import parse_duration
 
@@ -43,7 +43,7 @@ def in_panel(option: Any) -> Any:
 
 ONE: dict[str, Any] = {
     "config": in_panel(ConfigFile),
-    "data_dir": in_panel(DataDir),
+    "data_dir": in_panel(AnyDataDir),
     "url": in_panel(Url),
     "agent": Annotated[
         str | None,

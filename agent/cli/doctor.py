@@ -123,13 +123,16 @@ def _regime(regime: Regime) -> str:
 
 def _agent(where: Where, data_dir: Path) -> "Iterator[Finding]":
     from agent.finding import Finding, Verdict
+    from agent.place_health import is_closed
     from agent.service.standing import examine_service, places
 
     try:
         answer = ask(where, "status", Nothing(), AgentStatus)
     except Failure as failure:
         pid = holder(data_dir)
-        if pid is None:
+        if is_closed(data_dir):
+            yield Finding("agent", Verdict.WARN, f"whether one runs on {data_dir} can't be told", "look as its owner")
+        elif pid is None:
             yield Finding("agent", Verdict.WARN, "none is running here", "start one: ganglion up")
         else:
             yield Finding("agent", Verdict.FAIL, f"process {pid} runs, but does not answer: {failure}", "see its log")

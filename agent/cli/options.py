@@ -14,6 +14,11 @@ ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="Configuration file (TOML).", show_default=False, dir_okay=False)
 ]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The agent's data directory.", show_default=False)]
+AnyDataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="The agent's data directory.", show_default=False, readable=False),
+]
+"""The same, for commands that say themselves what can't be read, and what to do."""
 Url = Annotated[
     str | None, typer.Option("--url", help="NATS server to reach the agent by.", envvar="GANGLION_URL",
                              show_default=False)

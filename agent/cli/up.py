@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from agent.cli.failure import Exit, Failure
-from agent.cli.options import ConfigFile, DataDir
+from agent.cli.options import AnyDataDir, ConfigFile
 from agent.config import load_config
 from agent.proc import REMEDY, lacks_proc
 
 
 def up(
     config: ConfigFile = None,
-    data_dir: DataDir = None,
+    data_dir: AnyDataDir = None,
     listen: Annotated[
         str | None, typer.Option("--listen", help="host:port of the NATS server; port 0: any.", show_default=False)
     ] = None,

@@ -6,21 +6,26 @@ from collections.abc import Collection, Iterable, Iterator
 from engine.contract import Effect
 from engine.definition.fleet import FleetTrigger
 from engine.definition.fleet_reader import own_kinds
-from engine.definition.model import Capture, Join, NatsTrigger, Node, Workflow, WorkflowTrigger
+from engine.definition.model import Capture, FileFormat, FileTrigger, Join, NatsTrigger, Node, Workflow, WorkflowTrigger
 from engine.definition.problems import Path, dotted
 from engine.subjects import overlaps
+from engine.values import Json
 
 __all__ = ["warnings"]
 
 _EVALUATED = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_NOT_JSON = (".csv", ".log", ".md", ".tsv", ".txt")
 
 
-def warnings(workflow: Workflow, nodes: Iterable[tuple[Path, Node]], used_params: Collection[str]) -> tuple[str, ...]:
-    """One sentence each: what it does, and what to do if it is not meant. `nodes` are all, with their places."""
-    return (*_of_triggers(workflow), *_of_params(workflow, used_params), *_of_nodes(workflow, nodes))
+def warnings(
+    workflow: Workflow, nodes: Iterable[tuple[Path, Node]], used_params: Collection[str], triggers: Json
+) -> tuple[str, ...]:
+    """One sentence each: what it does, and what to do if it is not meant. `nodes` are all, with their places;
+    `triggers` is what the file says."""
+    return (*_of_triggers(workflow, triggers), *_of_params(workflow, used_params), *_of_nodes(workflow, nodes))
 
 
-def _of_triggers(workflow: Workflow) -> Iterator[str]:
+def _of_triggers(workflow: Workflow, written: Json) -> Iterator[str]:
     for place, trigger in enumerate(workflow.triggers):
         if isinstance(trigger, NatsTrigger) and trigger.capture is Capture.CORE:
             yield (
@@ -32,12 +37,24 @@ def _of_triggers(workflow: Workflow) -> Iterator[str]:
                 f"triggers[{place}].workflow: the workflow starts on its own events; after 16 rounds the event is a "
                 "dead letter; name another workflow, or let `when` end it"
             )
+        if isinstance(trigger, FileTrigger) and _is_read_as_json(trigger, written[place]):
+            yield (
+                f"triggers[{place}].file: {trigger.path} is read as JSON, and a file that is none becomes a dead "
+                "letter; write `format: text`, or `format: json` if that is what it holds"
+            )
         if isinstance(trigger, FleetTrigger) and _watches_itself(trigger, workflow.name):
             yield (
                 f"triggers[{place}].fleet: this workflow's own executions are among those that it watches, and may "
                 "start it again; name the workflows that are meant"
                 + ("" if trigger.stat else f', or write `when: event.workflow != "{workflow.name}"`')
             )
+
+
+def _is_read_as_json(trigger: FileTrigger, written: Json) -> bool:
+    """Though its name says that it is something else, and nobody said that it is to be."""
+    says = written.get("file") if isinstance(written, dict) else None
+    is_unsaid = isinstance(says, dict) and "format" not in says
+    return trigger.format is FileFormat.JSON and is_unsaid and trigger.path.lower().endswith(_NOT_JSON)
 
 
 def _watches_itself(trigger: FleetTrigger, name: str) -> bool:

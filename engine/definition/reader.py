@@ -144,7 +144,9 @@ def _read(
         hash=definition_hash(tree, bound),
         **fields,
     )
-    return msgspec.structs.replace(workflow, warnings=warnings(workflow, reader.read_nodes, statics.used))
+    return msgspec.structs.replace(
+        workflow, warnings=warnings(workflow, reader.read_nodes, statics.used, tree.get("triggers"))
+    )
 
 
 def _written_nodes(tree: Mapping[str, Json], problems: Problems) -> Mapping[str, Json]:

@@ -73,3 +73,20 @@ def test_a_workflow_that_starts_on_its_own_events_is_warned_of(load: Load) -> No
     (warning,) = warned(load, "", "triggers: [{workflow: {name: w, on: failed}}]")
     assert warning.startswith("triggers[0].workflow: the workflow starts on its own events")
     assert warned(load, "", "triggers: [{workflow: {name: v}}]") == ()
+
+
+@pytest.mark.parametrize("path", ["in/*.csv", "**/*.LOG", "a.txt"])
+def test_a_file_that_is_read_as_json_against_its_name_is_warned_of(load: Load, path: str) -> None:
+    head = f'triggers: [{{cron: {{schedule: "0 * * * *"}}}}, {{file: {{path: "{path}"}}}}]'
+    (warning,) = warned(load, "", head)
+    assert warning == (
+        f"triggers[1].file: {path} is read as JSON, and a file that is none becomes a dead letter; write "
+        "`format: text`, or `format: json` if that is what it holds"
+    )
+
+
+@pytest.mark.parametrize(
+    "file", ['path: "*.csv", format: text', 'path: "*.log", format: json', 'path: "*.json"', 'path: "*"']
+)
+def test_a_file_that_is_read_as_was_said_is_not(load: Load, file: str) -> None:
+    assert warned(load, "", f"triggers: [{{file: {{{file}}}}}]") == ()

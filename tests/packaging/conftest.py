@@ -46,13 +46,13 @@ def machine(switch_on: SwitchOn) -> Machine:
 @pytest.fixture(scope="session")
 def shipped() -> Iterator[Path]:
     """A folder with other versions of the executable under test, called as releases are."""
-    folder = Path(tempfile.mkdtemp(prefix="ganglion-versions-"))
-    folder.chmod(0o755)
-    cache = folder / "cache"
-    subprocess.run([FILE, "--version"], env={"GANGLION_CACHE_DIR": str(cache)}, check=True, capture_output=True)
-    [build] = [path for path in cache.iterdir() if (path / "_internal").is_dir()]
-    for variant in (GOOD, SILENT, CRASHING):
-        make(variant, build, folder)
-    shutil.rmtree(cache)
-    yield folder
-    shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(prefix="ganglion-versions-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        cache = folder / "cache"
+        subprocess.run([FILE, "--version"], env={"GANGLION_CACHE_DIR": str(cache)}, check=True, capture_output=True)
+        [build] = [path for path in cache.iterdir() if (path / "_internal").is_dir()]
+        for variant in (GOOD, SILENT, CRASHING):
+            make(variant, build, folder)
+        shutil.rmtree(cache)
+        yield folder

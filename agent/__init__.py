@@ -4,7 +4,8 @@ From the first line to the last:
 
 cli/               the commands; one small file per group. root.py lists them, up.py begins an agent
 config/            where settings, data and cache are (places.py), and what there is to set
-start.py           what an agent stands on: data directory, store, NATS server; the rest is loaded while that starts
+start.py           makes the ground: data directory, store, NATS server; the rest is loaded while that starts
+ground.py          what an agent stands on
 app.py             the wiring: what there is, in which order it starts and stops
 mesh_wiring.py     the NATS side of it: connections, stations, the relay
 stopping.py        the first signal drains, the second cancels

@@ -23,6 +23,7 @@ from agent.fleet.presence import Presence
 from agent.fleet.recording import Recording, opened_recording, recording_verbs
 from agent.fleet.triggers import FleetTriggers
 from agent.fleet.twin import rule_out_a_twin
+from agent.ground import Ground
 from agent.intelligence import opened_models
 from agent.logs import engine_log
 from agent.mesh_wiring import Mesh, opened_mesh
@@ -30,7 +31,6 @@ from agent.model_desk import ModelDesk
 from agent.node_types import node_types
 from agent.ready import FILE, announced
 from agent.service.watchdog import Watchdog
-from agent.start import Ground
 from agent.status_desk import StatusDesk
 from agent.update.hold import is_held
 from agent.update.probation import stand_trial

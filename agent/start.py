@@ -11,8 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
-import msgspec
-
 from agent.access import hub_of
 from agent.backups import STORE
 from agent.config import Config
@@ -20,11 +18,12 @@ from agent.config.model import Mode
 from agent.crashes import crash_file
 from agent.fleet.fingerprint import named_after
 from agent.fleet.twin import refuse_a_twin
+from agent.ground import Ground
 from agent.identity import agent_id
 from agent.lock import locked
-from agent.log_tail import LogTail, kept_tail
+from agent.log_tail import kept_tail
 from agent.secret_files import SecretFiles
-from agent.service.supervisor import Supervisor, taken_supervisor
+from agent.service.supervisor import taken_supervisor
 from agent.stopping import Stopping, canceller, two_phase_stop
 from agent.update.directory import mark, refuse_newer
 from agent.update.program import this_program
@@ -35,22 +34,6 @@ from mesh.server import EmbeddedServer, Settings
 REST = "agent.app"
 """What is loaded while the server starts."""
 _log = logging.getLogger("ganglion.agent")
-
-
-class Ground(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent stands on, from its first moment to its last."""
-
-    agent: str
-    """Its id."""
-    secrets: SecretFiles
-    stop: Stopping
-    supervisor: Supervisor
-    tail: LogTail
-    crash: Path | None
-    """What a native crash of the process before left behind, if there was one."""
-    store: Store
-    server: EmbeddedServer | None
-    """None where it has none of its own."""
 
 
 async def serve(config: Config, *, secrets: SecretFiles, ready_file: Path | None = None) -> None:

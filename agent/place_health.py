@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 
 from agent.config.errors import NoHome
+from agent.config.nearest import nearest
 from agent.config.places import FILE, SYSTEM_DATA, default_cache_dir, looked_for
 from agent.finding import Finding, Verdict
 from agent.service.installation import SYSTEM_CACHE
@@ -39,7 +40,7 @@ def examine_configuration(file: Path | None, environ: Mapping[str, str] = os.env
 
 def examine_disk(data_path: Path, partitions: Mapping[str, str] | None = None) -> Iterator[Finding]:
     """Room for the data, and the kind of its file system. `partitions`: kinds by the places where they are mounted."""
-    place = _existing(data_path)
+    place = nearest(data_path)
     kind = file_system(place, mounted() if partitions is None else partitions)
     free = shutil.disk_usage(place).free
     message = f"{free / 1e9:.1f} GB free{f', {kind}' if kind else ''}"
@@ -65,7 +66,7 @@ def examine_cache(data_path: Path, environ: Mapping[str, str] = os.environ) -> F
             path = Path(given) if given else default_cache_dir(environ)
     except NoHome:
         return Finding("cache", Verdict.WARN, "none, since this user has no home directory", remedy)
-    place = _existing(path)
+    place = nearest(path)
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         return Finding("cache", Verdict.WARN, f"{path} can't be written", remedy)
     return Finding("cache", Verdict.OK, f"{path}, {shutil.disk_usage(place).free / 1e9:.1f} GB free")
@@ -92,8 +93,3 @@ def mounted() -> dict[str, str]:
         return {one.mountpoint: one.fstype for one in psutil.disk_partitions(all=True)}
     except (OSError, RuntimeError):  # without /proc
         return {}
-
-
-def _existing(path: Path) -> Path:
-    """The path, or what it would be made in. os.path: what can't be looked into is no error here."""
-    return next(place for place in (path.absolute(), *path.absolute().parents) if os.path.exists(place))  # noqa: PTH110

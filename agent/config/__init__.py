@@ -5,7 +5,7 @@ models.py   [models.<name>]
 model.py    every other key, its meaning and its default
 units.py    durations and sizes as settings
 places.py   where the file and the data are looked for
-homes.py    whose the home is that the data would be made in
+homes.py    whose the home is that the data would be made in; nearest.py: what of a path is there
 sources.py  a file, the environment and flags as trees that know where each key stands
 errors.py   what is wrong with settings
 load.py     sources -> Config, or every mistake at once

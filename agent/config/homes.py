@@ -5,6 +5,7 @@ import pwd
 from pathlib import Path
 
 from agent.config.errors import AnothersHome
+from agent.config.nearest import nearest
 
 UNKNOWN = 65534
 """Whom the kernel names as the owner of what belongs to nobody inside a container."""
@@ -17,15 +18,10 @@ def refuse_anothers(variable: str, place: Path, data_dir: Path) -> None:
     user = os.geteuid()
     if place == (ROOT_HOME if user == 0 else None) or place == _home_of(user):
         return  # in containers it may belong to anybody
-    owner = _existing(place).stat().st_uid
-    if owner in (user, 0, UNKNOWN) or (user != 0 and os.access(_existing(data_dir), os.W_OK | os.X_OK)):
+    owner = nearest(place).stat().st_uid
+    if owner in (user, 0, UNKNOWN) or (user != 0 and os.access(nearest(data_dir), os.W_OK | os.X_OK)):
         return
     raise AnothersHome(variable, str(place), _name(owner), _name(user))
-
-
-def _existing(path: Path) -> Path:
-    """The path, or what it would be made in. os.path: what can't be looked into is no error here."""
-    return next(place for place in (path, *path.absolute().parents) if os.path.exists(place))  # noqa: PTH110
 
 
 def _home_of(user: int) -> Path | None:
